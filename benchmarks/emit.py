@@ -1,0 +1,226 @@
+"""What a span costs, under the runtime and without it, and what importing the SDK costs.
+
+    python benchmarks/emit.py [--quick] [--json FILE]
+
+Three claims, each as a ratio to a floor measured in the same minutes on the same machine:
+
+- ``span``: a span with two tags and one log under the runtime, against a hand-written emitter that does
+  nothing but encode the same three lines, take a lock and write. A reader drains on another core.
+- ``standalone``: a span without the runtime, against an empty class context manager.
+- ``import``: a whole ``python -c 'import hero_tracing'``, against ``python -c pass``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
+GOALS = {"span": 1.3, "standalone": 2.0, "import": 1.25}
+
+READER = """
+import os, socket, sys
+try:
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+except (AttributeError, OSError):
+    pass
+listener = socket.socket(fileno=int(sys.argv[1]))
+for _ in range(2):
+    connection, _ = listener.accept()
+    if not os.fork():
+        while connection.recv(1 << 18):
+            pass
+        os._exit(0)
+    connection.close()
+"""
+
+EMITTER = """
+import json, os, socket, sys, _thread, itertools, time
+from _json import encode_basestring_ascii as q
+from time import monotonic as clock
+path, runs, spans = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+try:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+except (AttributeError, OSError):
+    pass
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(path)
+fd, lock, ids, write = connection.fileno(), _thread.allocate_lock(), itertools.count(1), os.write
+os.environ["HERO_FLOW_SPAN_SOCK"] = path
+from hero_tracing import flow
+FILE = q(__file__ if "__file__" in globals() else "<string>")
+
+class Floor:
+    __slots__ = ("id", "name", "tags")
+    def __init__(self, name, **tags):
+        self.name, self.tags = name, tags
+    def __enter__(self):
+        self.id = f"0123abcd{next(ids):08x}"
+        tags = ",".join([f"{q(k)}:{q(v) if type(v) is str else v}" for k, v in self.tags.items()])
+        line = (f'{{"type":"span_start","span_id":"{self.id}","name":{q(self.name)},"start_ms":{clock() * 1e3:.3f}'
+                f',"parent_id":"","kind":"step","tags":{{{tags}}},"source_file":{FILE},"source_line":1,"seq":1}}\\n')
+        with lock:
+            write(fd, line.encode())
+        return self
+    def log(self, text):
+        line = (f'{{"type":"span_log","span_id":"{self.id}","text":{q(text)}'
+                f',"ts_ms":{clock() * 1e3:.3f},"seq":2}}\\n')
+        with lock:
+            write(fd, line.encode())
+    def __exit__(self, kind, error, trace):
+        line = f'{{"type":"span_end","span_id":"{self.id}","status":"ok","end_ms":{clock() * 1e3:.3f},"seq":3}}\\n'
+        with lock:
+            write(fd, line.encode())
+
+def one(make):
+    start = time.perf_counter()
+    for number in range(spans):
+        with make("load", table="customers", rows=number) as span:
+            span.log("read a page of forty-two rows from disk")
+    return (time.perf_counter() - start) / spans * 1e6
+
+one(Floor), one(flow.step)
+pairs = [(one(Floor), one(flow.step)) for _ in range(runs)]
+print(json.dumps({"floor": [a for a, _ in pairs], "ours": [b for _, b in pairs]}))
+"""
+
+STANDALONE = """
+import json, sys, time
+from hero_tracing import flow
+runs, spans = int(sys.argv[1]), int(sys.argv[2])
+
+class Empty:
+    __slots__ = ()
+    def __init__(self, name, **tags):
+        pass
+    def __enter__(self):
+        return self
+    def __exit__(self, kind, error, trace):
+        pass
+
+def one(make):
+    start = time.perf_counter()
+    for number in range(spans):
+        with make("load", table="customers", rows=number):
+            pass
+    return (time.perf_counter() - start) / spans * 1e6
+
+one(Empty), one(flow.step)
+pairs = [(one(Empty), one(flow.step)) for _ in range(runs)]
+print(json.dumps({"floor": [a for a, _ in pairs], "ours": [b for _, b in pairs]}))
+"""
+
+
+def environment(cache: str) -> dict[str, str]:
+    """The environment of a script: the SDK can be imported, and its bytecode is kept."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("HERO_", "PYTHON"))}
+    return {**clean, "PYTHONPATH": SOURCE, "PYTHONPYCACHEPREFIX": cache}
+
+
+def run_script(script: str, arguments: list[str], cache: str) -> dict[str, list[float]]:
+    """Run a script that prints its samples as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=environment(cache),
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    samples: dict[str, list[float]] = json.loads(done.stdout)
+    return samples
+
+
+def measure_span(runs: int, spans: int, directory: str) -> dict[str, list[float]]:
+    """Microseconds a span under the runtime."""
+    path = os.path.join(directory, "spans.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        os.set_inheritable(listener.fileno(), True)
+        number = str(listener.fileno())
+        reader = subprocess.Popen([sys.executable, "-c", READER, number], pass_fds=[listener.fileno()])
+        try:
+            return run_script(EMITTER, [path, str(runs), str(spans)], directory)
+        finally:
+            reader.wait(timeout=30)
+
+
+def measure_standalone(runs: int, spans: int, directory: str) -> dict[str, list[float]]:
+    """Microseconds a span without the runtime."""
+    return run_script(STANDALONE, [str(runs), str(spans)], directory)
+
+
+def measure_import(runs: int, directory: str) -> dict[str, list[float]]:
+    """Milliseconds of a whole process, with and without the import."""
+
+    def one(statement: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", statement], env=environment(directory), check=True)
+        return (time.perf_counter() - start) * 1e3
+
+    one("import hero_tracing")  # writes the bytecode
+    pairs = [(one("pass"), one("import hero_tracing")) for _ in range(runs)]
+    return {"floor": [floor for floor, _ in pairs], "ours": [ours for _, ours in pairs]}
+
+
+def summary(name: str, unit: str, samples: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians, spreads and the ratio of one claim."""
+    floor, ours = statistics.median(samples["floor"]), statistics.median(samples["ours"])
+    return {
+        "claim": name,
+        "unit": unit,
+        "n": len(samples["ours"]),
+        "floor": round(floor, 3),
+        "ours": round(ours, 3),
+        "floor_spread": [round(min(samples["floor"]), 3), round(max(samples["floor"]), 3)],
+        "ours_spread": [round(min(samples["ours"]), 3), round(max(samples["ours"]), 3)],
+        "ratio": round(ours / floor, 3),
+        "goal": GOALS[name],
+        "met": ours / floor <= GOALS[name],
+    }
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON where it was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a smoke run: the numbers mean little")
+    parser.add_argument("--json", metavar="FILE", help="write the results there")
+    arguments = parser.parse_args()
+    runs, spans, starts = (2, 500, 2) if arguments.quick else (25, 4_000, 25)
+    with tempfile.TemporaryDirectory() as directory:
+        claims = [
+            summary("span", "us", measure_span(runs, spans, directory)),
+            summary("standalone", "us", measure_standalone(runs, spans * 10, directory)),
+            summary("import", "ms", measure_import(starts, directory)),
+        ]
+    for claim in claims:
+        print(
+            "{claim:<11} {ours:8.3f} {unit}  floor {floor:8.3f} {unit}  ratio {ratio:5.2f}"
+            "  goal <= {goal}  n={n}".format(**claim)
+        )
+    results = {
+        "benchmark": "emit",
+        "quick": arguments.quick,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        "claims": claims,
+    }
+    print(json.dumps(results))
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()

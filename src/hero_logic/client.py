@@ -1,0 +1,251 @@
+"""What a face can ask for: a function here is a verb. In this process; a server comes behind the same calls.
+
+What a call does not need it does not load: docs/design/0004-start-up.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hero_logic.core.errors import UsageError
+from hero_logic.core.flow_source import FlowEntry, choose_entry, decode_source, read_flow_file
+from hero_logic.core.inputs import check_inputs, parse_assignment, parse_document
+from hero_logic.core.policy import TierZero
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from hero_logic.config import Config
+    from hero_logic.core.records import Play, Span
+    from hero_logic.runner.spawner import Spawner
+    from hero_logic.service.session import Session
+    from hero_logic.worker import Face, RunOrder
+
+
+class RunRequest:
+    """What a person or a program asks to be run, as it was said."""
+
+    __slots__ = ("assignments", "document", "entry", "let_through", "path", "python", "timeout_s")
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        assignments: list[str],
+        document: bytes | None = None,
+        entry: str | None = None,
+        let_through: tuple[str, ...] = (),
+        python: str | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        self.path = path
+        self.assignments = assignments
+        """``name=value``, each of which wins over the document."""
+        self.document = document
+        """The input as a JSON object, in bytes."""
+        self.entry = entry
+        self.let_through = let_through
+        self.python = python
+        self.timeout_s = timeout_s
+
+
+class Client:
+    """hero_logic in this process."""
+
+    def __init__(
+        self,
+        config: Config,
+        environment: dict[str, str],
+        *,
+        new_sid: Callable[[], str],
+        open_session: Callable[[], Session],
+        start_spawner: Callable[[], Spawner],
+    ) -> None:
+        self._config = config
+        self._environment = environment
+        self._new_sid = new_sid
+        self._open_session = open_session
+        self._start_spawner = start_spawner
+
+    def prepare(self, request: RunRequest) -> RunOrder:
+        """Read and check what is to be run; nothing is recorded, nothing of the flow is run.
+
+        Raises:
+            UsageError: the file, the flow, its input, or its interpreter cannot be used, and why.
+        """
+        from hero_logic.runner.interpreter import check_requirements, choose_python
+        from hero_logic.worker import RunOrder, read_flow
+
+        path = os.path.abspath(request.path)
+        source = read_flow(path)
+        flow_file = read_flow_file(decode_source(source, path), path)
+        entry = choose_entry(flow_file, request.entry)
+        if request.timeout_s is not None and not 0 < request.timeout_s < _MAX_TIMEOUT_S:
+            raise UsageError(f"--timeout {request.timeout_s:g}: it is a number of seconds above 0.")
+        input_json = _read_input(entry, request)
+        python = choose_python(request.python, self._environment)
+        if flow_file.metadata is not None:
+            check_requirements(flow_file.metadata, python, request.path)
+        return RunOrder(
+            path=path,
+            source=source,
+            entry=entry,
+            input_json=input_json,
+            python=python,
+            environment=self._environment,
+            let_through=request.let_through,
+            limits=TierZero(timeout_s=request.timeout_s),
+        )
+
+    def run(self, order: RunOrder, face: Face) -> Play:
+        """Run what was prepared, to its end.
+
+        Raises:
+            LaunchFailed: it could not be started.
+            StoreError: the store failed.
+        """
+        from hero_logic.worker import run_play, warn_of_short_values
+
+        for warning in warn_of_short_values(order.let_through, self._environment):
+            face.note(warning)
+        spawner = self._start_spawner()
+        try:
+            return run_play(
+                order,
+                sid=self._new_sid(),
+                config=self._config,
+                spawner=spawner,
+                open_session=self._open_session,
+                face=face,
+            )
+        finally:
+            spawner.close()
+
+    def listen(
+        self,
+        *,
+        socket_path: str | None,
+        idle_s: float,
+        note: Callable[[str], None],
+        is_listening: Callable[[str], None],
+    ) -> Play:
+        """Record what comes to a span socket as a new play.
+
+        Raises:
+            SocketInUse: the path is taken.
+        """
+        from hero_logic.worker import listen
+
+        with self._open_session() as session:
+            return listen(
+                self._new_sid(),
+                socket_path=socket_path,
+                idle_s=idle_s,
+                session=session,
+                note=note,
+                is_listening=is_listening,
+            )
+
+    def ingest(self, stream: BinaryIO, *, note: Callable[[str], None]) -> Play:
+        """Record a stream of events as a new play."""
+        from hero_logic.service.recording import record_stream
+        from hero_logic.worker import LineTeller
+
+        teller = LineTeller(note)
+        with self._open_session() as session:
+            play = record_stream(self._new_sid(), stream, session=session, on_bad_line=teller.tell, note=note)
+        teller.finish()
+        return play
+
+    def read(self) -> Reading:
+        """Plays to read from; a context manager."""
+        return Reading(self._open_session())
+
+    def artifacts_dir(self, sid: str) -> str:
+        """Where the artifacts of a play lie."""
+        from hero_logic.runner.staging import PlayPaths
+
+        return PlayPaths(self._config.plays_dir, sid).artifacts
+
+    def keep_artifacts(self, play: Play, target_dir: str) -> None:
+        """Copy the artifacts of a play to a directory.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        from hero_logic.runner.collection import copy_artifacts
+
+        try:
+            copy_artifacts(
+                self.artifacts_dir(play.sid), [artifact.path for artifact in play.artifacts], target_dir
+            )
+        except OSError as error:
+            raise UsageError(
+                f"--keep {target_dir}: {error.strerror}. The artifacts are still in {self.artifacts_dir(play.sid)}."
+            ) from error
+
+
+class Reading:
+    """The plays on record, while a ``with`` block lasts."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Reading:
+        self._session.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.__exit__()
+
+    def play(self, sid: str) -> Play:
+        """A play by its sid, or ``last``.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        return self._session.plays.get(sid)
+
+    def spans(self, sid: str) -> Iterator[Span]:
+        """All spans of a play."""
+        return self._session.plays.spans(sid)
+
+    def document(self, play: Play) -> Iterator[bytes]:
+        """The play and its spans as one JSON document, in pieces."""
+        from hero_logic.service.document import play_document
+
+        return play_document(play, self.spans(play.sid))
+
+    def page(self, *, limit: int, before: str | None) -> tuple[list[Play], str | None]:
+        """Plays, newest first, and the cursor of the next page.
+
+        Raises:
+            NotFound: the cursor names no play.
+        """
+        return self._session.plays.list(limit=limit, before=before)
+
+    def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
+        """A page of plays as one JSON document."""
+        from hero_logic.service.document import list_document
+
+        return list_document(plays, next_cursor)
+
+
+_MAX_TIMEOUT_S = 1e9
+
+
+def _read_input(entry: FlowEntry, request: RunRequest) -> bytes:
+    values: dict[str, object] = {}
+    if request.document is not None:
+        values.update(parse_document(request.document))
+    for assignment in request.assignments:
+        name, value = parse_assignment(assignment, entry)
+        values[name] = value
+    checked = check_inputs(entry, values)
+    if not checked:
+        return b"{}"
+    import json
+
+    return json.dumps(checked, allow_nan=False).encode()

@@ -1,0 +1,1 @@
+"""What hero_logic thinks: no clock, file, socket, thread, process or randomness in here."""

@@ -1,0 +1,130 @@
+"""Every error that hero_logic raises on purpose.
+
+The tree, one class for each thing a caller would do differently::
+
+    HeroLogicError
+    ├── UsageError                 the caller asked for something that cannot be: exit status 2
+    │   ├── BadInput               a flow's input has an unknown, missing or wrong value
+    │   ├── NoEntry                no flow, or more than one, where one was to be run
+    │   ├── BadFlowFile            the file cannot be read, or is not Python
+    │   ├── UnmetRequirements      inline script metadata asks for what the interpreter does not have
+    │   └── BadSid                 a play id that no play can have
+    ├── NotFound                   no such play or flow: exit status 3
+    ├── MalformedEvent             a line of a play's stream that is not an event
+    ├── IllegalMove                a play's status cannot change that way
+    ├── SocketInUse                the path of a span socket is taken
+    ├── SandboxUnavailable         what the sandbox promises cannot be had here
+    ├── LaunchFailed               the play's process could not be started
+    └── StoreError                 the store cannot do what was asked
+        ├── StoreLocked            another process held it for too long
+        ├── StoreVersionMismatch   it was written by a newer release, or is none of ours
+        └── StoreDamaged           it cannot be read
+
+Each has a stable ``code`` for programs, and a message for people that says what happened (with the
+value), why, and what to do next.
+"""
+
+
+class HeroLogicError(Exception):
+    """Anything that hero_logic raises on purpose; ``code`` is stable across releases."""
+
+    code = "error"
+    exit_status = 1
+
+
+class UsageError(HeroLogicError):
+    """The caller asked for something that cannot be; nothing was recorded."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class BadInput(UsageError):
+    """A flow's input has an unknown name, a missing one, or a value of the wrong type."""
+
+    code = "bad_input"
+
+
+class NoEntry(UsageError):
+    """A file holds no flow, or several and none was named."""
+
+    code = "no_entry"
+
+
+class BadFlowFile(UsageError):
+    """A flow's file cannot be read, or is not Python source."""
+
+    code = "bad_flow_file"
+
+
+class UnmetRequirements(UsageError):
+    """Inline script metadata asks for a Python or for packages that the interpreter does not have."""
+
+    code = "unmet_requirements"
+
+
+class BadSid(UsageError):
+    """A play id that is not 1 to 64 of ``A-Z a-z 0-9 _ -``."""
+
+    code = "bad_sid"
+
+
+class NotFound(HeroLogicError):
+    """There is no play or flow of that name."""
+
+    code = "not_found"
+    exit_status = 3
+
+
+class MalformedEvent(HeroLogicError):
+    """A line of a play's stream that is not an event (docs/protocol.md, "Malformed lines")."""
+
+    code = "malformed_event"
+
+
+class IllegalMove(HeroLogicError):
+    """A play's status cannot change in that way (core/lifecycle.py has the table)."""
+
+    code = "illegal_move"
+
+
+class SocketInUse(HeroLogicError):
+    """The path of a span socket is taken by a live socket, or by something that is no socket."""
+
+    code = "socket_in_use"
+
+
+class SandboxUnavailable(HeroLogicError):
+    """What the sandbox promises cannot be had on this host; the play was not started."""
+
+    code = "sandbox_unavailable"
+
+
+class LaunchFailed(HeroLogicError):
+    """The process of a play could not be started."""
+
+    code = "launch_failed"
+
+
+class StoreError(HeroLogicError):
+    """The store cannot do what was asked of it."""
+
+    code = "store_error"
+
+
+class StoreLocked(StoreError):
+    """Another process held the store for longer than we wait."""
+
+    code = "store_locked"
+
+
+class StoreVersionMismatch(StoreError):
+    """The store was written by a newer release, or is not one of ours."""
+
+    code = "store_version_mismatch"
+
+
+class StoreDamaged(StoreError):
+    """The store cannot be read; it was left as it is."""
+
+    code = "store_damaged"

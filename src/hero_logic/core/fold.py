@@ -1,0 +1,373 @@
+"""From events to spans: the only place where an event changes a span.
+
+Laws:
+
+1. The fold is pure: the time of receipt comes in with the batch, rows that were written before come in
+   through a loader, and what changed goes out as a :class:`SpanDelta`.
+2. Its memory is that of the batch and of the spans that run, never that of the play: a span that has
+   ended is forgotten once it is written, and read back if an event still comes for it.
+3. A delta stays pending until :meth:`SpanTree.committed` says that it is on disk; a write that failed
+   is tried again with all that came meanwhile.
+
+Source: docs/protocol.md, "Folding rules"; the numbers in comments are those of the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hero_logic.core.records import Counters, FoldState, SpanDelta, SpanRow
+from hero_logic.core.wire import PROTOCOL_VERSION, Event, Hello, SpanEnd, SpanLog, SpanStart, SpanTag
+
+SPAN_KINDS: Final = frozenset({"flow_root", "step", "rpc", "subflow", "other"})
+END_STATUSES: Final = frozenset({"ok", "failed", "timed_out", "cancelled"})
+OPEN_AT_END: Final = "the play ended while this span was open"
+
+TRUNCATED_TAG: Final = "hero.truncated"
+UNKNOWN_STATUS_TAG: Final = "hero.unknown_status"
+_PROTECTION: Final = {TRUNCATED_TAG: 1, UNKNOWN_STATUS_TAG: 2}
+
+# A row that runs costs a read when its next event comes, if it is not kept; one that is heavy, or one of
+# very many, is not worth its memory.
+_MAX_CACHED_ROWS: Final = 20_000
+_MAX_CACHED_ROW_BYTES: Final = 4 * 1024
+
+_encode: Final = msgspec.json.Encoder().encode
+
+RowLoader = Callable[[Sequence[str]], list[SpanRow]]
+
+
+class FoldLimits(msgspec.Struct, frozen=True):
+    """How much of one play is kept (rule 14)."""
+
+    max_spans: int = 2_000_000
+    max_tags_bytes: int = 64 * 1024
+    """Of one span, as compact JSON text in UTF-8; what the runtime sets is not counted."""
+    max_log_bytes: int = 1024 * 1024
+    """Of one span, in UTF-8, with the times and newlines between logs."""
+
+
+class Batch(msgspec.Struct):
+    """What was read of one connection at one moment."""
+
+    events: list[Event]
+    received_ms: float
+    connection: int = 0
+    malformed: int = 0
+    oversize: int = 0
+
+
+class SpanTree:
+    """The spans of one play.
+
+    >>> from hero_logic.core.wire import decode_lines
+    >>> tree = SpanTree()
+    >>> stream = b'{"type":"span_start","span_id":"a","name":"n","start_ms":1}\\n'
+    >>> tree.apply(Batch(decode_lines(stream).events, received_ms=5))
+    >>> tree.delta().rows[0].name
+    'n'
+    """
+
+    def __init__(
+        self,
+        state: FoldState | None = None,
+        *,
+        load: RowLoader | None = None,
+        limits: FoldLimits | None = None,
+    ) -> None:
+        self._limits = limits or FoldLimits()
+        self._load = load or _no_rows
+        self._counters = Counters()
+        self._span_count = 0
+        self._writers: dict[str, int] = {}
+        if state is not None:
+            self._counters = msgspec.structs.replace(state.counters)
+            self._span_count = state.span_count
+            self._writers = dict(state.writers)
+        self._stored_spans = self._span_count
+        self._writer_of: dict[int, str] = {}
+        self._rows: dict[str, SpanRow] = {}
+        self._recalled: list[str] = []
+        self._changed: dict[str, SpanRow] = {}
+        self._new_logs: dict[str, list[str]] = {}
+        self._risen_writers: set[str] = set()
+        self._is_dirty = False
+        self.foreign_protocols: list[int] = []
+        """Protocols other than ours that writers named; their lines are folded all the same."""
+
+    @property
+    def counters(self) -> Counters:
+        """The totals so far, those of a delta that is still pending included."""
+        return self._counters
+
+    def apply(self, batch: Batch) -> None:
+        """Fold what one connection brought."""
+        events = batch.events
+        if self._stored_spans:
+            # First of all: a loader that raises leaves the tree as it was, and the batch can come again.
+            self._recall(events)
+        counters = self._counters
+        counters.malformed += batch.malformed
+        counters.oversize += batch.oversize
+        if batch.malformed or batch.oversize:
+            self._is_dirty = True
+        received_ms = batch.received_ms
+        writer = self._writer_of.get(batch.connection)
+        for event in events:
+            if type(event) is Hello:
+                self._hello(batch.connection, event)
+                writer = event.writer
+                continue
+            self._is_dirty = True
+            if writer is not None and self._is_repeat(writer, event.seq):
+                counters.repeated += 1
+            else:
+                self._fold(event, received_ms)
+
+    def disconnected(self, connection: int) -> None:
+        """A connection has ended; its number may come again for another writer."""
+        self._writer_of.pop(connection, None)
+
+    def delta(self) -> SpanDelta | None:
+        """What changed since the last :meth:`committed`, or None if nothing did."""
+        if not self._is_dirty:
+            return None
+        rows = list(self._changed.values())
+        rows.sort(key=_ordinal)
+        for span_id, logs in self._new_logs.items():
+            self._changed[span_id].new_logs = "".join(logs)
+        return SpanDelta(
+            rows=rows,
+            counters=self._counters,
+            span_count=self._span_count,
+            writers={writer: self._writers[writer] for writer in self._risen_writers},
+        )
+
+    def committed(self) -> None:
+        """The last delta is on disk: forget it, and the spans in it that have ended.
+
+        It has to hold all that was applied: nothing may be applied between :meth:`delta` and this.
+        """
+        rows = self._rows
+        for row in self._changed.values():
+            row.new_logs = ""
+            row.is_stored = True
+            if row.status != "running" or _text_size(row) > _MAX_CACHED_ROW_BYTES:
+                rows.pop(row.span_id, None)
+        for span_id in self._recalled:
+            # Of those that did not change, as all that came for them were repeats.
+            if span_id in rows and rows[span_id].status != "running":
+                del rows[span_id]
+        self._recalled = []
+        self._changed = {}
+        self._new_logs = {}
+        self._risen_writers = set()
+        self._is_dirty = False
+        self._stored_spans = self._span_count
+        # Of one go: to look for the first again after each would be quadratic, for a dict keeps its gaps.
+        for span_id in list(islice(rows, max(0, len(rows) - _MAX_CACHED_ROWS))):
+            del rows[span_id]
+
+    def close(self, rows: Iterable[SpanRow], *, status: str, end_ms: float) -> None:
+        """End spans that are still open at the end of their play (rule 13).
+
+        Args:
+            rows: open spans as the store has them, after the last delta was committed.
+            status: that of the play; the spans are ``failed`` unless it is timed_out or cancelled.
+            end_ms: the play's end.
+        """
+        for row in rows:
+            row.status = status if status in ("timed_out", "cancelled") else "failed"
+            row.end_ms = end_ms
+            row.error = OPEN_AT_END
+            self._rows[row.span_id] = row
+            self._changed[row.span_id] = row
+            self._is_dirty = True
+
+    def _hello(self, connection: int, event: Hello) -> None:
+        self._writer_of[connection] = event.writer
+        if event.protocol != PROTOCOL_VERSION:
+            self.foreign_protocols.append(event.protocol)
+
+    def _recall(self, events: list[Event]) -> None:
+        """Read back the rows of spans that this batch speaks of and that are not at hand."""
+        rows = self._rows
+        wanted = {event.span_id for event in events if type(event) is not Hello}  # type: ignore[union-attr]  # so
+        wanted.difference_update(rows)
+        if wanted:
+            for row in self._load(list(wanted)):
+                rows[row.span_id] = row
+                self._recalled.append(row.span_id)
+
+    def _is_repeat(self, writer: str, seq: int | UnsetType) -> bool:
+        """Rule 9; a ``seq`` that is higher than any before becomes the writer's highest."""
+        if seq is UNSET:
+            return False
+        if seq <= self._writers.get(writer, 0):
+            return True
+        self._writers[writer] = seq
+        self._risen_writers.add(writer)
+        return False
+
+    def _fold(self, event: Event, received_ms: float) -> None:
+        span_id = event.span_id  # type: ignore[union-attr]  # a hello never comes here
+        row = self._rows.get(span_id)
+        is_new = row is None
+        if row is None:
+            if self._span_count >= self._limits.max_spans:
+                self._counters.truncated += 1
+                return
+            row = SpanRow(self._span_count, span_id, received_ms)
+            self._span_count += 1
+            self._rows[span_id] = row
+        self._changed[span_id] = row
+        kind = type(event)
+        if kind is SpanStart:
+            is_whole, is_kept = self._start(row, event)  # type: ignore[arg-type]  # kind says so
+        elif kind is SpanEnd:
+            is_whole, is_kept = self._end(row, event, received_ms, is_new)  # type: ignore[arg-type]  # kind says so
+        elif kind is SpanTag:
+            is_whole, is_kept = self._tag(row, event.tags)  # type: ignore[union-attr, arg-type]  # kind says so
+        else:
+            is_whole, is_kept = self._log(row, event, received_ms, is_new)  # type: ignore[arg-type]  # kind says so
+        # An event that made its span was not dropped whole, even if none of its own text is there.
+        self._counters.events += is_kept or is_new
+        if not is_whole:
+            self._counters.truncated += 1
+            row.tags[TRUNCATED_TAG] = True
+            row.protected_tags |= _PROTECTION[TRUNCATED_TAG]
+
+    def _start(self, row: SpanRow, event: SpanStart) -> tuple[bool, bool]:
+        """Rules 1 and 2: what the event carries takes its value, what it does not is kept."""
+        row.name = event.name
+        if event.start_ms is not UNSET:
+            row.start_ms = event.start_ms
+        if event.parent_id is not UNSET:
+            row.parent_id = event.parent_id
+        if event.kind is not UNSET:
+            row.kind = event.kind if event.kind in SPAN_KINDS else "other"
+        if event.source_file is not UNSET:
+            row.source_file = event.source_file
+        if event.source_line is not UNSET:
+            row.source_line = event.source_line
+        if event.rpc_service is not UNSET:
+            row.rpc_service = event.rpc_service
+        if event.rpc_method is not UNSET:
+            row.rpc_method = event.rpc_method
+        if event.child_play_sid is not UNSET:
+            row.child_play_sid = event.child_play_sid
+        if event.tags is UNSET or not event.tags:
+            return True, True
+        is_whole, _ = self._tag(row, event.tags)
+        return is_whole, True
+
+    def _tag(self, row: SpanRow, tags: dict[str, Any]) -> tuple[bool, bool]:
+        """Rule 3, within the limit of rule 14: (whether all were kept, whether any was)."""
+        if row.protected_tags:
+            tags = {
+                key: value for key, value in tags.items() if not _PROTECTION.get(key, 0) & row.protected_tags
+            }
+        if not tags:
+            return True, True
+        # Adding up what came never counts too little; only past the limit is it worth an exact count.
+        row.tags_bytes += len(_encode(tags)) + 1
+        if row.tags_bytes <= self._limits.max_tags_bytes:
+            row.tags.update(tags)
+            return True, True
+        return self._tag_one_by_one(row, tags)
+
+    def _tag_one_by_one(self, row: SpanRow, tags: dict[str, Any]) -> tuple[bool, bool]:
+        sizes = {
+            key: _entry_bytes(key, value) for key, value in row.tags.items() if not _is_protected(row, key)
+        }
+        # {} and a comma after each entry but the last: 1 + sum of (entry + 1), or 2 for none.
+        total = 1 + sum(sizes.values()) + len(sizes)
+        dropped = 0
+        for key, value in tags.items():
+            entry_bytes = _entry_bytes(key, value)
+            new_total = total + entry_bytes + 1 - (sizes[key] + 1 if key in sizes else 0)
+            if new_total > self._limits.max_tags_bytes:
+                dropped += 1
+                continue
+            total = new_total
+            sizes[key] = entry_bytes
+            row.tags[key] = value
+        row.tags_bytes = total
+        return dropped == 0, dropped < len(tags)
+
+    def _log(self, row: SpanRow, event: SpanLog, received_ms: float, is_new: bool) -> tuple[bool, bool]:
+        """Rule 4, cut at a character where the limit of rule 14 is reached."""
+        ts_ms = received_ms if event.ts_ms is UNSET else event.ts_ms
+        if is_new:
+            row.start_ms = ts_ms
+        level = f"{event.level.upper()} " if event.level else ""
+        line = f"[{round(ts_ms)}] {level}{event.text}"
+        separator = "\n" if row.log_bytes else ""
+        line_bytes = len(line) if line.isascii() else len(line.encode())
+        room = self._limits.max_log_bytes - row.log_bytes - len(separator)
+        if line_bytes <= room:
+            self._new_logs.setdefault(row.span_id, []).append(separator + line)
+            row.log_bytes += line_bytes + len(separator)
+            return True, True
+        if room <= 0:
+            return False, False
+        cut = line.encode()[:room].decode("utf-8", "ignore")
+        if not cut:
+            return False, False
+        self._new_logs.setdefault(row.span_id, []).append(separator + cut)
+        row.log_bytes += len(separator) + len(cut.encode())
+        return False, True
+
+    def _end(self, row: SpanRow, event: SpanEnd, received_ms: float, is_new: bool) -> tuple[bool, bool]:
+        """Rule 5: the first end stands."""
+        end_ms = received_ms if event.end_ms is UNSET else event.end_ms
+        if is_new:
+            row.start_ms = end_ms
+        if row.status != "running":
+            return True, True
+        row.end_ms = end_ms
+        row.error = "" if event.error is UNSET else event.error
+        if event.status in END_STATUSES:
+            row.status = event.status
+        else:
+            row.status = "failed"
+            row.tags[UNKNOWN_STATUS_TAG] = event.status
+            row.protected_tags |= _PROTECTION[UNKNOWN_STATUS_TAG]
+        return True, True
+
+
+def _no_rows(span_ids: Sequence[str]) -> list[SpanRow]:
+    return []
+
+
+def _is_protected(row: SpanRow, key: str) -> bool:
+    """Whether the runtime has set this tag of the span, so that no writer's value replaces it."""
+    return bool(_PROTECTION.get(key, 0) & row.protected_tags)
+
+
+def _text_size(row: SpanRow) -> int:
+    """About how much memory the text of a row takes, in bytes."""
+    return (
+        row.tags_bytes
+        + len(row.span_id)
+        + len(row.parent_id)
+        + len(row.name)
+        + len(row.rpc_service)
+        + len(row.rpc_method)
+        + len(row.child_play_sid)
+        + len(row.source_file)
+    )
+
+
+def _ordinal(row: SpanRow) -> int:
+    return row.ordinal
+
+
+def _entry_bytes(key: str, value: object) -> int:
+    """The size of ``"key":value`` as compact JSON text in UTF-8."""
+    return len(_encode(key)) + 1 + len(_encode(value))

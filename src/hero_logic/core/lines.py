@@ -1,0 +1,81 @@
+"""Bytes as they come into chunks of whole lines, in bounded memory.
+
+Source: docs/protocol.md, "Oversize lines".
+
+>>> lines = LineBuffer(max_line_bytes=5)
+>>> lines.feed(b"ab"), lines.feed(b"c\\nd"), lines.feed(b"efghij"), lines.feed(b"k\\nlm\\n"), lines.oversize
+(b'', b'abc\\n', b'', b'lm\\n', 1)
+"""
+
+from __future__ import annotations
+
+DEFAULT_MAX_LINE_BYTES = 1024 * 1024
+
+
+class LineBuffer:
+    """The lines of one connection.
+
+    A line of more than ``max_line_bytes`` before its newline is discarded up to it, and counted in
+    ``oversize`` at the moment it is known to be too long.
+    """
+
+    __slots__ = ("_is_discarding", "_max_line_bytes", "_unfinished", "oversize")
+
+    def __init__(self, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> None:
+        self.oversize = 0
+        self._max_line_bytes = max_line_bytes
+        # Not a list of what came: a writer of single bytes must cost neither an object a byte nor a copy
+        # of the line.
+        self._unfinished = bytearray()
+        self._is_discarding = False
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How many bytes are held of a line whose newline has not come."""
+        return len(self._unfinished)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes; give the whole lines that they complete, each with its newline, or ``b""``."""
+        end = data.rfind(b"\n")
+        if end == -1:
+            self._keep(data)
+            return b""
+        head = data[: end + 1]
+        if self._is_discarding:
+            head = head[head.index(b"\n") + 1 :]
+            self._is_discarding = False
+        elif self._unfinished:
+            head = b"".join((self._unfinished, head))
+            self._unfinished.clear()
+        if len(head) > self._max_line_bytes:
+            head = self._without_oversize(head)
+        self._keep(data[end + 1 :])
+        return head
+
+    def finish(self) -> bytes:
+        """Give what is left at the end of the stream: a last line without its newline, or ``b""``."""
+        rest = bytes(self._unfinished)
+        self._unfinished.clear()
+        self._is_discarding = False
+        return rest
+
+    def discard(self) -> None:
+        """Give up the line that is unfinished, as if it were too long; nothing if none is."""
+        if not self._unfinished:
+            return
+        self._unfinished.clear()
+        self._is_discarding = True
+        self.oversize += 1
+
+    def _keep(self, data: bytes) -> None:
+        if self._is_discarding:
+            return
+        self._unfinished += data
+        if len(self._unfinished) > self._max_line_bytes:
+            self.discard()
+
+    def _without_oversize(self, chunk: bytes) -> bytes:
+        lines = chunk.split(b"\n")
+        kept = [line for line in lines[:-1] if len(line) <= self._max_line_bytes]
+        self.oversize += len(lines) - 1 - len(kept)
+        return b"".join(line + b"\n" for line in kept)

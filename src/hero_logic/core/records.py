@@ -1,0 +1,181 @@
+"""The facts that hero_logic keeps: plays, their spans, the flows they came from.
+
+All of them are msgspec structs: typed, slotted, and decoded or encoded without a line of our own
+(docs/design/0004-start-up.md says why not dataclasses). Times are milliseconds since the Unix epoch,
+as floats with microseconds in the fraction.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+PlayStatus = Literal["pending", "running", "ok", "failed", "timed_out", "cancelled"]
+SpanStatus = Literal["running", "ok", "failed", "timed_out", "cancelled"]
+SpanKind = Literal["flow_root", "step", "rpc", "subflow", "other"]
+
+
+class Counters(msgspec.Struct):
+    """What became of the events of a play: ``events`` were accepted, the others say what was not kept.
+
+    Source: docs/protocol.md, "Counters".
+    """
+
+    events: int = 0
+    malformed: int = 0
+    oversize: int = 0
+    repeated: int = 0
+    truncated: int = 0
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One span as every face shows it; the names are those of the wire.
+
+    ``end_ms`` is None while the span runs. ``logs`` is one string, a line ``[ts_ms] text`` a log.
+    Source: docs/protocol.md, "What is kept".
+    """
+
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    start_ms: float
+    end_ms: float | None
+    status: str
+    tags: dict[str, Any]
+    logs: str
+    error: str
+    rpc_service: str
+    rpc_method: str
+    child_play_sid: str
+    source_file: str
+    source_line: int
+
+
+class SpanRow(msgspec.Struct, gc=False):
+    """One span as the fold changes it and the store writes it.
+
+    It holds all of a span but its logs, which only ever grow: ``new_logs`` is what came since the row
+    was last written, to be appended (the newline between two logs included), and ``log_bytes`` the size
+    in UTF-8 of all that there is.
+    """
+
+    ordinal: int
+    """The place in the order in which the listener first heard of the play's spans, from 0."""
+    span_id: str
+    start_ms: float
+    parent_id: str = ""
+    name: str = ""
+    kind: str = "step"
+    end_ms: float | None = None
+    status: str = "running"
+    tags: dict[str, Any] = {}
+    error: str = ""
+    rpc_service: str = ""
+    rpc_method: str = ""
+    child_play_sid: str = ""
+    source_file: str = ""
+    source_line: int = 0
+    log_bytes: int = 0
+    protected_tags: int = 0
+    """Bits: which tags the runtime has set, so that no writer's value replaces them (core/fold.py)."""
+    new_logs: str = ""
+    tags_bytes: int = 0
+    """At least the size of the writer's tags as JSON text; not stored, made anew when a row is read."""
+    is_stored: bool = False
+
+
+class FoldState(msgspec.Struct):
+    """What the fold of a play needs to go on where rows were written before."""
+
+    counters: Counters
+    span_count: int
+    writers: dict[str, int]
+    """The highest ``seq`` seen of each writer."""
+
+
+class SpanDelta(msgspec.Struct):
+    """What a batch changed: the rows, each once, in the order of their ordinals, and the play's totals."""
+
+    rows: list[SpanRow]
+    counters: Counters
+    span_count: int
+    writers: dict[str, int]
+    """Only the writers whose highest ``seq`` rose."""
+
+
+class Sandbox(msgspec.Struct, frozen=True):
+    """What a play was really kept in: never what was asked for."""
+
+    tier: str = "none"
+    isolation: str = "none"
+    resources: str = "none"
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """One file that a play left in ``artifacts/``: its path below it, and its size in bytes."""
+
+    path: str
+    size_bytes: int
+
+
+class FlowVersion(msgspec.Struct, frozen=True):
+    """A flow's source at one moment, known by the hash of its bytes.
+
+    ``flow_name`` and ``path`` say which flow it is a version of.
+    """
+
+    version_sid: str
+    """The first 32 hex digits of the SHA-256 of the source."""
+    flow_name: str
+    path: str
+    source: str
+    created_ms: float
+
+
+class Play(msgspec.Struct):
+    """One recorded run of a flow.
+
+    ``input_json`` and ``output_json`` are JSON text; an output is None until there is one.
+    ``runtime_sid`` names the runtime that runs it (service/liveness.py).
+    """
+
+    sid: str
+    flow: str = ""
+    status: PlayStatus = "pending"
+    input_json: str = "{}"
+    output_json: str | None = None
+    error: str = ""
+    created_ms: float = 0.0
+    start_ms: float | None = None
+    end_ms: float | None = None
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    artifacts: list[Artifact] = []
+    sandbox: Sandbox = Sandbox()
+    counters: Counters = msgspec.field(default_factory=Counters)
+    span_count: int = 0
+    version_sid: str = ""
+    runtime_sid: str = ""
+    revision: int = 0
+
+
+class PlayEnd(msgspec.Struct, frozen=True):
+    """How a play ended: what is written into its record in one transaction."""
+
+    status: PlayStatus
+    end_ms: float
+    error: str = ""
+    exit_code: int | None = None
+    output_json: str | None = None
+    stdout: str = ""
+    stderr: str = ""
+    artifacts: list[Artifact] = []
+
+
+class RootSpan(msgspec.Struct, frozen=True):
+    """A root of a play's tree that did not end ``ok``: why a play cannot be ok."""
+
+    name: str
+    status: str
+    error: str

@@ -1,0 +1,283 @@
+"""The stub inside a play: finds the flow, waits for the gate, decodes the input, runs it, reports.
+
+It runs in the play's own interpreter (Python 3.9 and newer), in its own process, confined; it is carried
+there as a file like the SDK, and imports nothing of hero_logic. Nothing of the flow runs before the gate
+opens, and the gate opens when the play is on record (docs/design/0005-processes.md).
+
+Arguments: the directory of staged files, the flow's original path, the function to call, the seconds
+that threads may linger, the descriptor of the gate, that of the result.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+_MAX_DEPTH = 200
+_INPUT_NAME = "input.json"
+_GATE_CLOSED = 75
+
+try:
+    from _json import encode_basestring_ascii as _quote
+except ImportError:
+    from json.encoder import py_encode_basestring_ascii as _quote
+
+
+class Unfit(Exception):
+    """Something that the one who wrote or called the flow must mend: told without a traceback."""
+
+
+class Report:
+    """The result's file: what the runtime reads when the process has ended."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._pid = os.getpid()
+
+    def write(self, text: str) -> None:
+        """Say how the flow ended, once; a forked child says nothing in its parent's name."""
+        if os.getpid() != self._pid:
+            return
+        data = text.encode("ascii")
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+def encode_output(value: Any, place: str = "output", depth: int = 0) -> str:
+    """A flow's returned value as strict JSON text, tuples as arrays.
+
+    Raises:
+        Unfit: something in it is not JSON; the message names the place.
+    """
+    if depth > _MAX_DEPTH:
+        raise Unfit(f"{place} is nested deeper than {_MAX_DEPTH} levels (or holds itself).")
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, str):
+        return _encode_text(value, place)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise Unfit(f"{place} is {value!r}, which JSON does not have.")
+        return float.__repr__(value)
+    if isinstance(value, dict):
+        return _encode_object(value, place, depth)
+    if isinstance(value, (list, tuple)):
+        items = [encode_output(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(value)]
+        return "[" + ",".join(items) + "]"
+    raise Unfit(f"{place} is of the type {type(value).__name__}, which JSON does not have.")
+
+
+def _encode_text(value: str, place: str) -> str:
+    try:
+        str.encode(value, "utf-8")
+    except UnicodeEncodeError:
+        raise Unfit(f"{place} is text with half a surrogate pair, which UTF-8 does not have.") from None
+    return _quote(str.__str__(value))
+
+
+def _encode_object(value: dict[Any, Any], place: str, depth: int) -> str:
+    parts = []
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise Unfit(
+                f"{place} has the key {key!r:.80} of the type {type(key).__name__}; JSON keys are text."
+            )
+        inner = f"{place}[{key!r:.80}]"
+        parts.append(f"{_encode_text(key, inner)}:{encode_output(item, inner, depth + 1)}")
+    return "{" + ",".join(parts) + "}"
+
+
+def module_name(path: str) -> str:
+    """Under which name the flow is imported: its file's, where that hides no other module.
+
+    So functions of the flow can be sent to other processes by name, its directory being on the path.
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    taken = getattr(sys, "stdlib_module_names", ())
+    if stem.isidentifier() and stem not in sys.modules and stem not in taken:
+        return stem
+    return "flow_" + "".join(c if c.isalnum() else "_" for c in stem)
+
+
+def find_flow(module: types.ModuleType, function: str) -> Callable[..., Any]:
+    """The flow of a module by the name of its function.
+
+    Raises:
+        Unfit: there is none of that name, or it is no flow.
+    """
+    found = vars(module).get(function)
+    if found is None:
+        raise Unfit(f"{function}() is not in the module once it has run; something removed it.")
+    if not hasattr(found, "__hero_flow__") or not callable(found):
+        raise Unfit(f"{function} is no flow once the module has run: it lost its @flow decorator.")
+    return found  # type: ignore[no-any-return]  # callable is what was checked
+
+
+def read_inputs(stage_dir: str) -> dict[str, Any]:
+    """The input as it was staged; most flows that take none never import json."""
+    path = os.path.join(stage_dir, _INPUT_NAME)
+    if not os.path.exists(path):
+        return {}
+    import json
+
+    with open(path, encoding="utf-8") as file:
+        values = json.load(file)
+    assert isinstance(values, dict)
+    return values
+
+
+def bind_inputs(flow: Callable[..., Any], values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments to call the flow with; what the syntax tree could not tell is checked here.
+
+    Raises:
+        Unfit: a name or a value that the flow does not take.
+    """
+    function = getattr(flow, "__wrapped__", flow)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return [], values
+    positional_only = code.co_varnames[: code.co_posonlyargcount]
+    if values:
+        _check_hints(function, values)
+    arguments = [values[name] for name in positional_only if name in values]
+    named = {name: value for name, value in values.items() if name not in positional_only}
+    return arguments, named
+
+
+_SIMPLE = {str: "str", int: "int", float: "float", bool: "bool", list: "list", dict: "dict"}
+
+
+def _check_hints(function: Callable[..., Any], values: dict[str, Any]) -> None:
+    """Check values against annotations that are only names in the source, such as ``Age = int``."""
+    hints = getattr(function, "__annotations__", {})
+    names = getattr(function, "__globals__", {})
+    for name, value in values.items():
+        hint = hints.get(name)
+        if isinstance(hint, str):
+            hint = names.get(hint, hint)
+        if not isinstance(hint, type) or hint not in _SIMPLE:
+            continue
+        is_bool = isinstance(value, bool)
+        if hint is float and isinstance(value, int) and not is_bool:
+            values[name] = float(value)
+        elif not isinstance(value, hint) or (is_bool and hint is not bool):
+            raise Unfit(f"the input {name} is {value!r:.80}, and the flow takes {_SIMPLE[hint]}.")
+
+
+def run_flow(flow: Callable[..., Any], values: dict[str, Any]) -> Any:
+    """Call the flow, an async one in an event loop of its own."""
+    arguments, named = bind_inputs(flow, values)
+    result = flow(*arguments, **named)
+    if hasattr(result, "__await__"):
+        import asyncio
+
+        return asyncio.run(result)
+    return result
+
+
+def load_module(source: bytes, path: str) -> types.ModuleType:
+    """Run the flow's module under its original path, from the bytes that were staged."""
+    name = module_name(path)
+    code = compile(source, path, "exec", dont_inherit=True)
+    module = types.ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module
+    exec(code, module.__dict__)  # noqa: S102  # it is what a play is for
+    return module
+
+
+def remember_source(source: bytes, path: str) -> None:
+    """Let tracebacks show the flow's lines as they ran, wherever its file is now."""
+    import linecache
+
+    try:
+        text = source.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = source.decode("latin-1")
+    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+
+
+def report_exception(report: Report, error: BaseException) -> None:
+    """Say what the flow raised: the line that a person needs first, then the traceback from its code on."""
+    import traceback
+
+    trace = error.__traceback__
+    ours = (play.__code__.co_filename, getattr(sys.modules.get("hero_tracing"), "__file__", ""))
+    while trace is not None and trace.tb_frame.f_code.co_filename in ours:
+        trace = trace.tb_next
+    head = "".join(traceback.format_exception_only(type(error), error)).strip()
+    body = "".join(traceback.format_exception(type(error), error, trace))
+    sys.stderr.write(body)
+    head, body = (text.encode("utf-8", "replace").decode() for text in (head, body))
+    report.write(f'{{"outcome":"raised","error":{_quote(head)},"traceback":{_quote(body)}}}')
+
+
+def end_lingering(grace_s: float, status: int) -> None:
+    """End the process when the grace is over, if threads or exit handlers still hold it then."""
+    import _thread
+    import time
+
+    def wait() -> None:
+        time.sleep(grace_s)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue
+        os._exit(status)
+
+    _thread.start_new_thread(wait, ())
+
+
+def wait_for_gate(gate: int) -> None:
+    """Wait until the play is on record; end quietly if the runtime gives it up."""
+    if os.read(gate, 1) != b"G":
+        os._exit(_GATE_CLOSED)
+
+
+def play(arguments: list[str]) -> int:
+    """Run the flow; give the exit status of the process."""
+    stage_dir, path, function, grace, gate_number, result_number = arguments
+    gate = int(gate_number)
+    report = Report(int(result_number))
+    sys.path[:0] = [os.path.join(stage_dir, "sdk"), os.path.dirname(path)]
+    sys.argv[:] = [path]
+    # Processes that the flow starts with multiprocessing must not run this stub again.
+    del sys.modules["__main__"].__file__
+    with open(os.path.join(stage_dir, "flow.py"), "rb") as file:
+        source = file.read()
+    import hero_tracing  # noqa: F401  # it connects before the gate opens, while there is time
+
+    wait_for_gate(gate)
+    try:
+        flow = find_flow(load_module(source, path), function)
+        output = encode_output(run_flow(flow, read_inputs(stage_dir)))
+    except Unfit as error:
+        sys.stderr.write(f"{error}\n")
+        report.write(f'{{"outcome":"unfit","error":{_quote(str(error))}}}')
+        return 1
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever the flow raises is its end, and is told
+        remember_source(source, path)
+        report_exception(report, error)
+        return 1
+    report.write(f'{{"outcome":"returned","output":{output}}}')
+    end_lingering(float(grace), 0)
+    os.write(gate, b"R")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(play(sys.argv[1:]))

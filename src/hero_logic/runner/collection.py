@@ -1,0 +1,118 @@
+"""What a play leaves: read, listed and removed without following a link or opening a device.
+
+Called when every process of the play is gone, so that nothing changes under us.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from hero_logic.core.policy import default
+
+
+def read_bounded(path: str, limit_bytes: int) -> bytes:
+    """The first bytes of a file, at most so many; nothing where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with open(descriptor, "rb") as file:
+        return file.read(limit_bytes)
+
+
+def collect_artifacts(work_dir: str, artifacts_dir: str) -> list[tuple[str, int]]:
+    """Take over what the flow put into ``artifacts/``: each regular file's path below it, and its size.
+
+    Links, pipes, sockets and devices are no artifacts and go with the work directory's other content.
+    """
+    source = os.path.join(work_dir, "artifacts")
+    try:
+        if not stat.S_ISDIR(os.lstat(source).st_mode):
+            return []
+        with os.scandir(source) as entries:
+            if next(entries, None) is None:
+                return []
+        os.rename(source, artifacts_dir)
+    except OSError:
+        return []
+    return sorted(_list_files(artifacts_dir))
+
+
+def _list_files(root: str) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    directories = [""]
+    limit = default("artifact_files")
+    while directories and len(found) < limit:
+        below = directories.pop()
+        try:
+            with os.scandir(os.path.join(root, below)) as entries:
+                for entry in entries:
+                    path = os.path.join(below, entry.name)
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(path)
+                    elif entry.is_file(follow_symlinks=False):
+                        found.append((path, entry.stat(follow_symlinks=False).st_size))
+                    else:
+                        os.unlink(entry.path)
+        except OSError:
+            continue
+    return found[:limit]
+
+
+def copy_artifacts(artifacts_dir: str, paths: list[str], target_dir: str) -> None:
+    """Copy a play's artifacts to where its operator wants them (``--keep``).
+
+    Raises:
+        OSError: the target cannot be written.
+    """
+    import shutil
+
+    os.makedirs(target_dir, exist_ok=True)
+    for path in paths:
+        target = os.path.join(target_dir, path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        source = os.open(os.path.join(artifacts_dir, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(source, "rb") as reader, open(target, "wb") as writer:
+            shutil.copyfileobj(reader, writer)
+
+
+def remove_tree(root: str) -> None:
+    """Remove a directory and all below it, however deep, following no link.
+
+    Directories are moved up to the root before they are emptied, so that neither the length of a path nor
+    the depth of the tree sets a limit. What cannot be removed is left; removing what is not there is fine.
+    """
+    pending = [root]
+    number = 0
+    emptied: list[str] = []
+    while pending:
+        directory = pending.pop()
+        emptied.append(directory)
+        try:
+            if not stat.S_ISDIR(os.lstat(directory).st_mode):
+                os.unlink(directory)
+                continue
+            os.chmod(directory, 0o700)
+            with os.scandir(directory) as entries:
+                listed = list(entries)
+        except OSError:
+            continue
+        for entry in listed:
+            try:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                number += 1
+                moved = os.path.join(root, f".removed-{number}")
+                os.chmod(entry.path, 0o700)
+                if directory != root:
+                    os.rename(entry.path, moved)
+                pending.append(entry.path if directory == root else moved)
+            except OSError:
+                continue
+    for directory in reversed(emptied):
+        try:
+            os.rmdir(directory)
+        except OSError:
+            continue

@@ -1,0 +1,327 @@
+"""The lifetime of one play: stage, bind, spawn, hold at the gate, run, drain, collect, unlink.
+
+This module alone owns it. The interpreter of a play is started as soon as its flow was checked, and held
+at a gate before any of the flow's code runs: so it starts while the store opens, and nothing of a flow
+runs that is not on record. Leaving the ``with`` block undoes everything, in reverse, wherever it stood.
+
+Source: docs/design/0005-processes.md.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import sys
+
+from hero_logic.core.errors import LaunchFailed
+from hero_logic.core.policy import TierZero, default
+from hero_logic.runner import collection
+from hero_logic.runner.span_socket import ListenReport, SpanListener
+from hero_logic.runner.staging import PlayPaths, stage_play
+from hero_logic.runner.supervisor import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+
+    from hero_logic.core.outcome import Leavings
+    from hero_logic.core.wire import BadLine
+    from hero_logic.runner.span_socket import ListenerHandle, SpanSink
+    from hero_logic.runner.spawner import Spawner
+
+_GATE_DESCRIPTOR = 3
+_RESULT_DESCRIPTOR = 4
+_MAX_MESSAGE_BYTES = 65536
+_SUPERVISOR_WAIT_S = 3.0
+_SUPERVISOR_POLL_S = 0.01
+
+
+class PlayPlan:
+    """What is to be run: all that is known of a play before it exists."""
+
+    __slots__ = ("environment", "flow_path", "function", "input_json", "limits", "python", "sid", "source")
+
+    def __init__(
+        self,
+        *,
+        sid: str,
+        source: bytes,
+        flow_path: str,
+        function: str,
+        input_json: bytes | None,
+        python: str,
+        environment: Callable[[str, str], dict[str, str]],
+        limits: TierZero,
+    ) -> None:
+        self.sid = sid
+        self.source = source
+        self.flow_path = flow_path
+        self.function = function
+        self.input_json = input_json
+        self.python = python
+        self.environment = environment
+        """Given the work directory and the socket's path, the play's whole environment."""
+        self.limits = limits
+
+
+class StagedPlay:
+    """One play from its staging to its end; a context manager.
+
+    Entering stages and spawns it, held at the gate. :meth:`begin` opens the gate; :meth:`step` waits for
+    its end; :meth:`leavings` reads what it left. Leaving ends whatever still runs, and clears up.
+    """
+
+    def __init__(
+        self,
+        plan: PlayPlan,
+        spawner: Spawner,
+        *,
+        plays_dir: str,
+        cache_dir: str,
+        on_bad_line: Callable[[BadLine], None] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._spawner = spawner
+        self._cache_dir = cache_dir
+        self.paths = PlayPaths(plays_dir, plan.sid)
+        # It is bound before there is a store to write to, and reads once there is.
+        self._listener = SpanListener(plan.sid, None, on_bad_line=on_bad_line)
+        self._handle: ListenerHandle | None = None
+        self._listened: ListenReport | None = None
+        self._control: _socket.socket | None = None
+        self._record: dict[str, object] | None = None
+        self.is_end_recorded = False
+        """Set once the play's end is on record: until then its files are what recovery goes by."""
+
+    def __enter__(self) -> StagedPlay:
+        try:
+            stub = stage_play(
+                self.paths,
+                source=self._plan.source,
+                input_json=self._plan.input_json,
+                python=self._plan.python,
+                cache_dir=self._cache_dir,
+            )
+            self._listener.bind()
+            self._control = self._spawner.launch(self._orders(stub))
+        except BaseException:
+            self._clear_up()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear_up()
+
+    def begin(self, sink: SpanSink) -> None:
+        """Open the gate: the play is on record, and its events go to the sink."""
+        assert self._control is not None, "the play was entered"
+        self._listener.sink = sink
+        self._handle = self._listener.run()
+        self._say(OPEN_GATE)
+
+    def cancel(self) -> None:
+        """Ask the play to end: SIGTERM, and SIGKILL after the grace. May be called from a signal handler."""
+        self._say(CANCEL)
+
+    def kill(self) -> None:
+        """End the play without a grace. May be called from a signal handler."""
+        self._say(KILL)
+
+    def step(self, timeout_s: float | None = None) -> bool:
+        """Wait for the play's end, at most so long; whether it has ended."""
+        assert self._control is not None, "the play was entered"
+        timeout_ms = None if timeout_s is None else timeout_s * 1000
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        while self._record is None and poll.poll(timeout_ms):
+            self._hear()
+        return self._record is not None
+
+    def drain(self) -> ListenReport:
+        """Once the play has ended: read what is still in its sockets, and close them."""
+        assert self._handle is not None, "the play was begun"
+        self._listened = self._handle.finish()
+        return self._listened
+
+    def leavings(self) -> Leavings:
+        """Once the play has ended: its result, its output, its artifacts."""
+        assert self._record is not None, "the play has ended"
+        return read_leavings(self.paths, self._record)
+
+    def _orders(self, stub: str) -> Orders:
+        plan = self._plan
+        orders = Orders()
+        orders.argv = [
+            plan.python,
+            "-I",
+            stub,
+            self.paths.stage,
+            plan.flow_path,
+            plan.function,
+            str(plan.limits.grace_s),
+            str(_GATE_DESCRIPTOR),
+            str(_RESULT_DESCRIPTOR),
+        ]
+        orders.environment = plan.environment(self.paths.work, self._listener.path)
+        orders.work_dir = self.paths.work
+        orders.stdout_path = self.paths.stdout
+        orders.stderr_path = self.paths.stderr
+        orders.result_path = self.paths.result
+        orders.exit_path = self.paths.exit_record
+        orders.lock_path = self.paths.lock
+        orders.resource_limits = plan.limits.resource_limits
+        orders.captured_bytes = plan.limits.captured_bytes
+        orders.grace_s = plan.limits.grace_s
+        orders.orphan_grace_s = plan.limits.orphan_grace_s
+        orders.timeout_s = plan.limits.timeout_s
+        orders.gate_descriptor = _GATE_DESCRIPTOR
+        orders.result_descriptor = _RESULT_DESCRIPTOR
+        return orders
+
+    def _hear(self) -> None:
+        assert self._control is not None, "the play was entered"
+        try:
+            data = self._control.recv(_MAX_MESSAGE_BYTES)
+        except InterruptedError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            import time
+
+            # The supervisor was killed: its record is not coming any more, if it is not there.
+            self._record = read_exit_record(self.paths.exit_record) or {
+                "reason": "supervisor_gone",
+                "end_ms": time.time() * 1000,
+            }
+            return
+        message = marshal.loads(data)  # noqa: S302  # from our own supervisor, on a private socket
+        if message.pop("event") == "ended":
+            self._record = message
+
+    def _say(self, order: bytes) -> None:
+        if self._control is None:
+            return
+        try:
+            self._control.send(order)
+        except OSError:
+            # The supervisor has ended; what it has to say is read by step().
+            return
+
+    def _clear_up(self) -> None:
+        """In reverse: the processes, the socket, the files."""
+        if self._control is not None:
+            self._say(KILL)
+            while self._record is None:
+                self.step()
+            self._control.close()
+            self._control = None
+        if self._handle is not None and self._listened is None:
+            self._handle.finish(0.0)
+        self._listener.close()
+        if self.is_end_recorded or self._handle is None:
+            clear_directory(self.paths)
+
+
+def read_leavings(paths: PlayPaths, record: dict[str, object]) -> Leavings:
+    """What a play left on disk, given its exit record; recovery reads the same."""
+    # After the play's end: msgspec costs more than the play's start (docs/design/0004-start-up.md).
+    import msgspec
+
+    from hero_logic.core.outcome import ExitRecord, Leavings, read_result
+    from hero_logic.core.records import Artifact
+
+    captured = default("captured_bytes")
+    return Leavings(
+        record=msgspec.convert(record, ExitRecord),
+        result=read_result(collection.read_bounded(paths.result, default("output_bytes") + 1)),
+        stdout=_text(collection.read_bounded(paths.stdout, captured)),
+        stderr=_text(collection.read_bounded(paths.stderr, captured)),
+        artifacts=[Artifact(*found) for found in collection.collect_artifacts(paths.work, paths.artifacts)],
+    )
+
+
+def read_aftermath(paths: PlayPaths) -> Leavings | None:
+    """What a play left whose runtime is gone; None while its supervisor still lives.
+
+    Without an exit record there is none to come: the supervisor was killed too, or never was.
+    """
+    if _is_supervised(paths):
+        return None
+    record = read_exit_record(paths.exit_record) or {
+        "reason": "runtime_gone",
+        "end_ms": _last_change_ms(paths),
+    }
+    return read_leavings(paths, record)
+
+
+def _is_supervised(paths: PlayPaths) -> bool:
+    """Whether the supervisor of a play lives: it holds a lock until its end; so long it is waited for."""
+    import fcntl
+    import time
+
+    try:
+        lock = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        until_s = time.monotonic() + _SUPERVISOR_WAIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() >= until_s:
+                    return True
+                time.sleep(_SUPERVISOR_POLL_S)
+            else:
+                return False
+    finally:
+        os.close(lock)
+
+
+def _last_change_ms(paths: PlayPaths) -> float:
+    import time
+
+    try:
+        return os.stat(paths.stdout).st_mtime * 1000
+    except OSError:
+        return time.time() * 1000
+
+
+def clear_directory(paths: PlayPaths) -> None:
+    """Remove everything of a play but its artifacts, and its directory if there are none."""
+    for path in (
+        paths.work,
+        paths.stage,
+        paths.stdout,
+        paths.stderr,
+        paths.result,
+        paths.lock,
+        paths.exit_record,
+    ):
+        collection.remove_tree(path)
+    try:
+        os.rmdir(paths.root)
+    except OSError:
+        return
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def spawner_for_this_process() -> Spawner:
+    """Start what makes supervisors.
+
+    Raises:
+        LaunchFailed: this is not a system that plays can run on.
+    """
+    from hero_logic.runner.spawner import Spawner
+
+    if sys.platform != "linux":
+        raise LaunchFailed(
+            f"plays run on Linux, and this is {sys.platform}; `ingest` and `listen` work here too."
+        )
+    return Spawner.start()

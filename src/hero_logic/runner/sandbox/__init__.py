@@ -1,0 +1,1 @@
+"""What keeps a play in its place."""

@@ -1,0 +1,422 @@
+"""The one process through which a play is started and ended.
+
+It has one thread, is forked by the spawner (runner/spawner.py), and outlives the play by the moment that
+it takes to write the exit record. Laws:
+
+1. It is a subreaper: whatever the play starts, however it hides, ends up below it, and it ends when
+   nothing is left.
+2. It hears the runtime through a socket. An end of file there means that the runtime is gone: then it
+   ends the play, within a second.
+3. It never waits for anyone but the kernel: the play's output is always read, kept up to a limit and
+   counted past it.
+4. The exit record is on disk before the runtime is told: who comes later reads what happened.
+
+Modules of the standard library alone, the small ones: docs/design/0004-start-up.md.
+"""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import marshal
+import os
+import select
+import signal
+import time
+
+from hero_logic.runner.sandbox import limits
+
+OPEN_GATE = b"G"
+CANCEL = b"C"
+KILL = b"K"
+
+_RETURNED = b"R"
+_READ_BYTES = 65536
+_GIVE_UP_S = 10.0
+_EXEC_FAILED = 127
+
+
+class Orders:
+    """What the runtime asks of a supervisor; it travels by ``marshal`` between two of our processes."""
+
+    __slots__ = (
+        "argv",
+        "captured_bytes",
+        "environment",
+        "exit_path",
+        "gate_descriptor",
+        "grace_s",
+        "lock_path",
+        "orphan_grace_s",
+        "resource_limits",
+        "result_descriptor",
+        "result_path",
+        "stderr_path",
+        "stdout_path",
+        "timeout_s",
+        "work_dir",
+    )
+
+    argv: list[str]
+    environment: dict[str, str]
+    work_dir: str
+    stdout_path: str
+    stderr_path: str
+    result_path: str
+    exit_path: str
+    lock_path: str
+    resource_limits: dict[str, int]
+    captured_bytes: int
+    grace_s: float
+    orphan_grace_s: float
+    timeout_s: float | None
+    gate_descriptor: int
+    """The number under which the play finds its end of the gate."""
+    result_descriptor: int
+    """The number under which the play finds the file for its result."""
+
+    def dump(self) -> bytes:
+        """The orders as bytes."""
+        return marshal.dumps({name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def load(cls, data: bytes) -> Orders:
+        """The orders that :meth:`dump` wrote."""
+        orders = cls()
+        for name, value in marshal.loads(data).items():  # noqa: S302  # from our own runtime, on a private socket
+            setattr(orders, name, value)
+        return orders
+
+
+class _Capture:
+    """One output of the play: read always, kept in a file up to a limit, counted past it."""
+
+    __slots__ = ("descriptor", "dropped_bytes", "file", "room")
+
+    def __init__(self, descriptor: int, path: str, limit_bytes: int) -> None:
+        self.descriptor = descriptor
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self.room = limit_bytes
+        self.dropped_bytes = 0
+
+    def read(self) -> bool:
+        """Take what is there; False at its end."""
+        try:
+            data = os.read(self.descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        kept = data[: self.room]
+        self.room -= len(kept)
+        self.dropped_bytes += len(data) - len(kept)
+        while kept:
+            try:
+                kept = kept[os.write(self.file, kept) :]
+            except OSError:  # a full disk must not end the play: what is not kept is counted
+                self.dropped_bytes += len(kept)
+                self.room = 0
+                break
+        return True
+
+
+class Supervisor:
+    """Starts one play and sees it to its end; see the laws of this module."""
+
+    def __init__(self, orders: Orders, control: _socket.socket) -> None:
+        self._orders = orders
+        self._control = control
+        self._poll = select.poll()
+        self._captures: dict[int, _Capture] = {}
+        self._reason = "exited"
+        self._deadline_s: float | None = None
+        self._deadline_does: str = ""
+        self._wait_status: int | None = None
+        self._is_gate_open = False
+
+    def run(self) -> None:
+        """Start the play, see it to its end, write the record, tell the runtime."""
+        limits.become_subreaper()
+        lock = os.open(self._orders.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            self._start()
+        except OSError as error:
+            self._reason = "launch_failed"
+            self._finish(f"{error.strerror}: {error.filename or self._orders.argv[0]}")
+            return
+        self._tell({"event": "spawned", "pid": self._pid})
+        while self._wait_status is None:
+            self._step()
+        end_everything()
+        self._drain_captures()
+        self._finish("")
+
+    def _start(self) -> None:
+        stdout, stdout_in = os.pipe()
+        stderr, stderr_in = os.pipe()
+        gate, gate_in = _socket.socketpair()
+        failed, failed_in = os.pipe()
+        result = os.open(self._orders.result_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        own_pid = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become_play(self._orders, own_pid, stdout_in, stderr_in, gate_in.fileno(), result, failed_in)
+        for descriptor in (stdout_in, stderr_in, failed_in, result):
+            os.close(descriptor)
+        gate_in.close()
+        self._gate = gate
+        _raise_exec_error(self._pid, failed)
+        for descriptor, path in ((stdout, self._orders.stdout_path), (stderr, self._orders.stderr_path)):
+            os.set_blocking(descriptor, False)
+            self._captures[descriptor] = _Capture(descriptor, path, self._orders.captured_bytes)
+            self._poll.register(descriptor, select.POLLIN)
+        self._pidfd = os.pidfd_open(self._pid)
+        self._poll.register(self._pidfd, select.POLLIN)
+        self._poll.register(self._control.fileno(), select.POLLIN)
+        self._poll.register(gate.fileno(), select.POLLIN)
+
+    def _step(self) -> None:
+        for descriptor, _ in self._poll.poll(self._milliseconds_left()):
+            if descriptor == self._pidfd:
+                self._wait_status = _reap(self._pid)
+            elif descriptor == self._control.fileno():
+                self._hear()
+            elif descriptor == self._gate.fileno():
+                self._hear_gate()
+            elif not self._captures[descriptor].read():
+                self._poll.unregister(descriptor)
+        if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
+            self._deadline_passed()
+
+    def _milliseconds_left(self) -> float | None:
+        if self._deadline_s is None:
+            return None
+        return max(0.0, (self._deadline_s - time.monotonic()) * 1000 + 1)
+
+    def _hear(self) -> None:
+        try:
+            order = self._control.recv(16)
+        except OSError:
+            order = b""
+        if order == OPEN_GATE and not self._is_gate_open:
+            self._is_gate_open = True
+            if self._orders.timeout_s is not None:
+                self._set_deadline(self._orders.timeout_s, "time_out")
+            self._send_to_gate()
+        elif order == CANCEL:
+            self._end_play("cancelled", self._orders.grace_s)
+        elif order == KILL:
+            self._end_play("cancelled", 0.0)
+        elif order == b"":
+            self._poll.unregister(self._control.fileno())
+            self._end_play("runtime_gone", self._orders.orphan_grace_s)
+
+    def _send_to_gate(self) -> None:
+        try:
+            self._gate.send(OPEN_GATE)
+        except OSError:
+            # The process has ended already; its pidfd says so in this same round.
+            return
+
+    def _hear_gate(self) -> None:
+        """The flow has returned: what lingers has the grace, and a moment more than the stub gives it."""
+        try:
+            word = self._gate.recv(16)
+        except OSError:
+            word = b""
+        if word[:1] == _RETURNED and self._reason == "exited":
+            self._set_deadline(self._orders.grace_s + 1.0, "linger")
+        if not word:
+            self._poll.unregister(self._gate.fileno())
+
+    def _set_deadline(self, seconds: float, does: str) -> None:
+        self._deadline_s = time.monotonic() + seconds
+        self._deadline_does = does
+
+    def _deadline_passed(self) -> None:
+        if self._deadline_does == "time_out":
+            self._end_play("timed_out", self._orders.grace_s)
+        else:
+            if self._deadline_does == "linger":
+                self._reason = "lingered"
+            self._deadline_s = None
+            _send(self._pid, signal.SIGKILL)
+
+    def _end_play(self, reason: str, grace_s: float) -> None:
+        """SIGTERM now, SIGKILL after the grace; the first reason stands, a shorter grace wins."""
+        if self._reason == "exited":
+            self._reason = reason
+        _send(-self._pid, signal.SIGTERM)
+        # A stopped process acts on nothing but SIGKILL until it goes on.
+        _send(-self._pid, signal.SIGCONT)
+        new_deadline_s = time.monotonic() + grace_s
+        if self._deadline_does != "kill" or self._deadline_s is None or new_deadline_s < self._deadline_s:
+            self._deadline_s = new_deadline_s
+            self._deadline_does = "kill"
+
+    def _drain_captures(self) -> None:
+        """Nothing that could write is left: read each output to its end, or to where it has no more."""
+        for capture in self._captures.values():
+            until_s = time.monotonic() + 1.0
+            while capture.read() and time.monotonic() < until_s:
+                if not select.select([capture.descriptor], [], [], 0)[0]:
+                    break
+
+    def _finish(self, launch_error: str) -> None:
+        status = self._wait_status
+        record: dict[str, object] = {
+            "reason": self._reason,
+            "exit_code": os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None,
+            "signal": os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None,
+            "end_ms": time.time() * 1000,
+            "launch_error": launch_error,
+            "dropped_bytes": sum(capture.dropped_bytes for capture in self._captures.values()),
+        }
+        write_exit_record(self._orders.exit_path, record)
+        self._tell({"event": "ended", **record})
+
+    def _tell(self, message: dict[str, object]) -> None:
+        try:
+            self._control.send(marshal.dumps(message))
+        except OSError:
+            # The runtime is gone, which the next poll sees; the exit record is for whoever comes after.
+            return
+
+
+def write_exit_record(path: str, record: dict[str, object]) -> None:
+    """Put the record in its place at one stroke: it is whole or not there."""
+    part = f"{path}.part"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.write(descriptor, marshal.dumps(record))
+    os.close(descriptor)
+    os.rename(part, path)
+
+
+def read_exit_record(path: str) -> dict[str, object] | None:
+    """The record that a supervisor left, or None where there is none that can be read."""
+    try:
+        with open(path, "rb") as file:
+            record = marshal.loads(file.read())  # noqa: S302  # written by our own supervisor
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def end_everything() -> None:
+    """Kill all that is below this process, until nothing is, daemons and their children included.
+
+    Everything is stopped before anything is killed, so that nothing forks faster than it is found.
+    """
+    until_s = time.monotonic() + _GIVE_UP_S
+    while _reap_ended() and time.monotonic() < until_s:
+        below = _descendants(os.getpid())
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in below:
+                _send(pid, number)
+
+
+def _reap_ended() -> bool:
+    """Take the status of every child that has ended; False when there are no children any more."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    unseen = [pid]
+    while unseen:
+        for child in children_of(unseen.pop()):
+            found.append(child)
+            unseen.append(child)
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process, those of all its threads."""
+    children = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                children += [int(word) for word in file.read().split()]
+        except OSError:
+            continue
+    return children
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number) if pid > 0 else os.killpg(-pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _reap(pid: int) -> int:
+    _, status = os.waitpid(pid, 0)
+    return status
+
+
+def _raise_exec_error(pid: int, failed: int) -> None:
+    """Wait for the exec: end of file is its success, an error number its failure."""
+    number = os.read(failed, 32)
+    os.close(failed)
+    if number:
+        _reap(pid)
+        raise OSError(int(number), os.strerror(int(number)))
+
+
+def _become_play(
+    orders: Orders, parent_pid: int, stdout: int, stderr: int, gate: int, result: int, failed: int
+) -> None:
+    """In the child: everything that Tier 0 promises, then the interpreter. Never returns."""
+    try:
+        limits.die_with_parent(parent_pid)
+        os.setsid()
+        os.chdir(orders.work_dir)
+        os.umask(0o077)
+        stdin = os.open("/dev/null", os.O_RDONLY)
+        _place(
+            {0: stdin, 1: stdout, 2: stderr, orders.gate_descriptor: gate, orders.result_descriptor: result},
+            failed,
+        )
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        limits.renounce_privileges()
+        limits.limit_resources(orders.resource_limits)
+        os.execve(orders.argv[0], orders.argv, orders.environment)  # noqa: S606  # the arguments are ours
+    except OSError as error:
+        os.write(_FAILED_DESCRIPTOR, str(error.errno).encode())
+    finally:
+        os._exit(_EXEC_FAILED)
+
+
+_FAILED_DESCRIPTOR = 63
+_SPARE_DESCRIPTOR = 64
+
+
+def _place(wanted: dict[int, int], failed: int) -> None:
+    """Put each descriptor under its number, and close every other one, inherited by accident or not."""
+    spared = {
+        number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, _SPARE_DESCRIPTOR)
+        for number, descriptor in wanted.items()
+    }
+    os.dup2(failed, _FAILED_DESCRIPTOR, inheritable=False)
+    for number, descriptor in spared.items():
+        os.dup2(descriptor, number)
+    kept = {*wanted, _FAILED_DESCRIPTOR}
+    low = 0
+    for number in sorted(kept):
+        # Not for an empty range: closerange(0, 0) closes everything (the system call takes the last number).
+        if low < number:
+            os.closerange(low, number)
+        low = number + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))

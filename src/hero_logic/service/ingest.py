@@ -1,0 +1,253 @@
+"""The one door for events: folded, written, then shown.
+
+A span socket, a pushed event, the import of a file and recovery all come through here. One thread folds
+and writes for all plays: what comes while it writes becomes the next transaction, so that an idle play is
+written at once and a busy one in large batches. Its queue is bounded; who writes into a full one waits,
+and so does, through the socket, the play.
+
+A store that cannot be written (locked by another process, a full disk) is tried again until the play is
+closed: nothing is lost while there is somebody to wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Event, Thread
+
+from hero_logic.core.errors import IllegalMove, MalformedEvent, StoreError
+from hero_logic.core.fold import Batch, FoldLimits, SpanTree
+from hero_logic.core.lifecycle import is_terminal
+from hero_logic.core.records import SpanDelta
+from hero_logic.core.redaction import Redactor
+from hero_logic.core.wire import decode_line
+from hero_logic.store.contract import Store
+
+_MAX_QUEUED_EVENTS = 20_000
+_MAX_BATCH_EVENTS = 5_000
+_MAX_CLOSED_AT_ONCE = 5_000
+_RETRY_S = 0.1
+
+OnCommit = Callable[[str, SpanDelta], None]
+OnTrouble = Callable[[str], None]
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+class PlaySink:
+    """Takes the events of one play; see :meth:`Ingest.open`."""
+
+    def __init__(self, ingest: Ingest, sid: str, tree: SpanTree, redactor: Redactor | None) -> None:
+        self.sid = sid
+        self.tree = tree
+        self._ingest = ingest
+        self._redactor = redactor
+
+    def write(self, batch: Batch) -> None:
+        """Queue a batch; waits where the queue is full."""
+        if self._redactor is not None:
+            batch.events = [self._redactor.event(event) for event in batch.events]
+        self._ingest.queue(self, batch, len(batch.events) + 1)
+
+    def disconnected(self, connection: int) -> None:
+        """A connection has ended, after all its batches."""
+        self._ingest.queue(self, connection, 1)
+
+
+class Ingest:
+    """Writes the events of all plays of this process; a context manager that ends its thread.
+
+    ``on_commit`` is called after each transaction with what it changed, by the thread that wrote it;
+    ``on_trouble`` with a sentence where something has to wait or is odd. Both are to be set before a play
+    is opened.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now_ms: Callable[[], float],
+        limits: FoldLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._limits = limits
+        self.on_commit: OnCommit = _ignore
+        self.on_trouble: OnTrouble = _ignore
+        self._items: deque[tuple[PlaySink, Batch | int | Event]] = deque()
+        self._queued_events = 0
+        self._changed = Condition()
+        self._is_ending = False
+        self._sinks: dict[str, PlaySink] = {}
+        self._failures: dict[str, StoreError] = {}
+        self._thread = Thread(target=self._run, name="ingest", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Ingest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def open(self, sid: str, *, redactor: Redactor | None = None) -> PlaySink:
+        """Where the events of a play go from now on.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        sink = PlaySink(self, sid, self._tree(sid), redactor)
+        self._sinks[sid] = sink
+        return sink
+
+    def apply_event_json(self, sid: str, line: bytes) -> None:
+        """Take one event of a play, as one line of its stream.
+
+        Raises:
+            MalformedEvent: the line is not an event; nothing changed.
+            NotFound: there is no such play.
+            IllegalMove: the play has ended.
+        """
+        event = decode_line(line)
+        if event is None:
+            raise MalformedEvent(
+                "a blank line is no event; send one JSON object, as docs/protocol.md has them."
+            )
+        batch = Batch([event], received_ms=self._now_ms())
+        sink = self._sinks.get(sid)
+        if sink is not None:
+            sink.write(batch)
+            self.flush(sid)
+            return
+        status = self._store.get_play(sid).status
+        if is_terminal(status):
+            raise IllegalMove(f"the play {sid} has ended ({status}) and takes no more events.")
+        tree = self._tree(sid)
+        tree.apply(batch)
+        self._write(sid, tree)
+
+    def flush(self, sid: str) -> None:
+        """Wait until all that was queued of a play is on disk.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        done = Event()
+        self.queue(self._sinks[sid], done, 0)
+        done.wait()
+        failure = self._failures.pop(sid, None)
+        if failure is not None:
+            raise failure
+
+    def close(self, sid: str, *, status: str, end_ms: float) -> None:
+        """Write what is left of a play, and end the spans that are still open (rule 13).
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self._failures.pop(sid, None)
+        if sid in self._sinks:
+            self.flush(sid)
+            tree = self._sinks.pop(sid).tree
+        else:
+            tree = self._tree(sid)
+        while rows := self._store.load_open_rows(sid, limit=_MAX_CLOSED_AT_ONCE):
+            tree.close(rows, status=status, end_ms=end_ms)
+            self._write(sid, tree, closing=True)
+
+    def queue(self, sink: PlaySink, item: Batch | int | Event, weight: int) -> None:
+        """Give the thread something to do; waits where too many events wait already."""
+        with self._changed:
+            while self._queued_events > _MAX_QUEUED_EVENTS and weight:
+                self._changed.wait()
+            self._items.append((sink, item))
+            self._queued_events += weight
+            self._changed.notify_all()
+
+    def _tree(self, sid: str) -> SpanTree:
+        return SpanTree(
+            self._store.load_fold_state(sid),
+            load=lambda span_ids: self._store.load_rows(sid, span_ids),
+            limits=self._limits,
+        )
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._items and not self._is_ending:
+                    self._changed.wait()
+                if not self._items:
+                    return
+                items = self._take()
+                self._changed.notify_all()
+            self._fold_and_write(items)
+
+    def _take(self) -> list[tuple[PlaySink, Batch | int | Event]]:
+        items = []
+        events = 0
+        while self._items and events < _MAX_BATCH_EVENTS:
+            sink, item = self._items.popleft()
+            weight = len(item.events) + 1 if isinstance(item, Batch) else isinstance(item, int)
+            events += weight
+            items.append((sink, item))
+        self._queued_events -= events
+        return items
+
+    def _fold_and_write(self, items: list[tuple[PlaySink, Batch | int | Event]]) -> None:
+        touched: dict[str, PlaySink] = {}
+        waiting: list[Event] = []
+        for sink, item in items:
+            touched[sink.sid] = sink
+            if isinstance(item, Batch):
+                self._fold(sink, item)
+            elif isinstance(item, int):
+                sink.tree.disconnected(item)
+            else:
+                waiting.append(item)
+        for sink in touched.values():
+            self._write_until_done(sink, is_awaited=bool(waiting))
+        for event in waiting:
+            event.set()
+
+    def _fold(self, sink: PlaySink, batch: Batch) -> None:
+        """Fold a batch; reading back a row may meet a store that is locked, and is tried again."""
+        while True:
+            try:
+                sink.tree.apply(batch)
+                break
+            except StoreError as error:
+                self.on_trouble(f"the spans of the play {sink.sid} wait: {error}")
+                self._pause()
+        for protocol in sink.tree.foreign_protocols:
+            self.on_trouble(
+                f"a writer of the play {sink.sid} speaks protocol {protocol}; it is read as version 1"
+            )
+        sink.tree.foreign_protocols.clear()
+
+    def _write_until_done(self, sink: PlaySink, *, is_awaited: bool) -> None:
+        while True:
+            try:
+                self._write(sink.sid, sink.tree)
+                return
+            except StoreError as error:
+                self.on_trouble(f"the spans of the play {sink.sid} wait: {error}")
+                if is_awaited:
+                    self._failures[sink.sid] = error
+                    return
+                self._pause()
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait(_RETRY_S)
+
+    def _write(self, sid: str, tree: SpanTree, *, closing: bool = False) -> None:
+        delta = tree.delta()
+        if delta is None:
+            return
+        self._store.write_spans(sid, delta, closing=closing)
+        self.on_commit(sid, delta)
+        tree.committed()

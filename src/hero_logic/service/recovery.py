@@ -1,0 +1,42 @@
+"""Plays whose runtime is gone get a truthful end: by their supervisor's exit record, if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hero_logic.core.outcome import Leavings
+from hero_logic.service.ingest import Ingest
+from hero_logic.service.liveness import Runtimes
+from hero_logic.service.plays import Plays
+
+Aftermath = Callable[[str], Leavings | None]
+
+
+def recover(
+    plays: Plays, ingest: Ingest, runtimes: Runtimes, *, aftermath: Aftermath, clear: Callable[[str], None]
+) -> list[str]:
+    """End each play that no living runtime runs; the sids of those that were ended.
+
+    Args:
+        plays: the plays.
+        ingest: closes their spans.
+        runtimes: tells who lives; a play of a living runtime is never touched.
+        aftermath: given a sid, what is left of the play; None while its supervisor still ends it.
+        clear: given a sid, removes the play's files once its end is on record.
+    """
+    ended = []
+    for play in plays.store.unfinished_plays():
+        if not runtimes.is_gone(play.runtime_sid):
+            continue
+        leavings = aftermath(play.sid)
+        if leavings is None:
+            continue
+        plays.end_lost(play.sid, ingest, leavings)
+        clear(play.sid)
+        ended.append(play.sid)
+    for sid in plays.store.plays_with_open_spans():
+        play = plays.store.get_play(sid)
+        ingest.close(sid, status=play.status, end_ms=play.end_ms or play.created_ms)
+    if ended:
+        runtimes.sweep()
+    return ended

@@ -1,0 +1,1 @@
+"""What hero_logic remembers."""

@@ -1,0 +1,69 @@
+"""What every store refuses, in the same words."""
+
+from __future__ import annotations
+
+from hero_logic.core.errors import IllegalMove, NotFound, StoreError
+from hero_logic.core.lifecycle import TERMINAL, is_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.core.records import PlayEnd, SpanRow
+
+
+def no_such_play(sid: str) -> NotFound:
+    """For a sid that no play has."""
+    return NotFound(f"there is no play {sid!r}; `hero-logic ls` lists those there are.")
+
+
+def no_such_version(version_sid: str) -> NotFound:
+    """For a sid that no version has."""
+    return NotFound(f"there is no version {version_sid!r}; `hero-logic show` says which one a play ran.")
+
+
+def is_known(sid: str) -> StoreError:
+    """For a new play with the sid of another."""
+    return StoreError(f"there is a play {sid!r} already; nothing was recorded. Give the new one another sid.")
+
+
+def has_ended(sid: str, status: str) -> IllegalMove:
+    """For spans of a play that is over."""
+    return IllegalMove(
+        f"the play {sid!r} has ended ({status}); no spans are added to it. Record them in a new play."
+    )
+
+
+def not_stored(count: int) -> StoreError:
+    """For rows that are said to be stored, and are not."""
+    return StoreError(
+        f"{count} spans were to be changed that are not in the store; nothing of their batch was recorded. "
+        "Read the rows anew before writing them."
+    )
+
+
+def is_closed(path: str) -> StoreError:
+    """For a call after :meth:`Store.close`."""
+    return StoreError(f"the store {path} is closed. Open it again to go on.")
+
+
+def check_end(end: PlayEnd) -> None:
+    """Raise IllegalMove where the status of an end is none that a play can end with."""
+    if not is_terminal(end.status):
+        raise IllegalMove(
+            f"a play cannot end as {end.status}; an end is one of {', '.join(sorted(TERMINAL))}."
+        )
+
+
+def refuse_nul(row: SpanRow) -> None:
+    """Raise StoreError where a text of the row holds a NUL.
+
+    SQLite would take it and not find it again (its JSON functions end a string there), and PostgreSQL
+    takes none. Tags are JSON, which writes it as an escape.
+    """
+    if "\0" in (
+        f"{row.span_id}{row.parent_id}{row.name}{row.kind}{row.error}{row.rpc_service}{row.rpc_method}"
+        f"{row.child_play_sid}{row.source_file}{row.new_logs}"
+    ):
+        raise StoreError(
+            f"the span {row.span_id!r} has a text with a NUL, which a store cannot hold; nothing of its "
+            "batch was recorded. Replace it by U+FFFD."
+        )

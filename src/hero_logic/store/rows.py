@@ -1,0 +1,243 @@
+"""Facts as tuples of a table, and tuples as facts; what the stores make of tags."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hero_logic.core.records import Artifact, Counters, Play, PlayEnd, Sandbox, Span, SpanRow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+INLINE_LOGS = 4096
+"""How many characters of a first write's logs lie in the span's own row.
+
+A row is rewritten whole when its span changes, so what is long goes to ``span_logs`` at once.
+"""
+
+_PREVIEW_CHARS = 200
+
+encode_json = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict).decode
+
+
+# --- tags -----------------------------------------------------------------------------------
+
+
+def decode_tags(text: bytes) -> dict[str, Any]:
+    """Tags from what is on disk; what is no JSON object is shown as ``{"hero.damaged": preview}``."""
+    if text == b"{}":
+        return {}
+    try:
+        return _decode_object(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {"hero.damaged": text.decode("utf-8", "replace")[:_PREVIEW_CHARS]}
+
+
+# --- spans -------------------------------------------------------------------------------------------
+
+
+def new_span_values(play: int, row: SpanRow, revision: int) -> tuple[object, ...]:
+    """The values of ``ADD_SPAN``."""
+    return (
+        play,
+        row.ordinal,
+        row.span_id,
+        row.parent_id,
+        row.name,
+        row.kind,
+        row.start_ms,
+        row.end_ms,
+        row.status,
+        row.error,
+        row.rpc_service,
+        row.rpc_method,
+        row.child_play_sid,
+        row.source_file,
+        row.source_line,
+        row.log_bytes,
+        row.protected_tags,
+        revision,
+        encode_json(row.tags).decode() if row.tags else "{}",
+        row.new_logs if len(row.new_logs) <= INLINE_LOGS else "",
+    )
+
+
+def changed_span_values(play: int, row: SpanRow, revision: int) -> tuple[object, ...]:
+    """The values of ``UPDATE_SPAN``."""
+    return (
+        row.parent_id,
+        row.name,
+        row.kind,
+        row.start_ms,
+        row.end_ms,
+        row.status,
+        row.error,
+        row.rpc_service,
+        row.rpc_method,
+        row.child_play_sid,
+        row.source_file,
+        row.source_line,
+        row.log_bytes,
+        row.protected_tags,
+        revision,
+        encode_json(row.tags).decode() if row.tags else "{}",
+        play,
+        row.ordinal,
+    )
+
+
+def span_row(values: Sequence[Any]) -> SpanRow:
+    """A span for the fold, from the ``SPAN_ROW_COLUMNS``."""
+    (
+        ordinal,
+        span_id,
+        start_ms,
+        parent_id,
+        name,
+        kind,
+        end_ms,
+        status,
+        tags,
+        error,
+        rpc_service,
+        rpc_method,
+        child_play_sid,
+        source_file,
+        source_line,
+        log_bytes,
+        protected_tags,
+    ) = values
+    return SpanRow(
+        ordinal=ordinal,
+        span_id=span_id,
+        start_ms=start_ms,
+        parent_id=parent_id,
+        name=name,
+        kind=kind,
+        end_ms=end_ms,
+        status=status,
+        tags=decode_tags(tags),
+        error=error,
+        rpc_service=rpc_service,
+        rpc_method=rpc_method,
+        child_play_sid=child_play_sid,
+        source_file=source_file,
+        source_line=source_line,
+        log_bytes=log_bytes,
+        protected_tags=protected_tags,
+        tags_bytes=len(tags),
+        is_stored=True,
+    )
+
+
+def spans(page: list[Sequence[Any]], chunks: list[tuple[int, str]]) -> list[Span]:
+    """A page of spans with their logs, from the answers to ``READ_SPANS`` and ``READ_LOGS``."""
+    later: dict[int, list[str]] = {}
+    for ordinal, text in chunks:
+        later.setdefault(ordinal, []).append(text)
+    return [_span(values, later.get(values[0])) for values in page]
+
+
+def _span(values: Sequence[Any], later: list[str] | None) -> Span:
+    (
+        _,
+        span_id,
+        parent_id,
+        name,
+        kind,
+        start_ms,
+        end_ms,
+        status,
+        tags,
+        logs,
+        error,
+        rpc_service,
+        rpc_method,
+        child_play_sid,
+        source_file,
+        source_line,
+    ) = values
+    return Span(
+        span_id=span_id,
+        parent_id=parent_id,
+        name=name,
+        kind=kind,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        status=status,
+        tags=decode_tags(tags),
+        logs=logs if later is None else logs + "".join(later),
+        error=error,
+        rpc_service=rpc_service,
+        rpc_method=rpc_method,
+        child_play_sid=child_play_sid,
+        source_file=source_file,
+        source_line=source_line,
+    )
+
+
+# --- plays -------------------------------------------------------------------------------------------
+
+
+def play_values(play: Play, revision: int) -> tuple[object, ...]:
+    """The values of ``ADD_PLAY``."""
+    counters = play.counters
+    return (
+        play.sid,
+        play.flow,
+        play.status,
+        play.error,
+        play.created_ms,
+        play.start_ms,
+        play.end_ms,
+        play.exit_code,
+        artifacts_text(play),
+        play.sandbox.tier,
+        play.sandbox.isolation,
+        play.sandbox.resources,
+        counters.events,
+        counters.malformed,
+        counters.oversize,
+        counters.repeated,
+        counters.truncated,
+        play.span_count,
+        play.version_sid,
+        play.runtime_sid,
+        revision,
+    )
+
+
+def play(values: Sequence[Any]) -> Play:
+    """A play, from the ``PLAY_COLUMNS``, and its heavy fields where they follow."""
+    made = Play(
+        sid=values[0],
+        flow=values[1],
+        status=values[2],
+        error=values[3],
+        created_ms=values[4],
+        start_ms=values[5],
+        end_ms=values[6],
+        exit_code=values[7],
+        artifacts=_artifacts(values[8]),
+        sandbox=Sandbox(*values[9:12]),
+        counters=Counters(*values[12:17]),
+        span_count=values[17],
+        version_sid=values[18],
+        runtime_sid=values[19],
+        revision=values[20],
+    )
+    if len(values) > 21:
+        made.input_json, made.output_json, made.stdout, made.stderr = values[21:]
+    return made
+
+
+def artifacts_text(of: Play | PlayEnd) -> str:
+    """The artifacts of a play as they are stored."""
+    return encode_json(of.artifacts).decode() if of.artifacts else "[]"
+
+
+def _artifacts(text: str) -> list[Artifact]:
+    return [] if text == "[]" else msgspec.json.decode(text, type=list[Artifact])

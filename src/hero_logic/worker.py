@@ -1,0 +1,304 @@
+"""Runs plays: each is put on record, claimed, run by ``runner.play``, and its events fed to ingest.
+
+One path for every place: on one machine the worker is in the process of the command.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from hero_logic.core.errors import BadFlowFile
+from hero_logic.core.policy import MIN_REDACTED_CHARS, TierZero, play_environment
+from hero_logic.runner.play import PlayPlan, StagedPlay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+    from typing import Any, Protocol
+
+    from hero_logic.config import Config
+    from hero_logic.core.flow_source import FlowEntry
+    from hero_logic.core.records import Play, SpanRow
+    from hero_logic.core.redaction import Redactor
+    from hero_logic.core.wire import BadLine
+    from hero_logic.runner.spawner import Spawner
+    from hero_logic.service.session import Session
+
+    SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+
+    class Face(Protocol):
+        """Whoever watches a play while it runs."""
+
+        @property
+        def interval_s(self) -> float | None:
+            """How often to call :meth:`tick`, in seconds; None for never."""
+            ...
+
+        def begin(self, play: Play, *, sandbox_line: str) -> None:
+            """The play runs from now on."""
+            ...
+
+        def changed(self, rows: list[SpanRow], now_ms: float) -> None:
+            """These rows are on disk; called by the ingest thread."""
+            ...
+
+        def tick(self, now_ms: float) -> None:
+            """A moment has passed; called by the main thread."""
+            ...
+
+        def note(self, text: str) -> None:
+            """Something that the operator should know."""
+            ...
+
+        def end(self, play: Play) -> None:
+            """The play has ended."""
+            ...
+
+
+_MAX_TOLD_LINES = 100
+_SANDBOX = ("tier0", "none", "rlimits")
+_LAST_READ_S = 0.2
+_SIGNALS = {int(signal.SIGINT): "SIGINT", int(signal.SIGTERM): "SIGTERM"}
+
+
+class RunOrder:
+    """What somebody wants run: a flow that was read and checked, with its input and its conditions."""
+
+    __slots__ = ("entry", "environment", "input_json", "let_through", "limits", "path", "python", "source")
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        source: bytes,
+        entry: FlowEntry,
+        input_json: bytes,
+        python: str,
+        environment: dict[str, str],
+        let_through: tuple[str, ...] = (),
+        limits: TierZero,
+    ) -> None:
+        self.path = path
+        self.source = source
+        self.entry = entry
+        self.input_json = input_json
+        """The input as a JSON object; ``{}`` where there is none."""
+        self.python = python
+        self.environment = environment
+        """The operator's."""
+        self.let_through = let_through
+        """Names of variables that go through to the play; their values are redacted."""
+        self.limits = limits
+
+
+class LineTeller:
+    """Tells a face of lines that were not kept: the first of them one by one, the rest as a number."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._lines = 0
+
+    def tell(self, bad_line: BadLine) -> None:
+        """One line was not kept."""
+        self._lines += 1
+        if self._lines <= _MAX_TOLD_LINES:
+            shown = f": {bad_line.preview}" if bad_line.preview else ""
+            self._note(f"malformed line ({bad_line.reason}){shown}")
+
+    def finish(self) -> None:
+        """Say how many more there were."""
+        if self._lines > _MAX_TOLD_LINES:
+            self._note(f"{self._lines - _MAX_TOLD_LINES} more lines were malformed or too long")
+
+
+def run_play(
+    order: RunOrder,
+    *,
+    sid: str,
+    config: Config,
+    spawner: Spawner,
+    open_session: Callable[[], Session],
+    face: Face,
+) -> Play:
+    """Run one play to its end, whatever that is; the play as it stands on record.
+
+    Raises:
+        LaunchFailed: it could not be started; there is no record of it.
+        StoreError: the store failed; the play has no end yet, and gets one at the next command.
+    """
+    teller = LineTeller(face.note)
+    staged = StagedPlay(
+        _plan(order, sid),
+        spawner,
+        plays_dir=config.plays_dir,
+        cache_dir=config.cache_dir,
+        on_bad_line=teller.tell,
+    )
+    interruption = _Interruption(staged)
+    # The store is opened while the play's interpreter starts.
+    with staged, _SignalHandlers(interruption), open_session() as session:
+        _record_and_run(order, sid, session, staged, face)
+        teller.finish()
+        play = session.plays.end(
+            sid,
+            session.ingest,
+            staged.leavings(),
+            timeout_s=order.limits.timeout_s,
+            cancelled_by=interruption.signal_name,
+            redactor=_redactor(order),
+        )
+        staged.is_end_recorded = True
+        face.end(play)
+    return play
+
+
+def _plan(order: RunOrder, sid: str) -> PlayPlan:
+    return PlayPlan(
+        sid=sid,
+        source=order.source,
+        flow_path=order.path,
+        function=order.entry.function,
+        input_json=None if order.input_json == b"{}" else order.input_json,
+        python=order.python,
+        environment=lambda work_dir, socket_path: play_environment(
+            order.environment,
+            sid=sid,
+            work_dir=work_dir,
+            socket_path=socket_path,
+            let_through=order.let_through,
+        ),
+        limits=order.limits,
+    )
+
+
+def _record_and_run(order: RunOrder, sid: str, session: Session, staged: StagedPlay, face: Face) -> None:
+    """Put the play on record, open its gate, and watch it to its end."""
+    from hero_logic.core.flow_source import decode_source
+    from hero_logic.core.records import Sandbox
+
+    session.enter_runtime()
+    play = session.plays.create(
+        sid,
+        flow=order.entry.name,
+        path=order.path,
+        source=decode_source(order.source, order.path),
+        input_json=order.input_json.decode(),
+    )
+    sandbox = Sandbox(*_SANDBOX)
+    session.plays.begin(sid, sandbox)
+    session.ingest.on_trouble = face.note
+    session.ingest.on_commit = lambda _, delta: face.changed(delta.rows, session.now_ms())
+    face.begin(play, sandbox_line=sandbox.tier)
+    staged.begin(session.ingest.open(sid, redactor=_redactor(order)))
+    while not staged.step(face.interval_s):
+        face.tick(session.now_ms())
+    staged.drain()
+
+
+def _redactor(order: RunOrder) -> Redactor | None:
+    values = [order.environment[name] for name in order.let_through if order.environment.get(name)]
+    if not values:
+        return None
+    from hero_logic.core.redaction import Redactor
+
+    return Redactor(values)
+
+
+class _Interruption:
+    """What a signal does to a play: the first one cancels it, the second one ends it without a grace."""
+
+    def __init__(self, staged: StagedPlay) -> None:
+        self.signal_name = ""
+        self._staged = staged
+
+    def __call__(self, name: str) -> None:
+        if self.signal_name:
+            self._staged.kill()
+            return
+        self.signal_name = name
+        self._staged.cancel()
+
+
+class _SignalHandlers:
+    """SIGINT and SIGTERM call a function with their name, inside a ``with`` block."""
+
+    def __init__(self, act: Callable[[str], None]) -> None:
+        self._act = act
+        self._before: dict[int, SignalHandler] = {}
+
+    def __enter__(self) -> None:
+        try:
+            for number, name in _SIGNALS.items():
+                self._before[number] = signal.signal(number, self._called(name))
+        except ValueError:
+            # Not the main thread: whoever owns that one decides what a signal means.
+            self._before.clear()
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _called(self, name: str) -> Callable[[int, object], None]:
+        return lambda *_: self._act(name)
+
+
+def warn_of_short_values(names: tuple[str, ...], environment: dict[str, str]) -> Iterator[str]:
+    """A sentence for each variable that is let through and too short to be redacted."""
+    for name in names:
+        if 0 < len(environment.get(name, "")) < MIN_REDACTED_CHARS:
+            yield (
+                f"the value of {name} has fewer than {MIN_REDACTED_CHARS} characters and is not redacted: "
+                "it would blot out other text"
+            )
+
+
+def listen(
+    sid: str,
+    *,
+    socket_path: str | None,
+    idle_s: float,
+    session: Session,
+    note: Callable[[str], None],
+    is_listening: Callable[[str], None],
+) -> Play:
+    """Record what comes to a span socket as one play, until nobody is connected any more.
+
+    Raises:
+        SocketInUse: the path is taken.
+    """
+    from hero_logic.core.records import Sandbox
+    from hero_logic.runner.span_socket import SpanListener, play_socket_path
+
+    path = play_socket_path(sid) if socket_path is None else os.path.abspath(socket_path)
+    teller = LineTeller(note)
+    session.enter_runtime()
+    session.ingest.on_trouble = note
+    listener = SpanListener.with_socket_path(sid, None, path, idle_s=idle_s, on_bad_line=teller.tell)
+    listener.bind()
+    try:
+        session.plays.create(sid)
+        session.plays.begin(sid, Sandbox())
+        listener.sink = session.ingest.open(sid)
+        with _SignalHandlers(lambda _: listener.request_end(_LAST_READ_S)):
+            handle = listener.run()
+            is_listening(path)
+            handle.wait()
+    finally:
+        listener.close()
+    teller.finish()
+    return session.plays.end_recording(sid, session.ingest)
+
+
+def read_flow(path: str) -> bytes:
+    """The bytes of a flow's file.
+
+    Raises:
+        BadFlowFile: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadFlowFile(f"{path} cannot be read: {error.strerror}.") from error

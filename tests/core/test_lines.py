@@ -1,0 +1,155 @@
+"""From bytes to whole lines: docs/protocol.md, "Transport" and rule 11."""
+
+from __future__ import annotations
+
+import pytest
+
+from hero_logic.core.lines import DEFAULT_MAX_LINE_BYTES, LineBuffer
+
+
+def test_a_line_may_be_one_mebibyte_by_default() -> None:
+    """1 MiB before the newline is kept, one byte more is not."""
+    lines = LineBuffer()
+    at_edge = b"x" * 1024 * 1024 + b"\n"
+
+    kept = lines.feed(at_edge + b"x" + at_edge)
+
+    assert DEFAULT_MAX_LINE_BYTES == 1024 * 1024
+    assert (kept, lines.oversize) == (at_edge, 1)
+
+
+def test_whole_lines_come_out_with_their_newlines() -> None:
+    """What is whole comes at once; what is not waits."""
+    lines = LineBuffer()
+
+    assert lines.feed(b"a\n\nb\r\nc") == b"a\n\nb\r\n"
+    assert lines.feed(b"") == b""
+    assert lines.feed(b"d") == b""
+    assert lines.feed(b"\n") == b"cd\n"
+    assert lines.finish() == b""
+
+
+def test_the_last_line_may_have_no_newline() -> None:
+    """At the end of the stream the rest is given as it is, once."""
+    lines = LineBuffer()
+    lines.feed(b"a\nlast")
+
+    assert lines.finish() == b"last"
+    assert lines.finish() == b""
+
+
+def test_unfinished_bytes_are_those_after_the_last_newline() -> None:
+    """What the budget of all connections counts."""
+    lines = LineBuffer()
+
+    sizes = []
+    for data in (b"abc", b"d", b"\nef", b"\n"):
+        lines.feed(data)
+        sizes.append(lines.unfinished_bytes)
+
+    assert sizes == [3, 4, 2, 0]
+
+
+@pytest.mark.parametrize("line", [b"12345", b"1234\r", b"     ", b"\r\r\r\r\r"])
+def test_a_line_at_the_limit_is_kept(line: bytes) -> None:
+    """The limit counts the bytes before the newline, a CR and blanks among them."""
+    lines = LineBuffer(max_line_bytes=5)
+
+    assert lines.feed(line + b"\n") == line + b"\n"
+    assert lines.oversize == 0
+
+
+@pytest.mark.parametrize("line", [b"123456", b"12345\r", b"      ", b"\r\r\r\r\r\r"])
+def test_a_line_past_the_limit_is_discarded_and_counted(line: bytes) -> None:
+    """One byte more is too long, blank or not; the stream goes on."""
+    lines = LineBuffer(max_line_bytes=5)
+
+    assert lines.feed(b"a\n" + line + b"\nb\n") == b"a\nb\n"
+    assert lines.oversize == 1
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 5, 7, 100])
+def test_an_oversize_line_is_counted_once_however_it_comes(piece_bytes: int) -> None:
+    """In one piece or in many, with good lines around it."""
+    lines = LineBuffer(max_line_bytes=5)
+    stream = b"one\n" + b"x" * 40 + b"\ntwo\n" + b"y" * 6 + b"\n12345\n\nlast"
+
+    kept = b"".join(lines.feed(stream[i : i + piece_bytes]) for i in range(0, len(stream), piece_bytes))
+
+    assert kept + lines.finish() == b"one\ntwo\n12345\n\nlast"
+    assert lines.oversize == 2
+
+
+def test_memory_is_bounded_while_a_line_never_ends() -> None:
+    """What is known to be too long is not held."""
+    lines = LineBuffer(max_line_bytes=1000)
+
+    most = 0
+    for _ in range(1000):
+        lines.feed(b"x" * 100)
+        most = max(most, lines.unfinished_bytes)
+
+    assert most <= 1000
+    assert (lines.oversize, lines.finish()) == (1, b"")
+
+
+def test_an_oversize_line_is_counted_before_its_newline_comes() -> None:
+    """It is known to be too long as soon as it is."""
+    lines = LineBuffer(max_line_bytes=5)
+
+    lines.feed(b"123456")
+
+    assert lines.oversize == 1
+
+
+def test_a_last_line_at_the_limit_is_given_whole() -> None:
+    """A last line without its newline has the same limit."""
+    lines = LineBuffer(max_line_bytes=5)
+    lines.feed(b"12345")
+
+    assert (lines.finish(), lines.oversize) == (b"12345", 0)
+
+
+def test_discarding_gives_up_the_unfinished_line_up_to_its_newline() -> None:
+    """How the shared budget makes room: the line is oversize, the next is not."""
+    lines = LineBuffer()
+    lines.feed(b"a\nlong")
+
+    lines.discard()
+
+    assert (lines.oversize, lines.unfinished_bytes) == (1, 0)
+    assert lines.feed(b"er\nb\n") == b"b\n"
+
+
+def test_discarding_twice_counts_a_line_once() -> None:
+    """A line that is given up already is not given up again."""
+    lines = LineBuffer()
+    lines.feed(b"long")
+
+    lines.discard()
+    lines.discard()
+    lines.feed(b"er")
+    lines.discard()
+
+    assert lines.oversize == 1
+
+
+def test_discarding_nothing_takes_no_line() -> None:
+    """Where no line is unfinished there is none to give up."""
+    lines = LineBuffer()
+    lines.feed(b"a\n")
+
+    lines.discard()
+
+    assert lines.feed(b"b\n") == b"b\n"
+    assert lines.oversize == 0
+
+
+def test_a_line_of_single_bytes_costs_no_more_than_its_bytes() -> None:
+    """A hostile writer of one byte a call cannot make us copy the line at each."""
+    lines = LineBuffer()
+
+    for _ in range(300_000):
+        lines.feed(b"x")
+
+    assert lines.feed(b"\n") == b"x" * 300_000 + b"\n"

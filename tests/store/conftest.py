@@ -1,0 +1,5 @@
+"""The contract's tests are imported, not collected: pytest has to be told to explain their asserts."""
+
+import pytest
+
+pytest.register_assert_rewrite("store.contract_suite", "store.span_contract")
