@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 from unittest.mock import patch
@@ -108,7 +109,7 @@ def split_at(stream: bytes, places: list[int]) -> tuple[list[Span], list[int]]:
     rows = RowStore()
     tree = SpanTree(load=rows.load)
     edges = [0, *sorted(places), len(stream)]
-    chunks = [lines.feed(stream[start:stop]) for start, stop in zip(edges, edges[1:], strict=False)]
+    chunks = [lines.feed(stream[start:stop]) for start, stop in itertools.pairwise(edges)]
     for chunk in [*chunks, lines.finish()]:
         decoded = decode_lines(chunk)
         tree.apply(Batch(decoded.events, 5.0, malformed=len(decoded.bad_lines)))

@@ -132,11 +132,10 @@ def test_a_database_that_another_made_meanwhile_is_ours(path: str, mode: str) ->
     others[0].close()
 
 
-def test_a_failed_migration_leaves_the_schema_before_it(path: str, next_release: Path) -> None:
-    """A migration is whole or not there; the ones before it stay."""
-    (next_release / "0002_stars.sql").write_text(
-        "CREATE TABLE stars (play);\nINSERT INTO nowhere VALUES (1);\n"
-    )
+@pytest.mark.parametrize("first", ["CREATE TABLE stars (play);", "ROLLBACK;"])
+def test_a_failed_migration_leaves_the_schema_before_it(path: str, next_release: Path, first: str) -> None:
+    """A migration is whole or not there, even one that ends its own transaction; earlier ones stay."""
+    (next_release / "0002_stars.sql").write_text(f"{first}\nINSERT INTO nowhere VALUES (1);\n")
 
     with pytest.raises(StoreError, match="no such table: nowhere"):
         SqliteStore.open(path)
@@ -216,6 +215,16 @@ def test_a_file_that_is_no_database_is_refused(path: str, content: bytes) -> Non
     assert path in str(caught.value)
     assert "left as it is" in str(caught.value)
     assert Path(path).read_bytes() == content
+
+
+def test_a_database_without_a_log_is_refused() -> None:
+    """Where SQLite can have no write-ahead log, readers would wait for writers: that is said at once."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+
+    with pytest.raises(StoreError, match="Put the store on a local disk"):
+        migrations.migrate(connection, path=":memory:", busy_timeout_s=0.1)
+
+    connection.close()
 
 
 def test_a_directory_is_no_store(tmp_path: Path) -> None:

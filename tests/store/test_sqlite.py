@@ -14,7 +14,7 @@ import pytest
 from hero_logic.core.errors import StoreDamaged, StoreError, UsageError
 from hero_logic.core.records import Play, SpanDelta
 from hero_logic.store import queries
-from hero_logic.store.sqlite import SqliteStore
+from hero_logic.store.sqlite import SqliteStore, _Transaction
 from store.contract_suite import StoreContract
 from store.facts import FULL_PLAY, add_ended_play, add_running_play, delta, row
 
@@ -463,3 +463,68 @@ def test_a_transaction_that_was_left_open_is_undone(store: SqliteStore) -> None:
 
     assert store.get_play("p").flow == ""
     assert len(store.read_spans("p")) == 1
+
+
+def test_a_commit_that_fails_is_undone(store: SqliteStore) -> None:
+    """What SQLite refuses at the very end is an error of ours, leaves nothing, and the store goes on."""
+    connection = writer_of(store)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+
+    def write_an_orphan() -> None:
+        with store._write_lock, store._writing() as writing:
+            writing.execute("INSERT INTO child VALUES (7)")
+
+    with pytest.raises(StoreError, match="FOREIGN KEY"):
+        write_an_orphan()
+
+    assert connection.execute("SELECT count(*) FROM child").fetchone() == (0,)
+    assert add_running_play(store) == "p"
+
+
+def test_a_rollback_that_fails_is_an_error_of_ours() -> None:
+    """Even then callers see a StoreError, with what stopped the write behind it."""
+
+    class Broken:
+        in_transaction = False
+
+        def execute(self, statement: str) -> None:
+            if statement == "ROLLBACK":
+                raise sqlite3.OperationalError("disk I/O error")
+            self.in_transaction = True
+
+    transaction = _Transaction(Broken(), "BEGIN", path="plays.db", busy_timeout_s=1.0)
+
+    def fail_half_way() -> None:
+        with transaction:
+            raise KeyError("half way")
+
+    with pytest.raises(StoreError, match=r"plays\.db") as caught:
+        fail_half_way()
+
+    assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+
+
+def test_a_value_of_a_strange_type_is_refused(store: SqliteStore) -> None:
+    """A value that SQLite has no type for is an error of ours, and nothing is recorded."""
+    add_running_play(store)
+    bad = row(0)
+    bad.name = ["no", "text"]  # type: ignore[assignment] # that is the point
+
+    with pytest.raises(StoreError, match="did not do what was asked"):
+        store.write_spans("p", delta(bad))
+
+    assert store.read_spans("p") == []
+
+
+def test_a_store_whose_file_is_gone_says_so(path: str) -> None:
+    """Reading a store that somebody deleted is an error that names it; closing it is not."""
+    store = SqliteStore.open(path)
+    os.unlink(path)
+
+    with pytest.raises(StoreError, match=rf"{path} cannot be opened"):
+        store.revision()
+
+    store.close()
+    assert not os.path.exists(path)

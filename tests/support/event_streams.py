@@ -13,7 +13,7 @@ EventDict = dict[str, Any]
 _times = st.sampled_from([0, 1, 1.5, 2.5, -3.5, 1e12])
 _texts = st.text('aé\n"\\\U0001f600', max_size=6)
 _tag_keys = st.sampled_from(["a", "b", 'é"', "hero.truncated", "hero.unknown_status", "hero.progress"])
-_tag_values = (
+_tag_values: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers(-5, 1000) | _texts | st.just({"k": [1, "é"]}) | st.just([])
 )
 _tags = st.dictionaries(_tag_keys, _tag_values, max_size=3)

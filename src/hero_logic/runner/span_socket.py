@@ -183,8 +183,11 @@ class SpanListener:
         self._connections: dict[int, _Connection] = {}
         self._ends_at_s: float | None = None
         self._idle_since_s: float | None = None
-        self._wake, self._wake_in = os.pipe()
-        os.set_blocking(self._wake, False)
+        # A pair of sockets and no pipe: a closed one refuses to send, where the number of a closed pipe may
+        # be another file's by then.
+        self._wake, self._wake_in = _socket.socketpair()
+        self._wake.setblocking(False)
+        self._wake_in.setblocking(False)
 
     def bind(self) -> None:
         """Make the socket, so that a connect succeeds from now on.
@@ -225,22 +228,23 @@ class SpanListener:
         """Have the listener end once all is read, or so much later. May be called from a signal handler."""
         self._ends_at_s = time.monotonic() + drain_s
         try:
-            os.write(self._wake_in, b"E")
+            self._wake_in.send(b"E")
         except OSError:
+            # Closed: it has ended. Full: it has been told often enough.
             return
 
     def close(self) -> None:
         """Unlink the socket and close everything; harmless twice, and without :meth:`run`."""
+        self._wake.close()
+        self._wake_in.close()
+        for connection in self._connections.values():
+            connection.socket.close()
+        self._connections.clear()
         if self._server is None:
             return
         self._server.close()
         self._server = None
         _unlink_if_ours(self.path, self._inode)
-        for connection in self._connections.values():
-            connection.socket.close()
-        self._connections.clear()
-        os.close(self._wake)
-        os.close(self._wake_in)
 
     def _run(self) -> None:
         try:
@@ -255,13 +259,14 @@ class SpanListener:
         assert self.sink is not None, "a sink is given before run()"
         poll = select.poll()
         poll.register(self._server.fileno(), select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
+        wake = self._wake.fileno()
+        poll.register(wake, select.POLLIN)
         while not self._has_ended():
             for descriptor, _ in poll.poll(self._timeout_ms()):
                 if descriptor == self._server.fileno():
                     self._accept(poll)
-                elif descriptor == self._wake:
-                    os.read(self._wake, 16)
+                elif descriptor == wake:
+                    self._wake.recv(4096)
                 elif not self._read(self._connections[descriptor]):
                     poll.unregister(descriptor)
                     self._drop(descriptor)

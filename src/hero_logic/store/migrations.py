@@ -67,7 +67,8 @@ def _look(connection: sqlite3.Connection, path: str) -> int:
     try:
         return _check_ours(connection, path)
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _check_ours(connection: sqlite3.Connection, path: str) -> int:

@@ -234,7 +234,7 @@ class SqliteStore:
     def load_rows(self, sid: str, span_ids: Sequence[str]) -> list[SpanRow]:
         """Those of these spans that are there, as they were last written, in any order."""
         with self._read_lock, self._reading() as connection:
-            wanted = rows.encode_json(span_ids).decode()
+            wanted = rows.encode_json(list(span_ids)).decode()
             return [rows.span_row(values) for values in connection.execute(queries.LOAD_ROWS, (sid, wanted))]
 
     def load_open_rows(self, sid: str, *, limit: int) -> list[SpanRow]:
