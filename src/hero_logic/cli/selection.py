@@ -41,7 +41,9 @@ class Selection:
             self._show_roots(max_lines)
             self._show_first(_by_turns(forest))
             told_below = _told_below(forest)
-            self._show_extras(node for node in forest.failed.values() if node.error and node not in told_below)
+            self._show_extras(
+                node for node in forest.failed.values() if node.error and node not in told_below
+            )
             self._show_extras(node for node in forest.running.values() if node.last_log)
             self._fill()
 

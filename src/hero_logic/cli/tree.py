@@ -54,10 +54,25 @@ _WIDE_TERMINAL = 100
 class Glyphs:
     """The characters that a drawing is made of; each mark is one cell wide."""
 
-    __slots__ = ("between", "blank", "corner", "ellipsis", "is_ascii", "marks", "path", "pipe", "spinner", "tee")
+    __slots__ = (
+        "between",
+        "blank",
+        "corner",
+        "ellipsis",
+        "is_ascii",
+        "marks",
+        "path",
+        "pipe",
+        "spinner",
+        "tee",
+    )
 
-    def __init__(self, marks: str, tee: str, corner: str, pipe: str, ellipsis: str, between: str, path: str) -> None:
-        self.marks = dict(zip(("ok", "failed", "running", "timed_out", "cancelled", "pending"), marks, strict=True))
+    def __init__(
+        self, marks: str, tee: str, corner: str, pipe: str, ellipsis: str, between: str, path: str
+    ) -> None:
+        self.marks = dict(
+            zip(("ok", "failed", "running", "timed_out", "cancelled", "pending"), marks, strict=True)
+        )
         self.tee = tee
         self.corner = corner
         self.pipe = pipe
@@ -96,6 +111,11 @@ class Entry:
         self.line: Line = []
         """Already drawn, where time does not change it."""
 
+    def lead_under(self, width: int, glyphs: Glyphs) -> str:
+        """The branches before a line under this one."""
+        branch = _clip_branch(self.branch, self.depth, width, glyphs)
+        return self.under if branch == self.branch else " " * (len(branch) + 3)
+
 
 class Drawing:
     """What was drawn of a version of a forest, to be drawn again."""
@@ -106,6 +126,11 @@ class Drawing:
         self.key = key
         self.selection = selection
         self.entries = entries
+
+    def line(self, entry: Entry, *, width: int, now_ms: float | None, ascii_only: bool) -> Line:
+        """The line of an entry at this moment."""
+        pen = _Pen(glyphs_for(ascii_only=ascii_only), max(width, 1), now_ms)
+        return entry.line or _span_line(entry, self.selection, pen)
 
 
 class _Pen:
@@ -130,11 +155,10 @@ def render(
         ascii_only: for terminals that cannot show more, whatever the play wrote.
     """
     drawing = draw(forest, width=width, max_lines=max_lines, ascii_only=ascii_only)
-    pen = _Pen(glyphs_for(ascii_only=ascii_only), max(width, 1), now_ms)
     lines = []
     for entry in drawing.entries:
-        lines.append(entry.line or _span_line(entry, drawing.selection, pen))
-        lines.extend(lines_under(entry, drawing.selection, width=pen.width, ascii_only=ascii_only))
+        lines.append(drawing.line(entry, width=width, now_ms=now_ms, ascii_only=ascii_only))
+        lines.extend(lines_under(entry, drawing.selection, width=width, ascii_only=ascii_only))
     return lines
 
 
@@ -156,10 +180,10 @@ def lines_under(entry: Entry, selection: Selection, *, width: int, ascii_only: b
     if node is None or node not in selection.extras:
         return []
     glyphs = glyphs_for(ascii_only=ascii_only)
-    branch = _clip_branch(entry.branch, entry.depth, width, glyphs)
-    branch = entry.under if branch == entry.branch else " " * (len(branch) + 3)
     text, style = (node.last_log, "dim") if node.status == "running" else (node.error, "error")
-    return [fit([(branch, "dim"), (clean(text, glyphs), style)], width, glyphs)]
+    return [
+        fit([(entry.lead_under(width, glyphs), "dim"), (clean(text, glyphs), style)], max(width, 1), glyphs)
+    ]
 
 
 def duration_text(duration_ms: float) -> str:
@@ -337,7 +361,10 @@ def _entries(forest: SpanForest, selection: Selection, pen: _Pen) -> list[Entry]
 
 
 def _push(
-    stack: list[tuple[Node | list[Node], str, bool, int]], parts: list[Node | list[Node]], lead: str, depth: int
+    stack: list[tuple[Node | list[Node], str, bool, int]],
+    parts: list[Node | list[Node]],
+    lead: str,
+    depth: int,
 ) -> None:
     last = len(parts) - 1
     stack.extend((parts[index], lead, index == last, depth) for index in range(last, -1, -1))
@@ -378,7 +405,11 @@ def _inside_segments(lead: str, tally: dict[str, int]) -> Line:
 def _span_line(entry: Entry, selection: Selection, pen: _Pen) -> Line:
     node, glyphs = entry.node, pen.glyphs
     assert node is not None
-    line: Line = [(_clip_branch(entry.branch, entry.depth, pen.width, glyphs), "dim"), _mark(node, pen), (" ", "")]
+    line: Line = [
+        (_clip_branch(entry.branch, entry.depth, pen.width, glyphs), "dim"),
+        _mark(node, pen),
+        (" ", ""),
+    ]
     tail: Line = []
     duration = _duration(node, pen.now_ms)
     if duration:
@@ -394,7 +425,9 @@ def _span_line(entry: Entry, selection: Selection, pen: _Pen) -> Line:
     tags = clean(tags_text(node.tags), glyphs)
     for_tags = min(text_width(tags) + 2, pen.width // 5) if tags else 0
     room = pen.width - line_width(line) - line_width(tail) - for_tags
-    line.append((cut(clean(node.name, glyphs), max(room, _MIN_NAME_CELLS), glyphs), "name" if entry.depth else "head"))
+    line.append(
+        (cut(clean(node.name, glyphs), max(room, _MIN_NAME_CELLS), glyphs), "name" if entry.depth else "head")
+    )
     line.extend(tail)
     room = pen.width - line_width(line) - 2
     if tags and room > len(glyphs.ellipsis):

@@ -29,6 +29,7 @@ class Redactor:
         spellings = {
             spelling for value in values if len(value) >= MIN_REDACTED_CHARS for spelling in _spellings(value)
         }
+        self._whole = frozenset(value for value in values if len(value) >= MIN_REDACTED_CHARS)
         # The longest first: a value may be part of another one's spelling.
         self._spellings = sorted(spellings, key=len, reverse=True)
 
@@ -47,6 +48,8 @@ class Redactor:
             return {self.text(key): self.value(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item) for item in value]
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in self._whole:
+            return REPLACEMENT
         return value
 
     def event(self, event: Event) -> Event:
@@ -55,6 +58,7 @@ class Redactor:
             return event
         if isinstance(event, SpanLog):
             event.text = self.text(event.text)
+            event.level = self.value(event.level)
         elif isinstance(event, SpanTag):
             event.tags = self.value(event.tags)
         elif isinstance(event, SpanEnd):
@@ -66,6 +70,7 @@ class Redactor:
             event.rpc_service = self.value(event.rpc_service)
             event.rpc_method = self.value(event.rpc_method)
             event.source_file = self.value(event.source_file)
+            event.child_play_sid = self.value(event.child_play_sid)
         return event
 
 

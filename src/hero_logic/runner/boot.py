@@ -35,20 +35,41 @@ class Unfit(Exception):
 class Report:
     """The result's file: what the runtime reads when the process has ended."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, gate: int) -> None:
         self._descriptor = descriptor
+        self._gate = gate
         self._pid = os.getpid()
+        self._files = [_file_id(descriptor), _file_id(gate)]
 
     def write(self, text: str) -> None:
         """Say how the flow ended, once; a forked child says nothing in its parent's name."""
         if os.getpid() != self._pid:
             return
+        if _file_id(self._descriptor) != self._files[0]:
+            sys.exit(f"The flow closed descriptor {self._descriptor}, by which its result is told.")
         data = text.encode("ascii")
         while data:
             data = data[os.write(self._descriptor, data) :]
 
+    def announce_end(self, grace_s: float, status: int) -> None:
+        """The flow is done: what lingers has the grace, and the supervisor knows."""
+        if os.getpid() != self._pid:
+            return
+        end_lingering(grace_s, status)
+        if _file_id(self._gate) == self._files[1]:
+            os.write(self._gate, b"R")
 
-def encode_output(value: Any, place: str = "output", depth: int = 0) -> str:
+
+def _file_id(descriptor: int) -> tuple[int, int]:
+    """Which file a descriptor is; a flow may have closed ours, and the number be another file's by now."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return (-1, -1)
+    return (status.st_dev, status.st_ino)
+
+
+def encode_output(value: Any, place: str = "output", depth: int = 0) -> str:  # noqa: ANN401  # what a flow returns
     """A flow's returned value as strict JSON text, tuples as arrays.
 
     Raises:
@@ -58,14 +79,12 @@ def encode_output(value: Any, place: str = "output", depth: int = 0) -> str:
         raise Unfit(f"{place} is nested deeper than {_MAX_DEPTH} levels (or holds itself).")
     if value is None:
         return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str):
         return _encode_text(value, place)
     if isinstance(value, int):
-        return int.__repr__(value)
+        return _encode_int(value, place)
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             raise Unfit(f"{place} is {value!r}, which JSON does not have.")
@@ -76,6 +95,13 @@ def encode_output(value: Any, place: str = "output", depth: int = 0) -> str:
         items = [encode_output(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(value)]
         return "[" + ",".join(items) + "]"
     raise Unfit(f"{place} is of the type {type(value).__name__}, which JSON does not have.")
+
+
+def _encode_int(value: int, place: str) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:
+        raise Unfit(f"{place} is a whole number with too many digits to be written.") from None
 
 
 def _encode_text(value: str, place: str) -> str:
@@ -175,7 +201,7 @@ def _check_hints(function: Callable[..., Any], values: dict[str, Any]) -> None:
             raise Unfit(f"the input {name} is {value!r:.80}, and the flow takes {_SIMPLE[hint]}.")
 
 
-def run_flow(flow: Callable[..., Any], values: dict[str, Any]) -> Any:
+def run_flow(flow: Callable[..., Any], values: dict[str, Any]) -> Any:  # noqa: ANN401  # what a flow returns
     """Call the flow, an async one in an event loop of its own."""
     arguments, named = bind_inputs(flow, values)
     result = flow(*arguments, **named)
@@ -218,9 +244,18 @@ def report_exception(report: Report, error: BaseException) -> None:
         trace = trace.tb_next
     head = "".join(traceback.format_exception_only(type(error), error)).strip()
     body = "".join(traceback.format_exception(type(error), error, trace))
-    sys.stderr.write(body)
     head, body = (text.encode("utf-8", "replace").decode() for text in (head, body))
     report.write(f'{{"outcome":"raised","error":{_quote(head)},"traceback":{_quote(body)}}}')
+    say(body)
+
+
+def say(text: str) -> None:
+    """Write to standard error, if the flow has left one."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        return
 
 
 def end_lingering(grace_s: float, status: int) -> None:
@@ -233,11 +268,34 @@ def end_lingering(grace_s: float, status: int) -> None:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (OSError, ValueError):
+            except (AttributeError, OSError, ValueError):
                 continue
         os._exit(status)
 
-    _thread.start_new_thread(wait, ())
+    try:
+        _thread.start_new_thread(wait, ())
+    except RuntimeError:
+        # No thread is to be had; the supervisor ends the process a moment later instead.
+        return
+
+
+def extend_path(sdk_dir: str, flow_dir: str) -> None:
+    """Make the SDK importable, and the modules beside the flow.
+
+    Those come after the standard library and before installed packages: a flow that is called json.py, or
+    has a random.py beside it, must not take the place of what we and the SDK import.
+    """
+    installed = ("site-packages", "dist-packages")
+    place = next((n for n, entry in enumerate(sys.path) if entry.endswith(installed)), len(sys.path))
+    sys.path.insert(place, flow_dir)
+    sys.path.insert(0, sdk_dir)
+
+
+def exit_status(stop: SystemExit) -> int:
+    """The status with which the interpreter will end for it."""
+    if stop.code is None:
+        return 0
+    return stop.code & 0xFF if isinstance(stop.code, int) else 1
 
 
 def wait_for_gate(gate: int) -> None:
@@ -250,8 +308,8 @@ def play(arguments: list[str]) -> int:
     """Run the flow; give the exit status of the process."""
     stage_dir, path, function, grace, gate_number, result_number = arguments
     gate = int(gate_number)
-    report = Report(int(result_number))
-    sys.path[:0] = [os.path.join(stage_dir, "sdk"), os.path.dirname(path)]
+    report = Report(int(result_number), gate)
+    extend_path(os.path.join(stage_dir, "sdk"), os.path.dirname(path))
     sys.argv[:] = [path]
     # Processes that the flow starts with multiprocessing must not run this stub again.
     del sys.modules["__main__"].__file__
@@ -264,18 +322,20 @@ def play(arguments: list[str]) -> int:
         flow = find_flow(load_module(source, path), function)
         output = encode_output(run_flow(flow, read_inputs(stage_dir)))
     except Unfit as error:
-        sys.stderr.write(f"{error}\n")
         report.write(f'{{"outcome":"unfit","error":{_quote(str(error))}}}')
+        say(f"{error}\n")
+        report.announce_end(float(grace), 1)
         return 1
-    except SystemExit:
+    except SystemExit as stop:
+        report.announce_end(float(grace), exit_status(stop))
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the flow raises is its end, and is told
         remember_source(source, path)
         report_exception(report, error)
+        report.announce_end(float(grace), 1)
         return 1
     report.write(f'{{"outcome":"returned","output":{output}}}')
-    end_lingering(float(grace), 0)
-    os.write(gate, b"R")
+    report.announce_end(float(grace), 0)
     return 0
 
 

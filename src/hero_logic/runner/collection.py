@@ -17,8 +17,14 @@ def read_bounded(path: str, limit_bytes: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
-    with open(descriptor, "rb") as file:
-        return file.read(limit_bytes)
+    try:
+        # A directory is opened all the same, and refuses to be read.
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(limit_bytes)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def collect_artifacts(work_dir: str, artifacts_dir: str) -> list[tuple[str, int]]:

@@ -57,6 +57,8 @@ _RUNTIME_DIR_VARIABLE = "HERO_LOGIC_RUNTIME_DIR"
 _MAX_PATH_BYTES = 107
 _SO_PEERCRED = 17
 _OUT_OF_DESCRIPTORS_PAUSE_S = 0.01
+_SPARE_DESCRIPTORS = 128
+_MIN_CONNECTIONS = 16
 
 
 def check_sid(sid: str) -> str:
@@ -140,10 +142,13 @@ class SpanListener:
         sink: SpanSink | None,
         *,
         max_line_bytes: int | None = None,
+        max_unfinished_bytes: int | None = None,
         idle_s: float | None = None,
         on_bad_line: Callable[[BadLine], None] | None = None,
     ) -> None:
-        self._set_up(play_socket_path(play_sid), sink, max_line_bytes, idle_s, on_bad_line)
+        self._set_up(
+            play_socket_path(play_sid), sink, max_line_bytes, max_unfinished_bytes, idle_s, on_bad_line
+        )
 
     @classmethod
     def with_socket_path(
@@ -153,13 +158,14 @@ class SpanListener:
         path: str,
         *,
         max_line_bytes: int | None = None,
+        max_unfinished_bytes: int | None = None,
         idle_s: float | None = None,
         on_bad_line: Callable[[BadLine], None] | None = None,
     ) -> SpanListener:
         """A listener at a path of the caller's."""
         check_sid(play_sid)
         listener = cls.__new__(cls)
-        listener._set_up(path, sink, max_line_bytes, idle_s, on_bad_line)
+        listener._set_up(path, sink, max_line_bytes, max_unfinished_bytes, idle_s, on_bad_line)
         return listener
 
     def _set_up(
@@ -167,6 +173,7 @@ class SpanListener:
         path: str,
         sink: SpanSink | None,
         max_line_bytes: int | None,
+        max_unfinished_bytes: int | None,
         idle_s: float | None,
         on_bad_line: Callable[[BadLine], None] | None,
     ) -> None:
@@ -176,6 +183,10 @@ class SpanListener:
         self.sink = sink
         """May be given later than the rest, but before :meth:`run`."""
         self._max_line_bytes = default("line_bytes") if max_line_bytes is None else max_line_bytes
+        self._max_unfinished_bytes = (
+            default("unfinished_bytes") if max_unfinished_bytes is None else max_unfinished_bytes
+        )
+        self._max_connections = max(_MIN_CONNECTIONS, os.sysconf("SC_OPEN_MAX") - _SPARE_DESCRIPTORS)
         self._idle_s = idle_s
         self._on_bad_line = on_bad_line
         self._server: _socket.socket | None = None
@@ -270,6 +281,7 @@ class SpanListener:
                 elif not self._read(self._connections[descriptor]):
                     poll.unregister(descriptor)
                     self._drop(descriptor)
+                    poll.register(self._server.fileno(), select.POLLIN)
         for descriptor in list(self._connections):
             self._finish(self._connections[descriptor])
             self._drop(descriptor)
@@ -299,6 +311,10 @@ class SpanListener:
     def _accept(self, poll: select.poll) -> None:
         assert self._server is not None
         while True:
+            if len(self._connections) >= self._max_connections:
+                # A play must not take the runtime's last descriptors: who comes now waits in the backlog.
+                poll.unregister(self._server.fileno())
+                return
             try:
                 descriptor, _ = self._server._accept()  # type: ignore[attr-defined]  # what socket.accept() calls
             except (BlockingIOError, ConnectionAbortedError):
@@ -349,7 +365,7 @@ class SpanListener:
 
     def _keep_budget(self) -> None:
         held = sum(connection.lines.unfinished_bytes for connection in self._connections.values())
-        if held <= default("unfinished_bytes"):
+        if held <= self._max_unfinished_bytes:
             return
         longest = max(self._connections.values(), key=lambda connection: connection.lines.unfinished_bytes)
         longest.lines.discard()
@@ -374,6 +390,7 @@ class SpanListener:
             for _ in range(oversize):
                 self._on_bad_line(BadLine(f"a line of more than {self._max_line_bytes} bytes", ""))
         assert self.sink is not None, "run() found one"
+        began_s = time.monotonic()
         self.sink.write(
             Batch(
                 decoded.events,
@@ -383,6 +400,9 @@ class SpanListener:
                 oversize=oversize,
             )
         )
+        if self._ends_at_s is not None:
+            # The time to drain is the writers': what the sink takes (a store that is locked) loses no events.
+            self._ends_at_s += time.monotonic() - began_s
 
 
 def _is_same_user(connection: _socket.socket) -> bool:

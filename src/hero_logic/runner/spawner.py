@@ -51,7 +51,8 @@ class Spawner:
         except OSError as error:
             ours.close()
             raise LaunchFailed(
-                f"the process that starts plays could not be started: {error}. Check that {sys.executable} can run."
+                f"the process that starts plays could not be started: {error}. "
+                f"Check that {sys.executable} can run."
             ) from error
         finally:
             theirs.close()
@@ -66,8 +67,9 @@ class Spawner:
         data = orders.dump()
         if len(data) > _MAX_ORDERS_BYTES:
             raise LaunchFailed(
-                f"the play's arguments and environment take {len(data)} bytes, and {_MAX_ORDERS_BYTES} is the most. "
-                "Let fewer or shorter variables through with --env."
+                f"the play's arguments and environment take {len(data)} bytes, "
+                f"and {_MAX_ORDERS_BYTES} is the most. Let"
+                " fewer or shorter variables through with --env."
             )
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
@@ -131,7 +133,8 @@ def _wake_at_child_end(wake_in: int) -> None:
     os.set_blocking(wake_in, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-    # The terminal's interrupt goes to its foreground group, to which we do not belong; a stray one is no order.
+    # The terminal's interrupt goes to its foreground group, to which we do not belong; a stray one is no
+    # order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -148,13 +151,35 @@ def _take_orders(channel: _socket.socket, supervisors: set[int]) -> bool:
     if not data:
         return False
     control = _socket.socket(fileno=int.from_bytes(ancillary[0][2][:4], sys.byteorder))
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _refuse(control, error)
+        return True
     if pid == 0:
         channel.close()
         _supervise(data, control)
     control.close()
     supervisors.add(pid)
     return True
+
+
+def _refuse(control: _socket.socket, error: OSError) -> None:
+    """Tell the runtime that no supervisor can be had: the system has no room for another process."""
+    import marshal
+    import time
+
+    control.send(
+        marshal.dumps(
+            {
+                "event": "ended",
+                "reason": "launch_failed",
+                "end_ms": time.time() * 1000,
+                "launch_error": error.strerror,
+            }
+        )
+    )
+    control.close()
 
 
 def _supervise(data: bytes, control: _socket.socket) -> None:
@@ -170,7 +195,8 @@ def _supervise(data: bytes, control: _socket.socket) -> None:
         Supervisor(Orders.load(data), control).run()
         status = 0
     finally:
-        # What a supervisor raises is our own fault: it goes to standard error, and the play ends all the same.
+        # What a supervisor raises is our own fault: it goes to standard error, and the play ends all the
+        # same.
         if status:
             sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is an exception where status is 1
         os._exit(status)

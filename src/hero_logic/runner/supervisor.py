@@ -225,7 +225,7 @@ class Supervisor:
             word = self._gate.recv(16)
         except OSError:
             word = b""
-        if word[:1] == _RETURNED and self._reason == "exited":
+        if word[:1] == _RETURNED and self._reason == "exited" and self._deadline_does != "linger":
             self._set_deadline(self._orders.grace_s + 1.0, "linger")
         if not word:
             self._poll.unregister(self._gate.fileno())
@@ -388,8 +388,7 @@ def _become_play(
             {0: stdin, 1: stdout, 2: stderr, orders.gate_descriptor: gate, orders.result_descriptor: result},
             failed,
         )
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        _forget_signals()
         limits.renounce_privileges()
         limits.limit_resources(orders.resource_limits)
         os.execve(orders.argv[0], orders.argv, orders.environment)  # noqa: S606  # the arguments are ours
@@ -397,6 +396,13 @@ def _become_play(
         os.write(_FAILED_DESCRIPTOR, str(error.errno).encode())
     finally:
         os._exit(_EXEC_FAILED)
+
+
+def _forget_signals() -> None:
+    """What Python ignores, and the operator's shell (``nohup``, ``trap '' TERM``), the play does not."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 _FAILED_DESCRIPTOR = 63

@@ -18,10 +18,12 @@ _SPANS_A_CHUNK = 1000
 _encode = msgspec.json.Encoder().encode
 
 
+_HEAVY = ("input", "output", "stdout", "stderr")
+
+
 def play_document(play: Play, spans: Iterable[Span]) -> Iterator[bytes]:
     """The document in pieces, so that a play of any size is never whole in memory."""
-    head = {"schema": SCHEMA, **_facts(play), **_heavy_facts(play)}
-    yield _encode(head)[:-1] + b',"spans":['
+    yield _encode(_facts(play))[:-1] + b',"spans":['
     chunk: list[bytes] = []
     separator = b""
     for span in spans:
@@ -37,30 +39,33 @@ def play_document(play: Play, spans: Iterable[Span]) -> Iterator[bytes]:
 
 def list_document(plays: list[Play], next_cursor: str | None) -> bytes:
     """A page of plays without what is heavy: ``{"plays": [...], "next": cursor or null}``."""
-    return _encode({"plays": [{"schema": SCHEMA, **_facts(play)} for play in plays], "next": next_cursor})
+    light = [{key: value for key, value in _facts(play).items() if key not in _HEAVY} for play in plays]
+    return _encode({"plays": light, "next": next_cursor})
 
 
 def _facts(play: Play) -> dict[str, Any]:
-    is_measurable = play.start_ms is not None and play.end_ms is not None
     return {
+        "schema": SCHEMA,
         "sid": play.sid,
         "flow": play.flow,
         "status": play.status,
+        "input": msgspec.Raw(play.input_json.encode()),
+        "output": None if play.output_json is None else msgspec.Raw(play.output_json.encode()),
         "error": play.error,
         "start_ms": play.start_ms,
         "end_ms": play.end_ms,
-        "duration_ms": round(play.end_ms - play.start_ms, 3) if is_measurable else None,  # type: ignore[operator]  # both are there
+        "duration_ms": duration_ms(play),
         "exit_code": play.exit_code,
+        "stdout": play.stdout,
+        "stderr": play.stderr,
         "artifacts": play.artifacts,
         "sandbox": play.sandbox,
         "counters": play.counters,
     }
 
 
-def _heavy_facts(play: Play) -> dict[str, Any]:
-    return {
-        "input": msgspec.Raw(play.input_json.encode()),
-        "output": msgspec.Raw(play.output_json.encode()) if play.output_json is not None else None,
-        "stdout": play.stdout,
-        "stderr": play.stderr,
-    }
+def duration_ms(play: Play) -> float | None:
+    """How long a play ran, in milliseconds; None where it has not begun or not ended."""
+    if play.start_ms is None or play.end_ms is None:
+        return None
+    return round(play.end_ms - play.start_ms, 3)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hero_logic.core.errors import StoreError
 
@@ -28,9 +30,8 @@ class Runtimes:
         """
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            path = self._path(self.own_sid)
-            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self._lock is None:
+                self._lock = _lock_file(self._path(self.own_sid))
         except OSError as error:
             raise StoreError(
                 f"the lock of this runtime cannot be made in {self._directory}: {error.strerror}. "
@@ -73,11 +74,60 @@ class Runtimes:
             return
         for name in names:
             sid = name.removesuffix(".lock")
-            if sid != name and sid != self.own_sid and self.is_gone(sid):
-                _unlink(self._path(sid))
+            if sid != name and sid != self.own_sid:
+                _unlink_if_free(self._path(sid))
+
+    @contextmanager
+    def recovering(self) -> Iterator[None]:
+        """Be the only process that recovers; waits for another one that does.
+
+        Raises:
+            StoreError: the lock cannot be had.
+        """
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            lock = os.open(
+                os.path.join(self._directory, "recovery"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise StoreError(
+                f"the lock for recovery cannot be had in {self._directory}: {error.strerror}. "
+                "Check the directory, or move the data with HERO_LOGIC_HOME."
+            ) from error
+        try:
+            yield
+        finally:
+            os.close(lock)
 
     def _path(self, sid: str) -> str:
         return os.path.join(self._directory, f"{sid}.lock")
+
+
+def _lock_file(path: str) -> int | None:
+    """Make a file and lock it; None if it was swept away in between, before anyone could see the lock."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # Waits for a moment at most: nobody but a runtime that looks whether we live takes it.
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if os.fstat(lock).st_nlink:
+        return lock
+    os.close(lock)
+    return None
+
+
+def _unlink_if_free(path: str) -> None:
+    """Remove the file of a runtime that is gone, the lock in hand: one that is just starting makes another."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        return
+    finally:
+        os.close(lock)
 
 
 def _unlink(path: str) -> None:

@@ -130,12 +130,16 @@ class Plays:
 
 def _end_of(outcome: Outcome, leavings: Leavings, redactor: Redactor | None) -> PlayEnd:
     clean = redactor.text if redactor is not None else str
+    output_json = outcome.output_json
+    if redactor is not None and output_json is not None:
+        # Value by value: replaced in the text of a number or across quotes, it would be JSON no more.
+        output_json = msgspec.json.encode(redactor.value(msgspec.json.decode(output_json))).decode()
     return PlayEnd(
         status=outcome.status,
         end_ms=leavings.record.end_ms,
         error=clean(outcome.error),
         exit_code=leavings.record.exit_code,
-        output_json=None if outcome.output_json is None else clean(outcome.output_json),
+        output_json=output_json,
         stdout=clean(leavings.stdout),
         stderr=clean(leavings.stderr),
         artifacts=leavings.artifacts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hero_logic.core.outcome import Leavings
+from hero_logic.core.records import Play
 from hero_logic.service.ingest import Ingest
 from hero_logic.service.liveness import Runtimes
 from hero_logic.service.plays import Plays
@@ -24,10 +25,22 @@ def recover(
         aftermath: given a sid, what is left of the play; None while its supervisor still ends it.
         clear: given a sid, removes the play's files once its end is on record.
     """
+    if not _lost_plays(plays, runtimes) and not plays.store.plays_with_open_spans():
+        return []
+    with runtimes.recovering():
+        return _recover_alone(plays, ingest, runtimes, aftermath=aftermath, clear=clear)
+
+
+def _lost_plays(plays: Plays, runtimes: Runtimes) -> list[Play]:
+    return [play for play in plays.store.unfinished_plays() if runtimes.is_gone(play.runtime_sid)]
+
+
+def _recover_alone(
+    plays: Plays, ingest: Ingest, runtimes: Runtimes, *, aftermath: Aftermath, clear: Callable[[str], None]
+) -> list[str]:
+    """What :func:`recover` does while no other process does: what one reads of a play, another would move."""
     ended = []
-    for play in plays.store.unfinished_plays():
-        if not runtimes.is_gone(play.runtime_sid):
-            continue
+    for play in _lost_plays(plays, runtimes):
         leavings = aftermath(play.sid)
         if leavings is None:
             continue

@@ -1,0 +1,468 @@
+"""What is printed of plays that are recorded: the end of a run, a play shown again, the list of plays.
+
+Everything here gives lines (tree.py); :func:`to_text` makes the text that goes to a stream.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+import msgspec
+
+from hero_logic.cli.forest import MAX_KEPT, SpanForest, split_log_time
+from hero_logic.cli.tree import (
+    Glyphs,
+    Line,
+    clean,
+    cut,
+    draw,
+    duration_text,
+    fit,
+    glyphs_for,
+    joined,
+    lines_under,
+    render,
+    tally_segments,
+    text_width,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    from hero_logic.core.records import Play, Span
+
+DEFAULT_WIDTH = 80
+
+STYLES = {
+    "ok": "green",
+    "failed": "bold red",
+    "running": "cyan",
+    "timed_out": "bold red",
+    "cancelled": "magenta",
+    "pending": "dim",
+    "dim": "dim",
+    "name": "",
+    "head": "bold",
+    "error": "red",
+    "warn": "magenta",
+    "tag": "dim",
+    "bar": "cyan",
+    "bar_rest": "dim",
+}
+"""What each style looks like, in words of rich. Only colours that read on light and on dark backgrounds:
+yellow and white vanish on one of them, blue on many of the other."""
+
+_SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35", "cyan": "36"}
+_CODES = {name: ";".join(_SGR[word] for word in words.split()) for name, words in STYLES.items()}
+
+_MAX_ERROR_LINES = 40
+_ERROR_HEAD_LINES = 12
+_MAX_HEADLINE_CHARS = 1000
+_MAX_ARTIFACTS = 20
+_TAIL_LINES = 20
+_MAX_TAIL_LINE_CHARS = 1000
+_MAX_OUTPUT_LINES = 400
+_SECOND_MS = 1000
+_MINUTE_MS = 60 * _SECOND_MS
+_HOUR_MS = 60 * _MINUTE_MS
+
+
+def header(
+    play: Play, *, width: int = DEFAULT_WIDTH, now_ms: float | None = None, ascii_only: bool = False
+) -> Line:
+    """A play in one line: how it stands, what and which it is, how long, how it was kept in, when it began.
+
+    Args:
+        play: the play.
+        width: cells; the flow's name gives way first.
+        now_ms: for how long it has been running, where it still is.
+        ascii_only: see :func:`hero_logic.cli.tree.render`.
+    """
+    glyphs = glyphs_for(ascii_only=ascii_only)
+    style = play.status if play.status in STYLES else "failed"
+    parts = [
+        (clean(play.sid, glyphs), "name"),
+        (clean(play.status.replace("_", " "), glyphs), style),
+        (_play_duration(play, now_ms), "dim"),
+        (clean("" if play.sandbox.tier == "none" else play.sandbox.tier, glyphs), "dim"),
+        (_local_time(play.start_ms or play.created_ms, "%Y-%m-%d %H:%M:%S"), "dim"),
+    ]
+    rest = joined(parts, glyphs)
+    room = width - 2 - sum(text_width(text) for text, _ in rest) - len(glyphs.between)
+    name = cut(clean(play.flow, glyphs), max(room, 12), glyphs)
+    line = [(glyphs.mark(play.status), style), (" ", ""), *joined([(name, "head"), *parts], glyphs)]
+    return fit(line, width, glyphs)
+
+
+def final_lines(play: Play, forest: SpanForest, *, width: int, ascii_only: bool = False) -> list[Line]:
+    """What a person needs after a run: how it ended and why, what it left, how to see it again."""
+    glyphs = glyphs_for(ascii_only=ascii_only)
+    style = play.status if play.status in STYLES else "failed"
+    status: Line = [(glyphs.mark(play.status), style), (" ", "")]
+    parts = [
+        (cut(clean(play.flow, glyphs), width // 3, glyphs), "head"),
+        (clean(play.status.replace("_", " "), glyphs), style),
+        (_play_duration(play, None), "dim"),
+    ]
+    status.extend(joined(parts, glyphs))
+    counts = forest.counts if forest.span_count else {"": play.span_count}
+    status.extend(_span_counts(counts, glyphs))
+    lines = [fit(status, width, glyphs)]
+    lines.extend(_error_lines(play, width, glyphs))
+    lines.extend(_artifact_lines(play, width, glyphs))
+    lines.extend(_counter_lines(play, width, glyphs))
+    again = f"hero-logic show {clean(play.sid, glyphs)}"
+    lines.append(fit([("  see it again: ", "dim"), (again, "name")], width, glyphs))
+    return lines
+
+
+def show_lines(
+    play: Play,
+    spans: Iterable[Span],
+    *,
+    width: int,
+    with_logs: bool,
+    max_lines: int,
+    now_ms: float | None = None,
+    ascii_only: bool = False,
+) -> list[Line]:
+    """A play as it is recorded, from its header to its output.
+
+    Args:
+        play: the play.
+        spans: all of its spans; read once.
+        width: cells of a line.
+        with_logs: all logs of each span, under it.
+        max_lines: of the tree; what is left out of it is said there. Logs count apart.
+        now_ms: for the durations of what still runs.
+        ascii_only: see :func:`hero_logic.cli.tree.render`.
+    """
+    glyphs = glyphs_for(ascii_only=ascii_only)
+    lines = [header(play, width=width, now_ms=now_ms, ascii_only=ascii_only)]
+    if play.input_json.strip() not in ("", "{}"):
+        text = clean(_compact_json(play.input_json), glyphs)
+        lines.append(fit([("  input ", "dim"), (text, "name")], width, glyphs))
+    logs: dict[str, str] = {}
+    forest = SpanForest(max_kept=max(MAX_KEPT, max_lines))
+    forest.update(_noting_logs(spans, logs) if with_logs else spans)
+    lines.append([])
+    if with_logs:
+        lines.extend(_tree_with_logs(forest, logs, width, max_lines, now_ms, glyphs))
+    else:
+        lines.extend(render(forest, width=width, max_lines=max_lines, now_ms=now_ms, ascii_only=ascii_only))
+    if not forest.span_count:
+        lines.append([("no spans", "dim")])
+    lines.extend(_section([*_error_lines(play, width, glyphs)]))
+    lines.extend(_section([*_artifact_lines(play, width, glyphs), *_counter_lines(play, width, glyphs)]))
+    for label, text in (("stdout", play.stdout), ("stderr", play.stderr)):
+        lines.extend(_section(_tail_lines(label, text, width, glyphs)))
+    lines.extend(_section(_output_lines(play, width, glyphs)))
+    return lines
+
+
+def ls_lines(plays: list[Play], *, width: int, now_ms: float, ascii_only: bool = False) -> list[Line]:
+    """Plays as a table, in the order given; columns that do not fit are left out from the right."""
+    glyphs = glyphs_for(ascii_only=ascii_only)
+    rows: list[list[tuple[str, str]]] = [
+        [(title, "dim") for title in ("sid", "status", "flow", "started", "took", "spans")]
+    ]
+    for play in plays:
+        style = play.status if play.status in STYLES else "failed"
+        words = clean(play.status.replace("_", " "), glyphs)
+        rows.append(
+            [
+                (clean(play.sid, glyphs), "name"),
+                (f"{glyphs.mark(play.status)} {words}", style),
+                (clean(play.flow, glyphs), "head"),
+                (_started(play.start_ms or play.created_ms, now_ms), "dim"),
+                (_play_duration(play, now_ms), "dim"),
+                (f"{play.span_count:,}", "dim"),
+            ]
+        )
+    widths = _column_widths(rows, width)
+    return [fit(_table_line(row, widths, glyphs), width, glyphs) for row in rows]
+
+
+def to_text(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines as text, each ended by a newline, with the escape sequences of their styles if asked for.
+
+    >>> to_text([[("ok", "ok"), (" done", "")]], colour=True)
+    '\\x1b[32mok\\x1b[0m done\\n'
+    """
+    if not colour:
+        return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+    return "".join("".join(_coloured(text, style) for text, style in line) + "\n" for line in lines)
+
+
+def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether a stream is a terminal that shows colours, and nobody asked for none (``NO_COLOR``)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def wants_ascii(stream: TextIO) -> bool:
+    """Whether a stream cannot carry what the tree is drawn with."""
+    try:
+        "✓└─…⠋".encode(stream.encoding or "utf-8")
+    except (UnicodeError, LookupError):
+        return True
+    return False
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal; one that is closed is none."""
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False
+
+
+def terminal_width(stream: TextIO, environ: Mapping[str, str]) -> int:
+    """The cells of a line: ``COLUMNS``, else what the terminal says, else 80."""
+    columns = environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
+    except (OSError, ValueError, AttributeError):
+        return DEFAULT_WIDTH
+
+
+def _coloured(text: str, style: str) -> str:
+    codes = _CODES.get(style, "")
+    return f"\x1b[{codes}m{text}\x1b[0m" if codes and text else text
+
+
+def _section(lines: list[Line]) -> list[Line]:
+    return [[], *lines] if lines else []
+
+
+def _play_duration(play: Play, now_ms: float | None) -> str:
+    if play.start_ms is None:
+        return ""
+    end_ms = play.end_ms if play.end_ms is not None else now_ms
+    return "" if end_ms is None else duration_text(end_ms - play.start_ms)
+
+
+def _local_time(time_ms: float, form: str) -> str:
+    try:
+        return time.strftime(form, time.localtime(time_ms / 1000))
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
+def _started(start_ms: float, now_ms: float) -> str:
+    """When a play began, as short as it can be told."""
+    age_ms = now_ms - start_ms
+    if 0 <= age_ms < _MINUTE_MS:
+        return f"{int(age_ms // _SECOND_MS)} s ago"
+    if 0 <= age_ms < _HOUR_MS:
+        return f"{int(age_ms // _MINUTE_MS)} m ago"
+    today = _local_time(now_ms, "%Y-%m-%d")
+    day = _local_time(start_ms, "%Y-%m-%d")
+    return _local_time(start_ms, "%H:%M") if day == today else day
+
+
+def _span_counts(counts: dict[str, int], glyphs: Glyphs) -> Line:
+    total = sum(counts.values())
+    if not total:
+        return []
+    line: Line = [(glyphs.between, "dim"), (f"{total:,} span{'' if total == 1 else 's'}", "dim")]
+    if any(status not in ("ok", "") and count for status, count in counts.items()):
+        line.append((": ", "dim"))
+        line.extend(tally_segments(counts))
+    return line
+
+
+def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
+    """Why a play is not ok: its first line whole, then the rest, the middle of a long one left out."""
+    if play.status == "ok" or not play.error.strip():
+        return []
+    head, *rest = play.error.strip().splitlines()
+    lines: list[Line] = [
+        [("  ", ""), (piece, "error")] for piece in wrap(clean(head[:_MAX_HEADLINE_CHARS], glyphs), width - 2)
+    ]
+    if len(head) > _MAX_HEADLINE_CHARS:
+        lines.append(
+            [("  ", ""), (f"{glyphs.ellipsis} {len(head) - _MAX_HEADLINE_CHARS:,} more characters", "dim")]
+        )
+    while rest and not rest[0].strip():
+        rest.pop(0)
+    left_out = len(rest) - _MAX_ERROR_LINES
+    if left_out > 0:
+        tail = rest[_ERROR_HEAD_LINES + left_out :]
+        rest = [*rest[:_ERROR_HEAD_LINES], f"{glyphs.ellipsis} {left_out:,} lines left out", *tail]
+    for text in rest:
+        lines.append(fit([("  ", ""), (clean(text.expandtabs(4), glyphs), "dim")], width, glyphs))
+    return lines
+
+
+def _artifact_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
+    if not play.artifacts:
+        return []
+    lines: list[Line] = [[("  artifacts", "dim")]]
+    for artifact in play.artifacts[:_MAX_ARTIFACTS]:
+        size = _size_text(artifact.size_bytes)
+        path = cut(clean(artifact.path, glyphs), max(width - 6 - len(size), 8), glyphs)
+        lines.append(fit([("    ", ""), (path, "name"), (f"  {size}", "dim")], width, glyphs))
+    more = len(play.artifacts) - _MAX_ARTIFACTS
+    if more > 0:
+        lines.append(fit([(f"    {glyphs.ellipsis} and {more:,} more", "dim")], width, glyphs))
+    return lines
+
+
+def _counter_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
+    """What of the play's events was not kept as it came, where there is any."""
+    counters = play.counters
+    parts = []
+    last_noun = ""
+    for count, noun, words in (
+        (counters.malformed, "line", "malformed"),
+        (counters.oversize, "line", "oversize"),
+        (counters.repeated, "event", "repeated"),
+        (counters.truncated, "event", "not kept whole"),
+    ):
+        if count:
+            nouns = "" if noun == last_noun else f"{noun} " if count == 1 else f"{noun}s "
+            parts.append(f"{count:,} {nouns}{words}")
+            last_noun = noun
+    return [fit([("  ! ", "warn"), (", ".join(parts), "warn")], width, glyphs)] if parts else []
+
+
+def _size_text(size_bytes: int) -> str:
+    size = float(size_bytes)
+    if size < 1024:
+        return f"{size_bytes} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:,.1f} TiB"
+
+
+def _compact_json(text: str) -> str:
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text
+
+
+def _noting_logs(spans: Iterable[Span], logs: dict[str, str]) -> Iterator[Span]:
+    for span in spans:
+        if span.logs:
+            logs[span.span_id] = span.logs
+        yield span
+
+
+def _tree_with_logs(
+    forest: SpanForest, logs: dict[str, str], width: int, max_lines: int, now_ms: float | None, glyphs: Glyphs
+) -> list[Line]:
+    drawing = draw(forest, width=width, max_lines=max_lines, ascii_only=glyphs.is_ascii)
+    lines = []
+    for entry in drawing.entries:
+        lines.append(drawing.line(entry, width=width, now_ms=now_ms, ascii_only=glyphs.is_ascii))
+        node = entry.node
+        if node is None:
+            continue
+        if node.status != "running":
+            lines.extend(lines_under(entry, drawing.selection, width=width, ascii_only=glyphs.is_ascii))
+        lead = entry.lead_under(width, glyphs)
+        for line in _log_lines(logs.get(node.span_id, ""), width - text_width(lead), glyphs):
+            lines.append(fit([(lead, "dim"), *line], width, glyphs))
+    return lines
+
+
+def _log_lines(logs: str, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    """Each log with its local time; what follows of a longer text stands under its beginning."""
+    if not logs:
+        return
+    for raw in logs.split("\n"):
+        time_ms, text = split_log_time(raw)
+        stamp = " " * 12 if time_ms is None else _clock_text(time_ms)
+        for piece in wrap(clean(text.expandtabs(4), glyphs), width - 13):
+            yield [(f"{stamp:12} ", "dim"), (piece, "name")]
+            stamp = " " * 12
+
+
+def _clock_text(time_ms: float) -> str:
+    clock = _local_time(time_ms, "%H:%M:%S")
+    return clock if clock == "?" else f"{clock}.{int(time_ms % 1000):03}"
+
+
+def _tail_lines(label: str, text: str, width: int, glyphs: Glyphs) -> list[Line]:
+    if not text.strip():
+        return []
+    every = text.rstrip().split("\n")
+    shown = every[-_TAIL_LINES:]
+    told = (
+        f"  {label}"
+        if len(shown) == len(every)
+        else f"  {label}, the last {len(shown)} of {len(every):,} lines"
+    )
+    lines: list[Line] = [fit([(told, "dim")], width, glyphs)]
+    for raw in shown:
+        line = raw.rstrip("\r").expandtabs(4)
+        more = len(line) - _MAX_TAIL_LINE_CHARS
+        line = (
+            line if more <= 0 else f"{line[:_MAX_TAIL_LINE_CHARS]}{glyphs.ellipsis} {more:,} more characters"
+        )
+        lines.extend([("    ", ""), (piece, "name")] for piece in wrap(clean(line, glyphs), width - 4))
+    return lines
+
+
+def _output_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
+    if play.output_json is None:
+        return []
+    try:
+        text = msgspec.json.format(play.output_json, indent=2)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        text = play.output_json
+    every = text.split("\n")
+    lines: list[Line] = [[("  output", "dim")]]
+    for index, raw in enumerate(every):
+        indent = " " * (len(raw) - len(raw.lstrip(" ")))
+        indent = indent[: width // 2]
+        pieces = wrap(clean(raw.lstrip(" "), glyphs), width - 4 - len(indent))
+        lines.extend([("    ", ""), (indent + piece, "name")] for piece in pieces)
+        if len(lines) > _MAX_OUTPUT_LINES:
+            left = len(every) - index - 1
+            again = f"hero-logic show {clean(play.sid, glyphs)} --json"
+            if left:
+                lines.append(
+                    fit([(f"    {glyphs.ellipsis} {left:,} more lines: {again}", "dim")], width, glyphs)
+                )
+            break
+    return lines
+
+
+_FLOW = 2
+_RIGHT_ALIGNED = (4, 5)
+
+
+def _column_widths(rows: list[list[tuple[str, str]]], width: int) -> list[int]:
+    """Cells of each column; those that have no room are missing at the end."""
+    widths = [max(text_width(row[index][0]) for row in rows) for index in range(len(rows[0]))]
+    while sum(widths) + 2 * (len(widths) - 1) > width and len(widths) > _FLOW + 1:
+        others = sum(widths) - widths[_FLOW] + 2 * (len(widths) - 1)
+        if width - others >= min(widths[_FLOW], 8):
+            break
+        widths.pop()
+    others = sum(widths) - widths[_FLOW] + 2 * (len(widths) - 1)
+    widths[_FLOW] = max(min(widths[_FLOW], width - others), 1)
+    return widths
+
+
+def _table_line(row: list[tuple[str, str]], widths: list[int], glyphs: Glyphs) -> Line:
+    line: Line = []
+    for index, cells in enumerate(widths):
+        text, style = row[index]
+        text = cut(text, cells, glyphs)
+        padding = " " * (cells - text_width(text))
+        if index:
+            line.append(("  ", ""))
+        if index in _RIGHT_ALIGNED:
+            line.extend([(padding, ""), (text, style)])
+        else:
+            line.extend([(text, style), (padding, "")])
+    return line
