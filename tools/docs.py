@@ -4,6 +4,7 @@ Generated are the help texts in docs/cli.md, the table in docs/limits.md and the
 src/hero_logic/cli/completions/.
 """
 
+import argparse
 import difflib
 import os
 import re
@@ -20,12 +21,13 @@ from hero_logic.cli.main import VERBS, build_parser  # noqa: E402
 from hero_logic.core.policy import GIB, KIB, LIMITS, MIB, Limit  # noqa: E402
 
 _MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+_COMPLETED = {"FLOW.py": shtab.FILE, "FILE": shtab.FILE, "PATH": shtab.FILE, "DIR": shtab.DIRECTORY}
 _LIMITS_HEAD = """\
 # Limits
 
 The defaults that bound a play. This page is made by `make docs` from
-[core/policy.py](../src/hero_logic/core/policy.py). What a limit of the operating system asks for is never set above
-the hard limit that is there already.
+[core/policy.py](../src/hero_logic/core/policy.py). An `RLIMIT_*` is never set above the hard
+limit that is there already.
 
 | limit | default | what it bounds |
 |---|---|---|
@@ -48,9 +50,7 @@ def main(arguments: list[str]) -> int:
             print(f"wrote {os.path.relpath(path, ROOT)}")
             continue
         stale = 1
-        print(
-            f"{os.path.relpath(path, ROOT)} is not what the code says; run `make docs`. - is there, + is wanted:"
-        )
+        print(f"{os.path.relpath(path, ROOT)} is not what the code says (+); run `make docs`:")
         print("\n".join(difflib.unified_diff(found.splitlines(), wanted.splitlines(), lineterm="", n=1)))
     return stale
 
@@ -76,9 +76,7 @@ def with_help(page: str) -> str:
 def help_texts() -> dict[str, str]:
     """The help of the command and of each verb, by name, 80 columns wide."""
     parser = build_parser("*")
-    verbs = next(action for action in parser._actions if action.dest == "verb").choices
-    assert isinstance(verbs, dict)
-    assert set(verbs) == set(VERBS)
+    verbs = _verb_parsers(parser)
     return {"hero-logic": parser.format_help(), **{name: verb.format_help() for name, verb in verbs.items()}}
 
 
@@ -100,7 +98,8 @@ def amount(limit: Limit) -> str:
         for size, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
             if limit.default and limit.default % size == 0:
                 return f"{limit.default // size:g} {name}"
-    return f"{limit.default:,} {'s' if limit.unit == 'seconds' else limit.unit}"
+    number = f"{limit.default:,}".removesuffix(".0")
+    return f"{number} {'s' if limit.unit == 'seconds' else limit.unit}"
 
 
 def completion(shell: str, found: str) -> str:
@@ -110,17 +109,29 @@ def completion(shell: str, found: str) -> str:
     as long as it knows every verb and option.
     """
     marker = f"# Made by `make docs` with shtab {shtab.__version__}; do not edit.\n"
-    wanted = shtab.complete(build_parser("*"), shell)
-    first, newline, rest = wanted.partition("\n")
-    # zsh and fish look at the first line of what they load.
-    wanted = (
-        f"{first}{newline}{marker}{rest.rstrip()}\n"
-        if first.startswith("#")
-        else f"{marker}{wanted.rstrip()}\n"
-    )
+    # The marker comes second: zsh looks at the first line of what it loads.
+    first, _, rest = shtab.complete(_parser_with_files(), shell).lstrip().partition("\n")
+    wanted = f"{first}\n{marker}{rest.rstrip()}\n"
     if marker in found or not all(word in found for word in completed_words(shell)):
         return wanted
     return found
+
+
+def _parser_with_files() -> argparse.ArgumentParser:
+    """The parser, with what takes a file or a directory marked as shtab wants it."""
+    parser = build_parser("*")
+    for verb in _verb_parsers(parser).values():
+        for action in verb._actions:
+            if action.metavar in _COMPLETED:
+                action.complete = _COMPLETED[action.metavar]  # type: ignore[attr-defined]  # shtab's way
+    return parser
+
+
+def _verb_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    verbs = next(action for action in parser._actions if action.dest == "verb").choices
+    assert isinstance(verbs, dict)
+    assert set(verbs) == set(VERBS)
+    return verbs
 
 
 def completed_words(shell: str) -> Iterator[str]:

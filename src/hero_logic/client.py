@@ -183,7 +183,8 @@ class Client:
             )
         except OSError as error:
             raise UsageError(
-                f"--keep {target_dir}: {error.strerror}. The artifacts are still in {self.artifacts_dir(play.sid)}."
+                f"--keep {target_dir}: {error.strerror}. "
+                f"The artifacts are still in {self.artifacts_dir(play.sid)}."
             ) from error
 
 

@@ -141,10 +141,16 @@ def run_play(
     with staged, _SignalHandlers(interruption), open_session() as session:
         _record_and_run(order, sid, session, staged, face)
         teller.finish()
+        leavings = staged.leavings()
+        if leavings.record.dropped_bytes:
+            face.note(
+                f"{leavings.record.dropped_bytes} bytes of stdout and stderr were not kept: "
+                f"{order.limits.captured_bytes} of each is the most"
+            )
         play = session.plays.end(
             sid,
             session.ingest,
-            staged.leavings(),
+            leavings,
             timeout_s=order.limits.timeout_s,
             cancelled_by=interruption.signal_name,
             redactor=_redactor(order),
@@ -194,6 +200,7 @@ def _record_and_run(order: RunOrder, sid: str, session: Session, staged: StagedP
     staged.begin(session.ingest.open(sid, redactor=_redactor(order)))
     while not staged.step(face.interval_s):
         face.tick(session.now_ms())
+    session.ingest.hurry(sid)
     staged.drain()
 
 
@@ -277,11 +284,16 @@ def listen(
     session.ingest.on_trouble = note
     listener = SpanListener.with_socket_path(sid, None, path, idle_s=idle_s, on_bad_line=teller.tell)
     listener.bind()
+
+    def end_input(_: str) -> None:
+        listener.request_end(_LAST_READ_S)
+        session.ingest.hurry(sid)
+
     try:
         session.plays.create(sid)
         session.plays.begin(sid, Sandbox())
         listener.sink = session.ingest.open(sid)
-        with _SignalHandlers(lambda _: listener.request_end(_LAST_READ_S)):
+        with _SignalHandlers(end_input):
             handle = listener.run()
             is_listening(path)
             handle.wait()

@@ -46,16 +46,18 @@ class Ran:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Ours, with the project's data in a place of its own, and not inside any play."""
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("HERO_")}
+    """Ours, with data in a place of its own, inside of no play, and plays on the interpreter of the tests."""
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "VIRTUAL_ENV" and not name.startswith("HERO_")
+    }
     return {**outer, "HERO_LOGIC_HOME": str(home), "PYTHONPATH": str(ROOT / "src")}
 
 
-def command(
-    home: Path, name: str, *options: str, shape: str = "--json"
-) -> subprocess.CompletedProcess[bytes]:
+def command(home: Path, name: str, *options: str) -> subprocess.CompletedProcess[bytes]:
     """Run an example through the command line."""
-    arguments = [sys.executable, "-m", "hero_logic", "run", str(EXAMPLES / f"{name}.py"), shape, *options]
+    arguments = [sys.executable, "-m", "hero_logic", "run", str(EXAMPLES / f"{name}.py"), "--json", *options]
     return subprocess.run(
         arguments, env=environment(home), cwd=home, capture_output=True, timeout=LIMIT_S, check=False
     )
@@ -314,8 +316,8 @@ def test_chatty_leaves_its_report(home: Path, tmp_path: Path) -> None:
 
 
 def test_inputs_takes_each_kind_of_input(home: Path) -> None:
-    """Text comes as it is written, everything else as JSON; the flow gets values of the declared types."""
-    given = ["name=Ada", "times=3", "tax=0.5", "polite=false", "show=longest", 'words=["tea", "honey"]']
+    """A str comes as it is written, all else as JSON; the flow gets values of the declared types."""
+    given = ["name=Ada", "times=3", "tax=0.5", "polite=false", 'show="longest"', 'words=["tea", "honey"]']
     given += ['prices={"tea": 4, "honey": 8}', "note=007"]
 
     ran = run(home, "inputs", *(part for value in given for part in ("-i", value)))
@@ -343,7 +345,7 @@ def test_inputs_has_a_default_for_each(home: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("wrong", ["times=2.5", "show=some", 'words=["tea", 7]', "prices=[1]", "nobody=1"])
+@pytest.mark.parametrize("wrong", ["times=2.5", 'show="some"', 'words=["tea", 7]', "prices=[1]", "nobody=1"])
 def test_inputs_refuses_what_does_not_fit(tmp_path: Path, wrong: str) -> None:
     """A value of the wrong type, or for no parameter, is status 2 and a message that names it."""
     ended = command(tmp_path, "inputs", "-i", wrong)

@@ -130,7 +130,7 @@ class SpanForest:
     """The spans of one play, by parent; not safe for use by two threads at once.
 
     >>> forest = SpanForest()
-    >>> _ = forest.update([SpanRow(0, "a", 0.0, name="root"), SpanRow(1, "b", 1.0, parent_id="a", name="step")])
+    >>> _ = forest.update([SpanRow(0, "a", 0.0), SpanRow(1, "b", 1.0, parent_id="a", name="step")])
     >>> [node.name for node in forest.root.children()[0].children()], forest.counts
     (['step'], {'running': 2})
     """
@@ -392,8 +392,8 @@ def split_log_time(line: str) -> tuple[float | None, str]:
     """
     if not line.startswith("["):
         return None, line
-    stamp, bracket, text = line[1:40].partition("] ")
-    digits = stamp[1:] if stamp.startswith("-") else stamp
+    stamp, bracket, _ = line[1:40].partition("] ")
+    digits = stamp.removeprefix("-")
     if not bracket or not digits.isascii() or not digits.isdigit():
         return None, line
     return float(stamp), line[len(stamp) + 3 :]

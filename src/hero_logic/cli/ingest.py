@@ -9,6 +9,10 @@ from hero_logic.cli.main import EXIT_OK, note
 from hero_logic.client import Client
 from hero_logic.core.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -20,11 +24,14 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     if arguments.file == "-":
         play = client.ingest(sys.stdin.buffer, note=note)
     else:
-        try:
-            stream = open(arguments.file, "rb", buffering=0)
-        except OSError as error:
-            raise UsageError(f"{arguments.file} cannot be read: {error.strerror}.") from error
-        with stream:
+        with _opened(arguments.file) as stream:
             play = client.ingest(stream, note=note)
     sys.stdout.write(f"{play.sid}\n")
     return EXIT_OK
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=_DEFAULT_IDLE_S,
         metavar="S",
-        help=f"end when nobody has been connected for so many seconds, after the first (default {_DEFAULT_IDLE_S})",
+        help=f"end when nobody has been connected for so many seconds (default {_DEFAULT_IDLE_S})",
     )
 
 

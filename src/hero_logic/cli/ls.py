@@ -37,7 +37,10 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         return EXIT_OK
     environment = dict(os.environ)
     lines = report.ls_lines(
-        plays, width=report.terminal_width(sys.stdout, environment), now_ms=time.time() * 1000
+        plays,
+        width=report.terminal_width(sys.stdout, environment),
+        now_ms=time.time() * 1000,
+        ascii_only=report.wants_ascii(sys.stdout),
     )
     sys.stdout.write(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
     if next_cursor is not None:

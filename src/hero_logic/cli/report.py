@@ -29,6 +29,7 @@ from hero_logic.cli.tree import (
     text_width,
     wrap,
 )
+from hero_logic.core.wire import escape_controls
 
 if TYPE_CHECKING:
     from hero_logic.core.records import Play, Span
@@ -162,6 +163,14 @@ def show_lines(
     return lines
 
 
+def output_text(output_json: str, stream: TextIO) -> str:
+    """A play's output, ended by a newline: one line for a program that reads it, readable for a person."""
+    if not is_terminal(stream):
+        return f"{output_json}\n"
+    text = msgspec.json.format(output_json, indent=2)
+    return "".join(f"{escape_controls(line)}\n" for line in text.split("\n"))
+
+
 def ls_lines(plays: list[Play], *, width: int, now_ms: float, ascii_only: bool = False) -> list[Line]:
     """Plays as a table, in the order given; columns that do not fit are left out from the right."""
     glyphs = glyphs_for(ascii_only=ascii_only)
@@ -293,8 +302,8 @@ def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
     if left_out > 0:
         tail = rest[_ERROR_HEAD_LINES + left_out :]
         rest = [*rest[:_ERROR_HEAD_LINES], f"{glyphs.ellipsis} {left_out:,} lines left out", *tail]
-    for text in rest:
-        lines.append(fit([("  ", ""), (clean(text.expandtabs(4), glyphs), "dim")], width, glyphs))
+    texts = (clean(text.expandtabs(4), glyphs) for text in rest)
+    lines.extend(fit([("  ", ""), (text, "dim")], width, glyphs) for text in texts)
     return lines
 
 
@@ -368,8 +377,8 @@ def _tree_with_logs(
         if node.status != "running":
             lines.extend(lines_under(entry, drawing.selection, width=width, ascii_only=glyphs.is_ascii))
         lead = entry.lead_under(width, glyphs)
-        for line in _log_lines(logs.get(node.span_id, ""), width - text_width(lead), glyphs):
-            lines.append(fit([(lead, "dim"), *line], width, glyphs))
+        logs_of_span = _log_lines(logs.get(node.span_id, ""), width - text_width(lead), glyphs)
+        lines.extend(fit([(lead, "dim"), *line], width, glyphs) for line in logs_of_span)
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from hero_logic.cli.main import EXIT_FAILED, STATUS_EXITS, note
@@ -11,8 +12,11 @@ from hero_logic.core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from hero_logic.cli.faces import Face
-    from hero_logic.core.records import Play
+    from hero_logic.cli.forest import SpanForest
+    from hero_logic.core.records import Play, SpanRow
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="let this variable through to the flow, its value redacted in all that is recorded; may be repeated",
+        help="let this variable through to the flow; its value is redacted in the record; may be repeated",
     )
     parser.add_argument(
         "--keep", metavar="DIR", help="copy what the flow put into artifacts/ to this directory"
@@ -65,49 +69,78 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             timeout_s=arguments.timeout,
         )
     )
-    face = _LateFace(arguments)
-    play = client.run(order, face)
-    if arguments.keep is not None:
-        client.keep_artifacts(play, arguments.keep)
+    face = _LateFace(is_silent=arguments.json or arguments.quiet)
+    try:
+        play = client.run(order, face)
+    finally:
+        face.close()
     if arguments.json:
         _print_document(client, play.sid)
     else:
-        _print_end(play, face.face, is_quiet=arguments.quiet)
+        if not arguments.quiet:
+            _print_end(play, face)
+        _print_output(play)
+    sys.stdout.flush()
+    if arguments.keep is not None:
+        client.keep_artifacts(play, arguments.keep)
     return STATUS_EXITS.get(play.status, EXIT_FAILED)
 
 
 class _LateFace:
-    """The face that was asked for, made when the play has started: drawing costs more to load than it to start."""
+    """The face that was asked for, made once the play has started: drawing takes longer to load than that."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._arguments = arguments
-        self.face: Face | None = None
+    def __init__(self, *, is_silent: bool) -> None:
+        self._is_silent = is_silent
+        self._face: Face | None = None
 
     @property
     def interval_s(self) -> float | None:
-        return None if self.face is None else self.face.interval_s
+        return None if self._face is None else self._face.interval_s
+
+    @property
+    def forest(self) -> SpanForest:
+        from hero_logic.cli.forest import SpanForest
+
+        return SpanForest() if self._face is None else self._face.forest
 
     def begin(self, play: Play, *, sandbox_line: str) -> None:
-        self.face = _make_face(self._arguments)
-        self.face.begin(play, sandbox_line=sandbox_line)
+        self._face = _make_face(sys.stdout, sys.stderr, is_silent=self._is_silent)
+        self._face.begin(play, sandbox_line=sandbox_line)
 
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:
-        if self.face is not None:
-            self.face.changed(rows, now_ms)
+        if self._face is not None:
+            self._face.changed(rows, now_ms)
 
     def tick(self, now_ms: float) -> None:
-        if self.face is not None:
-            self.face.tick(now_ms)
+        if self._face is not None:
+            self._face.tick(now_ms)
 
     def note(self, text: str) -> None:
-        if self.face is None:
+        if self._face is None:
             note(text)
         else:
-            self.face.note(text)
+            self._face.note(text)
 
     def end(self, play: Play) -> None:
-        if self.face is not None:
-            self.face.end(play)
+        if self._face is not None:
+            self._face.end(play)
+
+    def close(self) -> None:
+        """Give the terminal back, however the run went."""
+        if self._face is not None:
+            self._face.close()
+
+
+def _make_face(out: TextIO, err: TextIO, *, is_silent: bool) -> Face:
+    from hero_logic.cli import faces, report
+
+    if is_silent:
+        return faces.QuietFace(out, err)
+    if report.is_terminal(out):
+        from hero_logic.cli.live import LiveFace
+
+        return LiveFace(out, err)
+    return faces.PlainFace(out, err)
 
 
 def _read_document(path: str) -> bytes:
@@ -126,3 +159,25 @@ def _print_document(client: Client, sid: str) -> None:
             sys.stdout.buffer.write(piece)
     sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
+
+
+def _print_end(play: Play, face: _LateFace) -> None:
+    from hero_logic.cli import report
+
+    environment = dict(os.environ)
+    lines = report.final_lines(
+        play,
+        face.forest,
+        width=report.terminal_width(sys.stdout, environment),
+        ascii_only=report.wants_ascii(sys.stdout),
+    )
+    sys.stdout.write(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
+
+
+def _print_output(play: Play) -> None:
+    """The output, last: as it is for a program that reads it, spread over lines for a person."""
+    if play.output_json is None or play.output_json == "null":
+        return
+    from hero_logic.cli import report
+
+    sys.stdout.write(report.output_text(play.output_json, sys.stdout))

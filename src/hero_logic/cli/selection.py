@@ -83,7 +83,7 @@ class Selection:
         """By status: these spans themselves, and all that is below them."""
         siblings: dict[str, int] = {}
         inside: dict[str, int] = {}
-        stack = []
+        stack: list[Node] = []
         for node in nodes:
             _count(node, siblings, inside)
             stack.extend(node.below.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 
 from hero_logic.cli.main import EXIT_OK
 from hero_logic.client import Client
@@ -40,6 +41,8 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             width=report.terminal_width(sys.stdout, environment),
             with_logs=arguments.logs,
             max_lines=_MAX_LINES,
+            now_ms=time.time() * 1000,
+            ascii_only=report.wants_ascii(sys.stdout),
         )
         sys.stdout.write(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
     return EXIT_OK

@@ -281,26 +281,37 @@ def wrap(text: str, width: int) -> list[str]:
     """
     width = max(width, 2)
     pieces = []
-    while text_width(text) > width:
-        head = _head(text, width)
-        space = len(head) if text[len(head)] == " " else head.rfind(" ")
-        if space > 0 and head[:space].strip():
-            head = head[:space]
-        pieces.append(head.rstrip())
-        text = text[len(head) :].lstrip(" ")
-    pieces.append(text)
-    return pieces
+    start = 0
+    while True:
+        end = _end_of(text, start, width)
+        if end == len(text):
+            pieces.append(text[start:])
+            return pieces
+        space = text.rfind(" ", start, end + 1)
+        if space > start and text[start:space].strip():
+            end = space
+        pieces.append(text[start:end].rstrip())
+        start = end
+        while start < len(text) and text[start] == " ":
+            start += 1
+
+
+def _end_of(text: str, start: int, width: int) -> int:
+    """Where the part of a text ends that begins at ``start`` and takes at most ``width`` cells."""
+    piece = text[start : start + width]
+    if piece.isascii():
+        # What has no width may follow, and belongs to what it follows.
+        start, width = start + len(piece), width - len(piece)
+    used = 0
+    for index in range(start, len(text)):
+        used += _cells(text[index])
+        if used > width:
+            return index
+    return len(text)
 
 
 def _head(text: str, width: int) -> str:
-    if text.isascii():
-        return text[:width]
-    used = 0
-    for index, char in enumerate(text):
-        used += _cells(char)
-        if used > width:
-            return text[:index]
-    return text
+    return text[: _end_of(text, 0, width)]
 
 
 def fit(line: Line, width: int, glyphs: Glyphs = _UNICODE) -> Line:
@@ -405,11 +416,23 @@ def _inside_segments(lead: str, tally: dict[str, int]) -> Line:
 def _span_line(entry: Entry, selection: Selection, pen: _Pen) -> Line:
     node, glyphs = entry.node, pen.glyphs
     assert node is not None
-    line: Line = [
-        (_clip_branch(entry.branch, entry.depth, pen.width, glyphs), "dim"),
-        _mark(node, pen),
-        (" ", ""),
-    ]
+    branch = _clip_branch(entry.branch, entry.depth, pen.width, glyphs)
+    line: Line = [(branch, "dim"), _mark(node, pen), (" ", "")]
+    tags = clean(tags_text(node.tags), glyphs)
+    tail = _after_name(node, selection, pen)
+    for_tags = min(text_width(tags) + 2, pen.width // 5) if tags else 0
+    room = pen.width - line_width(line) - line_width(tail) - for_tags
+    name = cut(clean(node.name, glyphs), max(room, _MIN_NAME_CELLS), glyphs)
+    line.append((name, "name" if entry.depth else "head"))
+    line.extend(tail)
+    room = pen.width - line_width(line) - 2
+    if tags and room > len(glyphs.ellipsis):
+        line.append((f"  {cut(tags, room, glyphs)}", "tag"))
+    return fit(line, pen.width, glyphs)
+
+
+def _after_name(node: Node, selection: Selection, pen: _Pen) -> Line:
+    """What is worth more than the end of a long name: duration, progress, what is inside, warnings."""
     tail: Line = []
     duration = _duration(node, pen.now_ms)
     if duration:
@@ -418,21 +441,11 @@ def _span_line(entry: Entry, selection: Selection, pen: _Pen) -> Line:
     inside = selection.inside(node)
     if inside:
         tail.append(("  ", ""))
-        tail.extend(_inside_segments(f"{glyphs.ellipsis} ", inside))
+        tail.extend(_inside_segments(f"{pen.glyphs.ellipsis} ", inside))
     warnings = warnings_text(node.tags)
     for warning in filter(None, (node.note, warnings and f"! {warnings}")):
-        tail.append((f"  {clean(warning, glyphs)}", "warn"))
-    tags = clean(tags_text(node.tags), glyphs)
-    for_tags = min(text_width(tags) + 2, pen.width // 5) if tags else 0
-    room = pen.width - line_width(line) - line_width(tail) - for_tags
-    line.append(
-        (cut(clean(node.name, glyphs), max(room, _MIN_NAME_CELLS), glyphs), "name" if entry.depth else "head")
-    )
-    line.extend(tail)
-    room = pen.width - line_width(line) - 2
-    if tags and room > len(glyphs.ellipsis):
-        line.append((f"  {cut(tags, room, glyphs)}", "tag"))
-    return fit(line, pen.width, glyphs)
+        tail.append((f"  {clean(warning, pen.glyphs)}", "warn"))
+    return tail
 
 
 def _mark(node: Node, pen: _Pen) -> Segment:

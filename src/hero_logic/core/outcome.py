@@ -69,7 +69,8 @@ def read_result(data: bytes) -> FlowResult:
     if len(data) > default("output_bytes"):
         return FlowResult(
             "unfit",
-            error=f"the output is longer than {default('output_bytes')} bytes; write it to artifacts/ instead.",
+            error=f"the output is longer than {default('output_bytes')} bytes; "
+            "write it to artifacts/ instead.",
         )
     try:
         return msgspec.json.decode(data, type=FlowResult)

@@ -146,7 +146,7 @@ def play_environment(
         {
             "PATH": PLAY_PATH,
             "HOME": work_dir,
-            "TMPDIR": work_dir + "/tmp",
+            "TMPDIR": work_dir + "/tmp",  # noqa: S108  # the play's own
             "LANG": "C.UTF-8",
             SPAN_SOCKET_VARIABLE: socket_path,
             PLAY_SID_VARIABLE: sid,

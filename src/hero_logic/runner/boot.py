@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 _MAX_DEPTH = 200
+_MAX_PLACE_CHARS = 60
 _INPUT_NAME = "input.json"
 _GATE_CLOSED = 75
 
@@ -76,6 +77,7 @@ def encode_output(value: Any, place: str = "output", depth: int = 0) -> str:  # 
         Unfit: something in it is not JSON; the message names the place.
     """
     if depth > _MAX_DEPTH:
+        place = place[:_MAX_PLACE_CHARS] + "..."
         raise Unfit(f"{place} is nested deeper than {_MAX_DEPTH} levels (or holds itself).")
     if value is None:
         return "null"

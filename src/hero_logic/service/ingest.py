@@ -5,8 +5,9 @@ and writes for all plays: what comes while it writes becomes the next transactio
 written at once and a busy one in large batches. Its queue is bounded; who writes into a full one waits,
 and so does, through the socket, the play.
 
-A store that cannot be written (locked by another process, a full disk) is tried again until the play is
-closed: nothing is lost while there is somebody to wait.
+A store that cannot be written (locked by another process, a full disk) is tried again until the play has
+ended: nothing is lost while there is somebody to wait. What shows the events (a face) can stop neither this
+thread nor the play: where it fails, it is shown nothing more.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from hero_logic.store.contract import Store
 
 _MAX_QUEUED_EVENTS = 20_000
 _MAX_BATCH_EVENTS = 5_000
+# What a batch weighs beside its events: it may be few of them and a mebibyte each, and the queue is bounded
+# in memory too.
+_BATCH_WEIGHT = 300
 _MAX_CLOSED_AT_ONCE = 5_000
 _RETRY_S = 0.1
 
@@ -42,18 +46,26 @@ class PlaySink:
     def __init__(self, ingest: Ingest, sid: str, tree: SpanTree, redactor: Redactor | None) -> None:
         self.sid = sid
         self.tree = tree
+        self.is_ending = False
+        self.is_awaited = False
+        self.failure: StoreError | None = None
         self._ingest = ingest
         self._redactor = redactor
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the play has ended and its events cannot be written: what still comes is let go."""
+        return self.is_ending and self.failure is not None
 
     def write(self, batch: Batch) -> None:
         """Queue a batch; waits where the queue is full."""
         if self._redactor is not None:
             batch.events = [self._redactor.event(event) for event in batch.events]
-        self._ingest.queue(self, batch, len(batch.events) + 1)
+        self._ingest.queue(self, batch)
 
     def disconnected(self, connection: int) -> None:
         """A connection has ended, after all its batches."""
-        self._ingest.queue(self, connection, 1)
+        self._ingest.queue(self, connection)
 
 
 class Ingest:
@@ -81,7 +93,7 @@ class Ingest:
         self._changed = Condition()
         self._is_ending = False
         self._sinks: dict[str, PlaySink] = {}
-        self._failures: dict[str, StoreError] = {}
+        self._broken: BaseException | None = None
         self._thread = Thread(target=self._run, name="ingest", daemon=True)
         self._thread.start()
 
@@ -130,6 +142,12 @@ class Ingest:
         tree.apply(batch)
         self._write(sid, tree)
 
+    def hurry(self, sid: str) -> None:
+        """The play has ended: a write that fails is not tried again. May be called from a signal handler."""
+        sink = self._sinks.get(sid)
+        if sink is not None:
+            sink.is_ending = True
+
     def flush(self, sid: str) -> None:
         """Wait until all that was queued of a play is on disk.
 
@@ -137,10 +155,16 @@ class Ingest:
             StoreError: it could not be written.
         """
         done = Event()
-        self.queue(self._sinks[sid], done, 0)
+        sink = self._sinks[sid]
+        sink.is_awaited = True
+        self.queue(sink, done)
         done.wait()
-        failure = self._failures.pop(sid, None)
+        sink.is_awaited = False
+        self._check_thread()
+        failure = sink.failure
         if failure is not None:
+            if not sink.is_ending:
+                sink.failure = None
             raise failure
 
     def close(self, sid: str, *, status: str, end_ms: float) -> None:
@@ -149,8 +173,8 @@ class Ingest:
         Raises:
             StoreError: it could not be written.
         """
-        self._failures.pop(sid, None)
         if sid in self._sinks:
+            self.hurry(sid)
             self.flush(sid)
             tree = self._sinks.pop(sid).tree
         else:
@@ -159,14 +183,22 @@ class Ingest:
             tree.close(rows, status=status, end_ms=end_ms)
             self._write(sid, tree, closing=True)
 
-    def queue(self, sink: PlaySink, item: Batch | int | Event, weight: int) -> None:
+    def queue(self, sink: PlaySink, item: Batch | int | Event) -> None:
         """Give the thread something to do; waits where too many events wait already."""
+        weight = _weight(item)
         with self._changed:
-            while self._queued_events > _MAX_QUEUED_EVENTS and weight:
+            while self._queued_events > _MAX_QUEUED_EVENTS and weight and self._broken is None:
                 self._changed.wait()
+            self._check_thread()
             self._items.append((sink, item))
             self._queued_events += weight
             self._changed.notify_all()
+
+    def _check_thread(self) -> None:
+        if self._broken is not None:
+            raise StoreError(
+                f"the thread that records has failed: {self._broken!r}. This is a bug; please report it."
+            ) from self._broken
 
     def _tree(self, sid: str) -> SpanTree:
         return SpanTree(
@@ -184,15 +216,27 @@ class Ingest:
                     return
                 items = self._take()
                 self._changed.notify_all()
-            self._fold_and_write(items)
+            try:
+                self._fold_and_write(items)
+            except BaseException as error:  # noqa: BLE001  # raised again in every thread that asks something of us
+                self._break(error, items)
+                return
+
+    def _break(self, error: BaseException, items: list[tuple[PlaySink, Batch | int | Event]]) -> None:
+        """Let nobody wait for a thread that is no more."""
+        with self._changed:
+            self._broken = error
+            for _, item in (*items, *self._items):
+                if isinstance(item, Event):
+                    item.set()
+            self._changed.notify_all()
 
     def _take(self) -> list[tuple[PlaySink, Batch | int | Event]]:
         items = []
         events = 0
         while self._items and events < _MAX_BATCH_EVENTS:
             sink, item = self._items.popleft()
-            weight = len(item.events) + 1 if isinstance(item, Batch) else isinstance(item, int)
-            events += weight
+            events += _weight(item)
             items.append((sink, item))
         self._queued_events -= events
         return items
@@ -203,13 +247,14 @@ class Ingest:
         for sink, item in items:
             touched[sink.sid] = sink
             if isinstance(item, Batch):
-                self._fold(sink, item)
+                if not sink.is_given_up:
+                    self._fold(sink, item)
             elif isinstance(item, int):
                 sink.tree.disconnected(item)
             else:
                 waiting.append(item)
         for sink in touched.values():
-            self._write_until_done(sink, is_awaited=bool(waiting))
+            self._write_until_done(sink)
         for event in waiting:
             event.set()
 
@@ -220,34 +265,59 @@ class Ingest:
                 sink.tree.apply(batch)
                 break
             except StoreError as error:
-                self.on_trouble(f"the spans of the play {sink.sid} wait: {error}")
-                self._pause()
+                if self._is_hopeless(sink, error):
+                    return
         for protocol in sink.tree.foreign_protocols:
-            self.on_trouble(
+            self._tell(
                 f"a writer of the play {sink.sid} speaks protocol {protocol}; it is read as version 1"
             )
         sink.tree.foreign_protocols.clear()
 
-    def _write_until_done(self, sink: PlaySink, *, is_awaited: bool) -> None:
-        while True:
+    def _write_until_done(self, sink: PlaySink) -> None:
+        while not sink.is_given_up:
             try:
                 self._write(sink.sid, sink.tree)
-                return
             except StoreError as error:
-                self.on_trouble(f"the spans of the play {sink.sid} wait: {error}")
-                if is_awaited:
-                    self._failures[sink.sid] = error
+                if self._is_hopeless(sink, error) or sink.is_awaited:
+                    sink.failure = error
                     return
-                self._pause()
+            else:
+                return
 
-    def _pause(self) -> None:
+    def _is_hopeless(self, sink: PlaySink, error: StoreError) -> bool:
+        """Tell of a failure, and wait a little; whether there is nobody any more to try again for."""
+        self._tell(f"the spans of the play {sink.sid} wait: {error}")
+        if sink.is_ending or self._is_ending:
+            sink.failure = error
+            return True
         with self._changed:
             self._changed.wait(_RETRY_S)
+        return False
+
+    def _tell(self, text: str) -> None:
+        try:
+            self.on_trouble(text)
+        except Exception:  # noqa: BLE001  # nobody is left who could be told
+            self.on_trouble = _ignore
+
+    def _show(self, sid: str, delta: SpanDelta) -> None:
+        try:
+            self.on_commit(sid, delta)
+        except Exception as error:  # noqa: BLE001  # a face's trouble is its own: the play goes on, recorded
+            self.on_commit = _ignore
+            self._tell(f"what shows the play {sid} has failed, and shows no more: {error!r}")
 
     def _write(self, sid: str, tree: SpanTree, *, closing: bool = False) -> None:
         delta = tree.delta()
         if delta is None:
             return
         self._store.write_spans(sid, delta, closing=closing)
-        self.on_commit(sid, delta)
+        self._show(sid, delta)
         tree.committed()
+
+
+def _weight(item: Batch | int | Event) -> int:
+    """How much of the queue's room something takes; what somebody waits for takes none."""
+    if isinstance(item, Batch):
+        return len(item.events) + _BATCH_WEIGHT
+    return 1 if isinstance(item, int) else 0

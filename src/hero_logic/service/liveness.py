@@ -58,7 +58,8 @@ class Runtimes:
             # It cannot be known: a play of a living runtime is never touched.
             return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: two processes that look at the same moment must not take each other for the holder.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return False
         else:
@@ -116,7 +117,7 @@ def _lock_file(path: str) -> int | None:
 
 
 def _unlink_if_free(path: str) -> None:
-    """Remove the file of a runtime that is gone, the lock in hand: one that is just starting makes another."""
+    """Remove the file of a runtime that is gone, its lock in hand: who is just starting makes another."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -86,7 +86,7 @@ class Plays:
         return self.store.first_root_not_ok(sid)
 
     def end_recording(self, sid: str, ingest: Ingest) -> Play:
-        """The input of a play that was read from a file or a socket is over (docs/protocol.md, "Commands")."""
+        """The input of a play that came from a file or a socket is over (docs/protocol.md, "Commands")."""
         end_ms = self._now_ms()
         ingest.close(sid, status="failed", end_ms=end_ms)
         root = self.store.first_root_not_ok(sid)

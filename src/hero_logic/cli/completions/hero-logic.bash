@@ -15,7 +15,12 @@ _shtab_hero_logic_ingest_option_strings=(-h --help)
 _shtab_hero_logic_listen_option_strings=(-h --help --socket --idle)
 _shtab_hero_logic_option_strings=(-h --help --version)
 
-
+_shtab_hero_logic_run_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_run___input_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_run___python_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_run___keep_COMPGEN=_shtab_compgen_dirs
+_shtab_hero_logic_ingest_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_listen___socket_COMPGEN=_shtab_compgen_files
 
 _shtab_hero_logic_pos_0_choices=(run show ls ingest listen)
 

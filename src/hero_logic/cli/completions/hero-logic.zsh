@@ -30,7 +30,7 @@ _shtab_hero_logic_defaults_added=0
 
 _shtab_hero_logic_ingest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":events as JSON Lines\; - is standard input:"
+  ":events as JSON Lines\; - is standard input:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -38,7 +38,7 @@ _shtab_hero_logic_ingest_defaults_added=0
 
 _shtab_hero_logic_listen_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--socket[where to listen (default\: the socket path of the new play)]:PATH:"
+  "--socket[where to listen (default\: the socket path of the new play)]:PATH:_files"
   "--idle[end when nobody has been connected for so many seconds, after the first (default 0.2)]:S:"
 )
 
@@ -58,15 +58,15 @@ _shtab_hero_logic_ls_defaults_added=0
 _shtab_hero_logic_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "*-i[an input\: text for a str parameter, JSON for any other\; may be repeated, and wins over --input]:NAME=VALUE:"
-  "--input[a file with the input as a JSON object\; - is standard input]:FILE:"
+  "--input[a file with the input as a JSON object\; - is standard input]:FILE:_files"
   "--entry[which flow of the file, where it has several]:NAME:"
   "--timeout[end the play after so many seconds]:S:"
-  "--python[the interpreter to run it (default\: the active environment\'s)]:PATH:"
+  "--python[the interpreter to run it (default\: the active environment\'s)]:PATH:_files"
   "*--env[let this variable through to the flow, its value redacted in all that is recorded\; may be repeated]:NAME:"
-  "--keep[copy what the flow put into artifacts\/ to this directory]:DIR:"
+  "--keep[copy what the flow put into artifacts\/ to this directory]:DIR:_files -/"
   "--json[print the play as one JSON document, and nothing else]"
   "--quiet[print the output alone]"
-  ":the file with the flow:"
+  ":the file with the flow:_files"
 )
 
 # guard to ensure default positional specs are added only once per session

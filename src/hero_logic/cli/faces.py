@@ -1,0 +1,193 @@
+"""What ``hero-logic run`` shows while a play runs.
+
+Laws:
+
+1. A face never fails a play: a stream that is gone or refuses makes it silent, nothing else.
+2. :meth:`Face.changed` is called by the thread that writes spans, all else by the main thread, except
+   :meth:`Face.note`, which may come from any: one lock guards the forest and the streams.
+3. Nothing that a play sent reaches a terminal unescaped (tree.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import TYPE_CHECKING, TextIO
+
+from hero_logic.cli.forest import Node, SpanForest, tags_text, warnings_text
+from hero_logic.cli.report import to_text, wants_ascii
+from hero_logic.cli.tree import (
+    Glyphs,
+    Line,
+    clean,
+    cut,
+    cut_middle,
+    duration_text,
+    fit,
+    glyphs_for,
+    joined,
+    line_width,
+)
+
+if TYPE_CHECKING:
+    from hero_logic.core.records import Play, SpanRow
+
+MAX_PRINTED_SPANS = 1000
+DEFAULT_PIPE_WIDTH = 120
+"""Cells of a line that goes into a file or another program: nothing says how wide its reader is."""
+
+_MIN_PATH_CELLS = 24
+_NOTE_PREFIX = "hero-logic: warning: "
+
+
+class Face:
+    """What every face does; a context manager, so that a terminal is itself again whatever happens."""
+
+    interval_s: float | None = None
+    """How often :meth:`tick` is wanted; None for never."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self.forest = SpanForest()
+        """All that is known of the spans."""
+        self._lock = RLock()
+        self._out = out
+        self._err = err
+        self._is_silent = False
+
+    def __enter__(self) -> Face:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, play: Play, *, sandbox_line: str) -> None:
+        """The play starts, kept in as ``sandbox_line`` says."""
+
+    def changed(self, rows: list[SpanRow], now_ms: float) -> None:
+        """These spans are new or have changed; the rows are used again once this returns."""
+
+    def tick(self, now_ms: float) -> None:
+        """Time has passed."""
+
+    def note(self, text: str) -> None:
+        """Warn of something on standard error."""
+        with self._lock:
+            self._write(self._err, _note_text(text, self._err))
+
+    def end(self, play: Play) -> None:
+        """The play has ended; nothing comes after this."""
+        self.close()
+
+    def close(self) -> None:
+        """Give back what was taken of the terminal; may be called again and at any time."""
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        """Write and flush; a reader that is gone is nobody's fault."""
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):
+            # ValueError: the stream is closed.
+            self._is_silent = self._is_silent or stream is self._out
+
+
+class QuietFace(Face):
+    """Shows nothing but warnings."""
+
+
+class PlainFace(Face):
+    """A line for each span that ends: for pipes, files and terminals that cannot move their cursor."""
+
+    def __init__(
+        self, out: TextIO, err: TextIO, *, width: int = DEFAULT_PIPE_WIDTH, colour: bool = False
+    ) -> None:
+        super().__init__(out, err)
+        self._width = width
+        self._colour = colour
+        self._glyphs = glyphs_for(ascii_only=wants_ascii(out))
+        self._sid = ""
+        self._room = MAX_PRINTED_SPANS
+
+    def begin(self, play: Play, *, sandbox_line: str) -> None:
+        """Say which play it is."""
+        self._sid = play.sid
+        with self._lock:
+            self._print([first_line(play, sandbox_line, self._width, self._glyphs)])
+
+    def changed(self, rows: list[SpanRow], now_ms: float) -> None:
+        """Print the roots that began and the spans that ended, in the order in which they did."""
+        with self._lock:
+            changes = self.forest.update(rows)
+            if self._room <= 0 or self._is_silent:
+                return
+            roots = [node for node in changes.started if not node.parent_id]
+            lines: list[Line] = []
+            self._print_spans(roots, self._start_lines, lines)
+            ended = sorted(changes.ended, key=_end_order)
+            self._print_spans(ended, self._end_lines, lines)
+            self._print(lines)
+
+    def _print_spans(
+        self, nodes: list[Node], lines_of: Callable[[Node], list[Line]], lines: list[Line]
+    ) -> None:
+        for node in nodes:
+            if self._room <= 0:
+                return
+            lines.extend(lines_of(node))
+            self._room -= 1
+            if self._room == 0:
+                told = "further spans are recorded but not printed; "
+                again = f"hero-logic show {clean(self._sid, self._glyphs)} shows them"
+                line: Line = [(f"{self._glyphs.ellipsis} {told}{again}", "dim")]
+                lines.append(fit(line, self._width, self._glyphs))
+
+    def _start_lines(self, node: Node) -> list[Line]:
+        name = clean(node.name, self._glyphs)
+        line: Line = [(self._glyphs.mark("running"), "running"), (" ", ""), (name, "name")]
+        return [fit(line, self._width, self._glyphs)]
+
+    def _end_lines(self, node: Node) -> list[Line]:
+        glyphs = self._glyphs
+        style = node.status if node.status in glyphs.marks else "failed"
+        duration = "" if node.end_ms is None else f"  {duration_text(node.end_ms - node.start_ms)}"
+        line: Line = [(glyphs.mark(node.status), style), (" ", "")]
+        names = (clean(name, glyphs) for name in self.forest.path(node))
+        room = max(self._width - line_width(line) - len(duration), _MIN_PATH_CELLS)
+        line.append((cut_middle(glyphs.path.join(names), room, glyphs), "name"))
+        line.append((duration, "dim"))
+        warnings = warnings_text(node.tags)
+        if warnings:
+            line.append((f"  ! {clean(warnings, glyphs)}", "warn"))
+        tags = clean(tags_text(node.tags), glyphs)
+        room = self._width - line_width(line) - 2
+        if tags and room > len(glyphs.ellipsis):
+            line.append((f"  {cut(tags, room, glyphs)}", "tag"))
+        lines = [fit(line, self._width, glyphs)]
+        if node.error and not any(child.error == node.error for child in node.below.values()):
+            error: Line = [("    ", ""), (clean(node.error, glyphs), "error")]
+            lines.append(fit(error, self._width, glyphs))
+        return lines
+
+    def _print(self, lines: list[Line]) -> None:
+        if lines and not self._is_silent:
+            self._write(self._out, to_text(lines, colour=self._colour))
+
+
+def first_line(play: Play, sandbox_line: str, width: int, glyphs: Glyphs) -> Line:
+    """Which play it is, of which flow, and how it is kept in."""
+    sid = f"play {clean(play.sid, glyphs)}"
+    kept_in = clean(sandbox_line, glyphs)
+    room = max(width - len(sid) - len(kept_in) - 2 * len(glyphs.between) - len("flow "), 8)
+    flow = f"flow {cut(clean(play.flow, glyphs), room, glyphs)}" if play.flow else ""
+    return fit(joined([(sid, "name"), (flow, "head"), (kept_in, "dim")], glyphs), width, glyphs)
+
+
+def _end_order(node: Node) -> tuple[float, int]:
+    """By time; of two that ended at once, the one that began later is inside the other."""
+    return (node.start_ms if node.end_ms is None else node.end_ms, -node.order)
+
+
+def _note_text(text: str, stream: TextIO) -> str:
+    """A warning as one line."""
+    glyphs = glyphs_for(ascii_only=wants_ascii(stream))
+    return f"{_NOTE_PREFIX}{clean(text.rstrip(), glyphs)}\n"

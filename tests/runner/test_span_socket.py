@@ -1,0 +1,703 @@
+"""The span listener against every kind of writer: its path, its reading, its bounds, its end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hero_logic.core.errors import BadSid, SocketInUse
+from hero_logic.core.fold import Batch
+from hero_logic.core.wire import BadLine
+from hero_logic.runner.span_socket import ListenerHandle, SpanListener, play_socket_path
+from support.runtime import SOURCE_DIR
+from support.waiting import wait_until
+
+MIB = 1024 * 1024
+
+
+class Sink:
+    """Keeps what it is given; ``gate`` holds up every write while it is clear."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.ended: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def write(self, batch: Batch) -> None:
+        self.gate.wait()
+        self.batches.append(batch)
+
+    def disconnected(self, connection: int) -> None:
+        self.ended.append(connection)
+
+    @property
+    def span_ids(self) -> list[str]:
+        return [event.span_id for batch in self.batches for event in batch.events]  # type: ignore[union-attr]
+
+
+def event(span_id: str, **more: object) -> bytes:
+    return json.dumps({"type": "span_start", "span_id": span_id, "name": "n", **more}).encode() + b"\n"
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short directory of the test's own: a socket's path has 107 bytes."""
+    short = Path(f"/tmp/hl-{os.getpid()}-{abs(hash(str(tmp_path))) % 10**9}")
+    short.mkdir()
+    monkeypatch.setenv("HERO_LOGIC_RUNTIME_DIR", str(short))
+    yield short
+    for path in short.iterdir():
+        path.unlink()
+    short.rmdir()
+
+
+class Listening:
+    """A listener that runs, with its sink."""
+
+    def __init__(self, directory: Path, **options: object) -> None:
+        self.bad: list[BadLine] = []
+        self.sink = Sink()
+        self.listener = SpanListener("play", self.sink, on_bad_line=self.bad.append, **options)  # type: ignore[arg-type]
+        self.listener.bind()
+        self.path = self.listener.path
+        self.handle: ListenerHandle = self.listener.run()
+
+    def connect(self) -> socket.socket:
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self.path)
+        return client
+
+    def send(self, data: bytes) -> None:
+        with self.connect() as client:
+            client.sendall(data)
+
+
+@pytest.fixture
+def listening(directory: Path) -> Iterator[Listening]:
+    opened = Listening(directory)
+    yield opened
+    opened.sink.gate.set()
+    opened.listener.request_end(0.0)
+    opened.handle.wait()
+
+
+# The path
+
+
+@pytest.mark.parametrize("sid", ["", "a" * 65, "../x", "a/b", "a b", "a.b", "ä", "a\0", "a\n", "²", "-" * 65])
+def test_a_sid_that_no_play_can_have_is_refused(sid: str) -> None:
+    """A sid is refused, never cleaned up into another one."""
+    with pytest.raises(BadSid):
+        play_socket_path(sid)
+
+
+@pytest.mark.parametrize("sid", ["a", "A-Z_09", "-", "_" * 64])
+def test_every_character_of_a_sid_stands_in_its_path(sid: str) -> None:
+    """The path is /tmp/spans-SID.sock."""
+    assert play_socket_path(sid) == f"/tmp/spans-{sid}.sock"
+
+
+def test_the_directory_of_sockets_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HERO_LOGIC_RUNTIME_DIR is where the sockets are."""
+    monkeypatch.setenv("HERO_LOGIC_RUNTIME_DIR", "/somewhere")
+
+    assert play_socket_path("s") == "/somewhere/spans-s.sock"
+
+
+def test_a_listener_at_a_path_of_the_caller_checks_the_sid_too(directory: Path) -> None:
+    """A path of one's own makes no other sid valid."""
+    with pytest.raises(BadSid):
+        SpanListener.with_socket_path("a b", None, str(directory / "s"))
+
+
+@pytest.mark.parametrize(("length", "is_bound"), [(107, True), (108, False)])
+def test_a_path_has_at_most_107_bytes(directory: Path, length: int, is_bound: bool) -> None:
+    """A path of the system's limit is bound; a longer one is a clear error, not another path."""
+    path = f"{directory}/".ljust(length, "x")
+    listener = SpanListener.with_socket_path("s", None, path)
+    if is_bound:
+        listener.bind()
+        assert os.path.exists(path)
+    else:
+        with pytest.raises(SocketInUse, match="107 bytes"):
+            listener.bind()
+
+    listener.close()
+
+
+def test_a_directory_that_is_not_there_is_a_clear_error(directory: Path) -> None:
+    """The error names the path."""
+    listener = SpanListener.with_socket_path("s", None, str(directory / "none" / "s"))
+    with pytest.raises(SocketInUse, match="none/s"):
+        listener.bind()
+
+    listener.close()
+
+
+def test_the_socket_is_its_owners_alone(listening: Listening) -> None:
+    """Mode 0600, whatever the umask."""
+    status = os.stat(listening.path)
+
+    assert (stat.S_ISSOCK(status.st_mode), stat.S_IMODE(status.st_mode)) == (True, 0o600)
+
+
+def test_the_mode_is_0600_under_any_umask(directory: Path) -> None:
+    """A umask that forbids the owner does not take the socket from him."""
+    before = os.umask(0o777)
+    listener = SpanListener("s", None)
+    try:
+        listener.bind()
+        mode = stat.S_IMODE(os.stat(listener.path).st_mode)
+    finally:
+        os.umask(before)
+        listener.close()
+
+    assert mode == 0o600
+
+
+def test_a_live_socket_is_refused_and_left_alone(listening: Listening) -> None:
+    """Who binds a path that somebody listens at gets an error, and the other one goes on."""
+    second = SpanListener("play", None)
+    with pytest.raises(SocketInUse, match="another process listens"):
+        second.bind()
+    second.close()
+    listening.send(event("still here"))
+    listening.handle.finish()
+
+    assert listening.sink.span_ids == ["still here"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link to nothing", "link to a socket"])
+def test_what_is_no_socket_is_refused_and_left_alone(directory: Path, kind: str) -> None:
+    """Anything at the path that is not a socket is an error, a symbolic link too."""
+    path = directory / "spans-s.sock"
+    made = {
+        "file": lambda: path.write_text("precious"),
+        "directory": path.mkdir,
+        "link to nothing": lambda: path.symlink_to("nowhere"),
+        "link to a socket": lambda: path.symlink_to("/run/some.sock"),
+    }
+    made[kind]()
+    before = os.lstat(path)
+    listener = SpanListener("s", None)
+    with pytest.raises(SocketInUse, match="no socket"):
+        listener.bind()
+    listener.close()
+
+    assert os.lstat(path).st_ino == before.st_ino
+    if kind == "directory":
+        path.rmdir()
+
+
+def test_a_stale_socket_is_replaced(directory: Path) -> None:
+    """A socket that nobody listens on makes way."""
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(directory / "spans-play.sock"))
+    left.close()
+    opened = Listening(directory)
+    opened.send(event("a"))
+    opened.handle.finish()
+
+    assert opened.sink.span_ids == ["a"]
+
+
+def test_a_live_socket_with_a_full_backlog_is_not_taken_for_stale(directory: Path) -> None:
+    """A listener that is too busy to accept still lives."""
+    path = str(directory / "spans-s.sock")
+    busy = socket.socket(socket.AF_UNIX)
+    busy.bind(path)
+    busy.listen(0)
+    waiting = []
+    while True:
+        client = socket.socket(socket.AF_UNIX)
+        client.setblocking(False)
+        waiting.append(client)
+        if client.connect_ex(path) == errno.EAGAIN:
+            break
+    listener = SpanListener("s", None)
+    with pytest.raises(SocketInUse):
+        listener.bind()
+    listener.close()
+    for client in [*waiting, busy]:
+        client.close()
+
+    assert os.path.exists(path)
+
+
+# Its end
+
+
+@pytest.mark.parametrize("is_run", [False, True])
+def test_the_socket_is_unlinked_at_the_end(directory: Path, is_run: bool) -> None:
+    """Whether it ran or was only bound."""
+    listener = SpanListener("s", Sink())
+    listener.bind()
+    if is_run:
+        listener.run().finish()
+    listener.close()
+
+    assert not os.path.exists(listener.path)
+
+
+def test_the_socket_is_unlinked_where_the_sink_raises(directory: Path) -> None:
+    """What ends the listener against its will is told by the handle, and nothing is left behind."""
+
+    class Broken(Sink):
+        def write(self, batch: Batch) -> None:
+            raise ZeroDivisionError("the sink")
+
+    listener = SpanListener("s", Broken())
+    listener.bind()
+    handle = listener.run()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(listener.path)
+        client.sendall(event("a"))
+        with pytest.raises(ZeroDivisionError, match="the sink"):
+            handle.wait()
+
+    assert not os.path.exists(listener.path)
+
+
+def test_asking_a_listener_that_has_ended_to_end_touches_no_other_file(directory: Path) -> None:
+    """The numbers of its descriptors may be another file's by then."""
+    listener = SpanListener("s", Sink())
+    listener.bind()
+    handle = listener.run()
+    handle.finish()
+    reader, writer = os.pipe()
+    pipes = [(reader, writer), *(os.pipe() for _ in range(8))]
+    listener.request_end(0.0)
+    handle.finish()
+    written = select.select([read for read, _ in pipes], [], [], 0)[0]
+    for descriptors in pipes:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    assert written == []
+
+
+def test_a_listener_that_was_never_bound_leaves_no_descriptor_open(directory: Path) -> None:
+    """Closing is enough, also where bind() failed."""
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        listener = SpanListener.with_socket_path("s", None, str(directory / "none" / "s"))
+        with pytest.raises(SocketInUse):
+            listener.bind()
+        listener.close()
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_path_of_another_one_is_not_unlinked(directory: Path) -> None:
+    """A socket that took our place meanwhile stays."""
+    listener = SpanListener("s", None)
+    listener.bind()
+    os.unlink(listener.path)
+    other = socket.socket(socket.AF_UNIX)
+    other.bind(listener.path)
+    listener.close()
+    is_there = os.path.exists(listener.path)
+    other.close()
+
+    assert is_there
+
+
+def test_closing_twice_is_harmless(directory: Path) -> None:
+    """The second time there is nothing left to do."""
+    listener = SpanListener("s", None)
+    listener.bind()
+    listener.close()
+    listener.close()
+
+    assert not os.path.exists(listener.path)
+
+
+# Reading
+
+
+@pytest.mark.parametrize("end", [b"\n", b"", b"\r\n"])
+def test_the_last_line_counts_with_and_without_its_newline(listening: Listening, end: bytes) -> None:
+    """At end of file a whole object without a newline is an event."""
+    listening.send(event("a") + event("b").rstrip(b"\n") + end)
+    report = listening.handle.finish()
+
+    assert (listening.sink.span_ids, report.malformed) == (["a", "b"], 0)
+
+
+def test_connections_one_after_another_are_one_stream(listening: Listening) -> None:
+    """A reconnect goes on where the first connection stopped, under another number."""
+    listening.send(event("a"))
+    listening.send(event("b"))
+    report = listening.handle.finish()
+
+    assert listening.sink.span_ids == ["a", "b"]
+    assert (report.connections, listening.sink.ended) == (2, [1, 2])
+
+
+def test_connections_at_once_do_not_mix_their_lines(listening: Listening) -> None:
+    """Halves of lines that come in turns belong to their own connections."""
+    with listening.connect() as one, listening.connect() as two:
+        first, second = event("a" * 50), event("b" * 50)
+        for start in range(0, max(len(first), len(second)), 7):
+            one.sendall(first[start : start + 7])
+            two.sendall(second[start : start + 7])
+    report = listening.handle.finish()
+
+    assert (sorted(listening.sink.span_ids), report.malformed) == (["a" * 50, "b" * 50], 0)
+
+
+def test_a_hundred_connections_at_once_lose_nothing(listening: Listening) -> None:
+    """Each of a hundred open connections sends twenty events."""
+    clients = [listening.connect() for _ in range(100)]
+    for number in range(20):
+        for index, client in enumerate(clients):
+            client.sendall(event(f"{index}-{number}"))
+    for client in clients:
+        client.close()
+    report = listening.handle.finish()
+
+    assert (report.connections, report.events, report.malformed) == (100, 2000, 0)
+    assert len(set(listening.sink.span_ids)) == 2000
+
+
+def test_a_writer_of_single_bytes_is_read_as_any_other(listening: Listening) -> None:
+    """How the bytes are cut has no meaning."""
+    data = event("ä\u2028𝄞", tags={"k": "v\n"}) + event("b")
+    with listening.connect() as client:
+        for byte in data:
+            client.sendall(bytes([byte]))
+    listening.handle.finish()
+
+    assert listening.sink.span_ids == ["ä\u2028𝄞", "b"]
+
+
+@pytest.mark.parametrize(("over", "is_kept"), [(0, True), (1, False)])
+def test_a_line_of_a_mebibyte_is_kept_and_one_byte_more_is_not(
+    listening: Listening, over: int, is_kept: bool
+) -> None:
+    """The bytes before the newline count, and the stream goes on after a line that was too long."""
+    frame = len(event("long", tags={"t": ""})) - 1
+    line = event("long", tags={"t": "x" * (MIB - frame + over)})
+    assert len(line) - 1 == MIB + over
+    listening.send(line + event("after"))
+    report = listening.handle.finish()
+
+    assert listening.sink.span_ids == (["long", "after"] if is_kept else ["after"])
+    assert (report.oversize, sum(batch.oversize for batch in listening.sink.batches)) == (not is_kept,) * 2
+
+
+def test_a_line_over_a_smaller_limit_is_told_and_counted(directory: Path) -> None:
+    """The limit is the caller's; who listens for bad lines hears of each."""
+    opened = Listening(directory, max_line_bytes=100)
+    opened.send(b"x" * 101 + b"\n" + b" " * 101 + b"\r\n" + event("a"))
+    report = opened.handle.finish()
+
+    assert (report.oversize, opened.sink.span_ids) == (2, ["a"])
+    assert [bad.reason for bad in opened.bad] == ["a line of more than 100 bytes"] * 2
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\0" * 5000, os.urandom(5000).replace(b"\n", b"."), b"[" * 200_000, b'{"type":"span_start"}', b"7"],
+    ids=["zeros", "noise", "depth", "half an event", "a number"],
+)
+def test_garbage_between_good_lines_is_counted_and_skipped(listening: Listening, garbage: bytes) -> None:
+    """The stream goes on."""
+    listening.send(event("before") + garbage + b"\n" + event("after"))
+    report = listening.handle.finish()
+
+    assert (listening.sink.span_ids, report.malformed) == (["before", "after"], 1)
+    assert all(len(bad.preview) <= 200 for bad in listening.bad)
+
+
+def test_garbage_without_any_newline_is_one_malformed_line(listening: Listening) -> None:
+    """At the end of the connection what is left is a line."""
+    listening.send(os.urandom(5000).replace(b"\n", b"."))
+    report = listening.handle.finish()
+
+    assert (report.malformed, report.events) == (1, 0)
+
+
+def test_blank_lines_are_nothing(listening: Listening) -> None:
+    """Neither events nor malformed, the last one without a newline too."""
+    listening.send(b"\n \n\t\r\n" + event("a") + b"  \t")
+    report = listening.handle.finish()
+
+    assert (report.events, report.malformed) == (1, 0)
+
+
+def test_a_writer_that_is_killed_in_the_middle_of_a_line_costs_that_line_alone(listening: Listening) -> None:
+    """What it wrote before stands, and the half line is counted."""
+    code = (
+        "import socket, sys, signal, os\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(sys.argv[2].encode()); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    text = (event("whole") + event("half")[:-10]).decode()
+    killed = subprocess.run([sys.executable, "-c", code, listening.path, text], check=False)
+    report = listening.handle.finish()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert (listening.sink.span_ids, report.malformed) == (["whole"], 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_peer_of_another_user_is_refused(listening: Listening) -> None:
+    """The uid of who connects is checked, also where the file's mode would let it in."""
+    os.chmod(listening.path, 0o666)
+    os.chmod(os.path.dirname(listening.path), 0o755)
+    code = (
+        "import os, socket, sys\n"
+        "os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "try: s.sendall(sys.argv[2].encode()); s.recv(1)\n"
+        "except OSError: pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code, listening.path, event("evil").decode()], check=True)
+    report = listening.handle.finish()
+
+    assert (report.refused_peers, report.connections, listening.sink.batches) == (1, 0, [])
+
+
+# Draining
+
+
+def test_finish_reads_what_is_still_in_the_sockets(directory: Path) -> None:
+    """Also of connections that still wait in the backlog, when nobody has read anything yet."""
+    sink = Sink()
+    listener = SpanListener("s", sink)
+    listener.bind()
+    for index in range(50):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(listener.path)
+            client.sendall(event(str(index)))
+    listener.request_end(10.0)
+    report = listener.run().wait()
+
+    assert (report.connections, sorted(map(int, sink.span_ids))) == (50, list(range(50)))
+
+
+def test_a_writer_that_never_closes_cannot_hold_the_end(listening: Listening) -> None:
+    """The time to drain bounds it, and what the writer had sent is kept."""
+    with listening.connect() as client:
+        client.sendall(event("a") + b'{"half')
+        before_s = time.monotonic()
+        report = listening.handle.finish(0.2)
+        took_s = time.monotonic() - before_s
+
+    assert (listening.sink.span_ids, report.malformed) == (["a"], 1)
+    assert 0.2 <= took_s < 2
+
+
+def test_a_writer_that_never_stops_cannot_hold_the_end(listening: Listening) -> None:
+    """Nor can one that writes without pause."""
+    stop = threading.Event()
+
+    def flood() -> None:
+        with listening.connect() as client:
+            try:
+                while not stop.is_set():
+                    client.sendall(event("x") * 100)
+            except OSError:
+                return
+
+    writer = threading.Thread(target=flood)
+    writer.start()
+    wait_until(lambda: listening.sink.batches, "the first batch")
+    before_s = time.monotonic()
+    listening.handle.finish(0.2)
+    took_s = time.monotonic() - before_s
+    stop.set()
+    writer.join()
+
+    assert took_s < 3
+
+
+def test_a_slow_sink_reaches_the_writer_as_back_pressure(listening: Listening) -> None:
+    """While the sink waits, the writer's buffer fills up: nothing piles up here, and nothing is lost."""
+    listening.sink.gate.clear()
+    client = listening.connect()
+    client.setblocking(False)
+    sent = 0
+    while select.select([], [client], [], 0.2)[1]:
+        sent += client.send(event("a"))
+        assert sent < 16 * MIB, "no back-pressure"
+    listening.sink.gate.set()
+    client.close()
+    report = listening.handle.finish()
+
+    assert report.bytes == sent
+
+
+def test_what_a_slow_sink_takes_does_not_count_as_time_to_drain(listening: Listening) -> None:
+    """A store that is locked longer than the time to drain loses no events of a play that has ended."""
+    listening.sink.gate.clear()
+    with listening.connect() as client:
+        client.setblocking(False)
+        sent = 0
+        while select.select([], [client], [], 0.2)[1]:
+            sent += client.send(event("a"))
+    listening.listener.request_end(0.1)
+    assert not threading.Event().wait(0.3)
+    listening.sink.gate.set()
+    report = listening.handle.wait()
+
+    assert report.bytes == sent
+
+
+# Bounds
+
+_ENDLESS = """
+import resource, socket, sys, threading
+sys.path.insert(0, sys.argv[1])
+from hero_logic.runner.span_socket import SpanListener
+import hero_logic.core.fold, hero_logic.core.wire
+class Sink:
+    def write(self, batch): pass
+    def disconnected(self, connection): pass
+listener = SpanListener.with_socket_path("s", Sink(), sys.argv[2])
+listener.bind()
+handle = listener.run()
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[2])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+chunk = b"x" * (1 << 20)
+for _ in range(256):
+    client.sendall(chunk)
+if sys.argv[3] == "newline":
+    client.sendall(b"\\n")
+client.close()
+report = handle.finish()
+print(report.oversize, report.malformed, report.events, report.bytes)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("end", ["newline", "end of file"])
+def test_an_endless_line_is_discarded_in_bounded_memory(directory: Path, end: str) -> None:
+    """256 MiB of one line cost a few, and count once, whether the line ever ends or not."""
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", _ENDLESS, SOURCE_DIR, str(directory / "s"), end],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    counts, grown_mib = ran.stdout.splitlines()
+
+    assert counts == f"1 0 0 {256 * MIB + (end == 'newline')}"
+    assert int(grown_mib) < 16
+
+
+def test_unfinished_lines_of_all_connections_share_a_budget(directory: Path) -> None:
+    """Past it the longest of them is discarded as oversize; the others go on."""
+    opened = Listening(directory, max_line_bytes=1000, max_unfinished_bytes=2000)
+    clients = [opened.connect() for _ in range(5)]
+    wait_until(lambda: opened.listener.report.connections == 5, "five connections")
+    lines = [event(str(index), tags={"t": "x" * (400 + index)}) for index in range(5)]
+    for client, line in zip(clients, lines, strict=True):
+        client.sendall(line[:-2])
+    wait_until(lambda: opened.listener.report.oversize, "the longest line's end")
+    for client, line in zip(clients, lines, strict=True):
+        client.sendall(line[-2:])
+        client.close()
+    report = opened.handle.finish()
+
+    assert (report.oversize, sorted(opened.sink.span_ids)) == (1, ["0", "1", "2", "3"])
+
+
+def test_the_default_budget_holds_for_many_connections(directory: Path) -> None:
+    """A hundred connections with just under a mebibyte each hold 64 MiB at most."""
+    opened = Listening(directory)
+    clients = [opened.connect() for _ in range(100)]
+    for client in clients:
+        client.sendall(b"x" * (MIB - 10))
+    wait_until(lambda: opened.listener.report.bytes == 100 * (MIB - 10), "all bytes")
+    held = sum(one.lines.unfinished_bytes for one in opened.listener._connections.values())
+    for client in clients:
+        client.close()
+    report = opened.handle.finish()
+
+    assert held <= 64 * MIB
+    assert report.oversize + report.malformed == 100
+    assert report.oversize >= 36
+
+
+def test_more_connections_than_descriptors_leave_the_runtime_its_own(directory: Path) -> None:
+    """Who comes when there is no room waits in the backlog until another one ends; no event is lost."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        opened = Listening(directory)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    clients = [opened.connect() for _ in range(150)]
+    for index, client in enumerate(clients):
+        client.sendall(event(str(index)))
+    room = 200 - 128
+    wait_until(lambda: opened.listener.report.events == room, "as many as have room")
+    before_s = time.process_time()
+    assert not threading.Event().wait(0.1)
+    spent_s = time.process_time() - before_s
+    assert opened.listener.report.connections == room
+    for client in clients:
+        client.close()
+    report = opened.handle.finish()
+
+    assert (report.connections, report.events) == (150, 150)
+    assert spent_s < 0.05, "it spins while it has no room"
+
+
+def test_a_listener_out_of_descriptors_goes_on_when_there_are_some(directory: Path) -> None:
+    """Whoever used them up: the listener waits without spinning, and accepts later."""
+    opened = Listening(directory)
+    opened.send(event("first"))
+    wait_until(lambda: opened.sink.batches, "the first event")
+    client = socket.socket(socket.AF_UNIX)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used - 1, hard))
+    try:
+        client.connect(opened.path)
+        client.sendall(event("second"))
+        before_s = time.process_time()
+        threading.Event().wait(0.2)
+        spent_s = time.process_time() - before_s
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    client.close()
+    opened.handle.finish()
+
+    assert opened.sink.span_ids == ["first", "second"]
+    assert spent_s < 0.1
+
+
+# The end of a recording
+
+
+def test_idle_begins_when_the_last_connection_has_closed(directory: Path) -> None:
+    """Before anybody came it waits for ever; after the last one it ends by itself."""
+    opened = Listening(directory, idle_s=0.05)
+    assert not threading.Event().wait(0.15)
+    assert opened.handle._thread.is_alive()
+    with opened.connect() as client:
+        client.sendall(event("a"))
+        assert not threading.Event().wait(0.15)
+        assert opened.handle._thread.is_alive()
+    report = opened.handle.wait()
+
+    assert (report.events, opened.sink.span_ids) == (1, ["a"])
