@@ -59,7 +59,8 @@ def main() -> int:
     floor = measured["floor"]
 
     def claim(name: str, key: str, goal: float | None) -> Claim:
-        return Claim(name, values=measured[key], floor=floor, floor_name="python3 -c pass", unit="ms", goal=goal)
+        values = measured[key]
+        return Claim(name, values=values, floor=floor, floor_name="python3 -c pass", unit="ms", goal=goal)
 
     claims = [
         claim("hero-logic --help", "help", HELP_GOAL),

@@ -19,6 +19,7 @@ from measure import Claim, arguments, finish, in_turns
 from hero_logic.core.records import Sandbox
 from hero_logic.core.wire import decode_lines
 from hero_logic.runner.span_socket import SpanListener
+from hero_logic.service.endings import end_recording
 from hero_logic.service.ingest import Ingest
 from hero_logic.service.plays import Plays
 from hero_logic.store.sqlite import SqliteStore
@@ -82,7 +83,7 @@ def ingest_us(directory: str, spans: int, plays: int) -> float:
             ingest.flush(sid)
             spent_s += time.process_time() - began_s
             assert report.events == spans * 3, report.events
-            service.end_recording(sid, ingest)
+            end_recording(store, ingest, sid, end_ms=time.time() * 1000)
     store.close()
     os.unlink(path)
     return spent_s / (spans * plays) * 1e6

@@ -19,7 +19,16 @@ from collections.abc import Callable
 class Claim:
     """One line of a benchmark: a figure, the floor it is held against, and the goal for their ratio."""
 
-    def __init__(self, name: str, *, values: list[float], floor: list[float], floor_name: str, unit: str, goal: float | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        values: list[float],
+        floor: list[float],
+        floor_name: str,
+        unit: str,
+        goal: float | None,
+    ) -> None:
         self.name = name
         self.values = values
         self.floor = floor
@@ -42,7 +51,8 @@ class Claim:
         goal = "" if self.goal is None else f"  goal {self.goal:g}  {'met' if self.is_met else 'MISSED'}"
         return (
             f"{self.name:<52} {statistics.median(self.values):>9.2f} {self.unit}"
-            f"   {self.ratio:>6.2f} x {self.floor_name} ({statistics.median(self.floor):.2f} {self.unit}){goal}"
+            f"   {self.ratio:>6.2f} x {self.floor_name}"
+            f" ({statistics.median(self.floor):.2f} {self.unit}){goal}"
         )
 
     def as_json(self) -> dict[str, object]:
@@ -83,13 +93,13 @@ def arguments(description: str) -> argparse.Namespace:
 
 def finish(title: str, claims: list[Claim], options: argparse.Namespace) -> int:
     """Print the table, write the file; 1 if a goal was missed in a full run."""
-    print(f"# {title} ({platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores)")
+    print(f"# {title} (Python {platform.python_version()}, {os.cpu_count()} cores)")
     for claim in claims:
         print(claim.as_text())
     if options.json:
         document = {
             "title": title,
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.release()}",
             "python": platform.python_version(),
             "commit": _commit(),
             "is_quick": options.quick,
@@ -101,7 +111,8 @@ def finish(title: str, claims: list[Claim], options: argparse.Namespace) -> int:
 
 
 def _commit() -> str:
-    result = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
 
 

@@ -539,7 +539,7 @@ class _Span:
         """16 hexadecimal digits; "" for a span that is not open."""
         return ""
 
-    def tag(self, /, **tags: Any) -> None:
+    def tag(self, /, **tags: object) -> None:
         """Set tags: any names, any values; a later value replaces an earlier one."""
 
     def log(self, text: object, level: str | None = None) -> None:
@@ -690,7 +690,7 @@ class _LiveSpan(_Span):
         wrapped: F = _wrap(fn, lambda _args, _kwargs: _Call(_LiveSpan(recipe)))
         return wrapped
 
-    def tag(self, /, **tags: Any) -> None:
+    def tag(self, /, **tags: object) -> None:
         if not self._id:
             name, kind, first, *place = self._recipe
             self._recipe = (name, kind, {**first, **tags}, *place)  # type: ignore[assignment]  # the same shape
@@ -724,7 +724,8 @@ class _LiveSpan(_Span):
             partial = self._partial = {}
         lines = text.split("\n")
         lines[0] = partial.pop(key, "") + lines[0]
-        rest = _shown(lines.pop())
+        rest = lines.pop()
+        rest = rest[rest.rstrip("\r").rfind("\r") + 1 :]
         if rest:
             partial[key] = rest[: _CAPTURED_CHARS + 1]
         for line in lines:
@@ -735,7 +736,7 @@ class _LiveSpan(_Span):
         partial, self._partial = self._partial or {}, None
         for (_, _, generation), text in list(partial.items()):
             if generation == _generation:
-                self.log(_text(text, _CAPTURED_CHARS))
+                self.log(_text(_shown(text), _CAPTURED_CHARS))
 
 
 _NULL = _Span()
@@ -1109,11 +1110,11 @@ class _Flow:
         function.__hero_flow__ = declared  # type: ignore[attr-defined]  # the mark of a flow
         return function
 
-    def step(self, name: object, /, **tags: Any) -> _Span:
+    def step(self, name: object, /, **tags: object) -> _Span:
         """A step: for ``with``, for ``async with``, or a decorator; any tags, of any values."""
         return _NULL
 
-    def span(self, name: object, /, **tags: Any) -> _Span:
+    def span(self, name: object, /, **tags: object) -> _Span:
         """The same for what is not a step of the flow: its kind is ``other``."""
         return _NULL
 
@@ -1136,7 +1137,7 @@ class _Flow:
         """The innermost open span here; one that does nothing where none is open."""
         return _NULL
 
-    def tag(self, /, **tags: Any) -> None:
+    def tag(self, /, **tags: object) -> None:
         """Set tags of the current span."""
 
     def log(self, text: object, level: str | None = None) -> None:
@@ -1164,11 +1165,11 @@ class _LiveFlow(_Flow):
         wrapped: F = _wrap(function, enter)
         return super()._stamp(wrapped, declared)
 
-    def step(self, name: object, /, **tags: Any) -> _Span:
+    def step(self, name: object, /, **tags: object) -> _Span:
         caller = _sys._getframe(1)
         return _LiveSpan((name, "step", tags, caller.f_code.co_filename, caller.f_lineno, None))
 
-    def span(self, name: object, /, **tags: Any) -> _Span:
+    def span(self, name: object, /, **tags: object) -> _Span:
         caller = _sys._getframe(1)
         return _LiveSpan((name, "other", tags, caller.f_code.co_filename, caller.f_lineno, None))
 
@@ -1185,7 +1186,7 @@ class _LiveFlow(_Flow):
     def current_span(self) -> _Span:
         return _current.get() or _NULL
 
-    def tag(self, /, **tags: Any) -> None:
+    def tag(self, /, **tags: object) -> None:
         (_current.get() or _NULL).tag(**tags)
 
     def log(self, text: object, level: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.sdk_plays import run_play
 
 
@@ -105,7 +106,7 @@ def test_a_printed_line_is_bounded() -> None:
 
 
 def test_the_streams_keep_all_their_other_features() -> None:
-    """buffer, fileno, isatty, encoding, reconfigure, isinstance: as without us; the buffer is not captured."""
+    """buffer, fileno, isatty, encoding, reconfigure, isinstance: as ever; the buffer is not captured."""
     play = run_play("""
         import io, sys
         with flow.step('s'):

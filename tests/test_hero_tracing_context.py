@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.sdk_plays import Play, run_play
 
 
@@ -50,7 +51,7 @@ def test_a_thread_begins_in_the_span_that_started_it(first: str) -> None:
 
 
 def test_the_finder_goes_when_its_work_is_done() -> None:
-    """Nothing of ours stays on sys.meta_path once the three modules are patched, and loaders are their own."""
+    """Nothing of ours stays on sys.meta_path once the three modules are patched."""
     play = run_play("""
         import sys
         count = len(sys.meta_path)
@@ -232,7 +233,9 @@ def test_a_function_that_returns_a_coroutine_spans_its_work() -> None:
 
     assert play.returncode == 0, play.stderr
     assert play.parent_name("inside") == "s"
-    assert [event["span_id"] for event in play.events if event["type"] == "span_end"][-1] == play.span("s").span_id
+    assert [event["span_id"] for event in play.events if event["type"] == "span_end"][-1] == play.span(
+        "s"
+    ).span_id
 
 
 FORK = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from support.sdk_plays import Play, run_play
 
 CLIENT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.sdk_plays import run_play
 
 
@@ -16,7 +17,10 @@ def test_a_flow_is_a_root_and_a_flow_inside_it_a_step() -> None:
         outer()
     """)
 
-    assert [(span.name, span.kind) for span in play.spans] == [("the outer one", "flow_root"), ("inner", "step")]
+    assert [(span.name, span.kind) for span in play.spans] == [
+        ("the outer one", "flow_root"),
+        ("inner", "step"),
+    ]
     assert play.parent_name("inner") == "the outer one"
 
 

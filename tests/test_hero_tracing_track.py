@@ -66,7 +66,11 @@ for n in flow.track(range(3), 'loop'):
 """
     )
 
-    assert [event["tags"]["hero.progress"] for event in play.events if event["type"] == "span_tag"] == [1, 2, 3]
+    assert [event["tags"]["hero.progress"] for event in play.events if event["type"] == "span_tag"] == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_the_body_of_the_loop_runs_inside_its_step() -> None:

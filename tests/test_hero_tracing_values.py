@@ -8,10 +8,11 @@ import math
 from types import MappingProxyType
 from typing import Any
 
-import hero_tracing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import hero_tracing
 from support.sdk_plays import run_play
 
 BIG = 300_000
@@ -126,7 +127,7 @@ def test_a_value_becomes_json(value: object, expected: object) -> None:
         bytearray(BIG),
         list(range(BIG)),
         [["x" * 50] * 100] * 1000,
-        {n: "x" for n in range(BIG)},
+        dict.fromkeys(range(BIG), "x"),
         {"k" * BIG: 1},
         set(range(BIG)),
         collections.deque(range(BIG)),

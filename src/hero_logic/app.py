@@ -9,6 +9,8 @@ from hero_logic.config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hero_logic.client import Client
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
@@ -23,25 +25,41 @@ def main(arguments: list[str] | None = None) -> int:
     spawner = _early_spawner(arguments)
     from hero_logic.cli.main import run_command
 
-    return run_command(arguments, lambda: make_client(dict(os.environ), spawner))
+    return run_command(
+        arguments, lambda: make_client(dict(os.environ), spawner, before_services=_load_msgspec)
+    )
 
 
-def make_client(environment: dict[str, str], spawner: Spawner | None = None) -> Client:
+def make_client(
+    environment: dict[str, str],
+    spawner: Spawner | None = None,
+    *,
+    before_services: Callable[[], None] = lambda: None,
+) -> Client:
     """A client over the configuration that the environment asks for.
+
+    Args:
+        environment: the operator's.
+        spawner: one that was started before; else one is started when a play is run.
+        before_services: called before the services are loaded, which is as late as can be.
 
     Raises:
         UsageError: a variable has a value that means nothing.
     """
     from hero_logic.client import Client
-    from hero_logic.runner.play import spawner_for_this_process
 
     config = Config.from_environment(environment)
+
+    def _open_session() -> Session:
+        before_services()
+        return open_session(config)
+
     return Client(
         config,
         environment,
         new_sid=new_sid,
-        open_session=lambda: open_session(config),
-        start_spawner=lambda: spawner or spawner_for_this_process(),
+        open_session=_open_session,
+        start_spawner=lambda: spawner or _start_spawner(),
     )
 
 
@@ -53,16 +71,23 @@ def open_session(config: Config) -> Session:
     """
     import time
 
-    from hero_logic.runner.play import clear_directory, read_aftermath
-    from hero_logic.runner.staging import PlayPaths
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
     from hero_logic.store.sqlite import SqliteStore
 
+    # The runner is loaded only where a play of another runtime has to be ended.
     def aftermath(sid: str) -> Leavings | None:
+        from hero_logic.runner.play import read_aftermath
+        from hero_logic.runner.staging import PlayPaths
+
         return read_aftermath(PlayPaths(config.plays_dir, sid))
 
     def clear(sid: str) -> None:
+        from hero_logic.runner.play import clear_directory
+        from hero_logic.runner.span_socket import remove_stale_socket
+        from hero_logic.runner.staging import PlayPaths
+
+        remove_stale_socket(sid)
         clear_directory(PlayPaths(config.plays_dir, sid))
 
     return Session(
@@ -77,6 +102,27 @@ def open_session(config: Config) -> Session:
 def new_sid() -> str:
     """A name that no other play or runtime has: 16 hexadecimal digits."""
     return os.urandom(8).hex()
+
+
+def _load_msgspec() -> None:
+    """Load msgspec without typing_extensions, if that is installed: only where this process is the command.
+
+    msgspec takes from it what Python 3.11 has itself, and loading it costs as much as Python's own start.
+    Source: docs/design/0004-start-up.md.
+    """
+    if "typing_extensions" in sys.modules:
+        return
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # how an import is made to fail
+    try:
+        import msgspec  # noqa: F401  # for those who import it after this
+    finally:
+        del sys.modules["typing_extensions"]
+
+
+def _start_spawner() -> Spawner:
+    from hero_logic.runner.play import spawner_for_this_process
+
+    return spawner_for_this_process()
 
 
 def _early_spawner(arguments: list[str]) -> Spawner | None:

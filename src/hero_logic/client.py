@@ -8,9 +8,6 @@ from __future__ import annotations
 import os
 
 from hero_logic.core.errors import UsageError
-from hero_logic.core.flow_source import FlowEntry, choose_entry, decode_source, read_flow_file
-from hero_logic.core.inputs import check_inputs, parse_assignment, parse_document
-from hero_logic.core.policy import TierZero
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from hero_logic.config import Config
+    from hero_logic.core.flow_source import FlowEntry
     from hero_logic.core.records import Play, Span
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.session import Session
@@ -75,6 +73,8 @@ class Client:
         Raises:
             UsageError: the file, the flow, its input, or its interpreter cannot be used, and why.
         """
+        from hero_logic.core.flow_source import choose_entry, decode_source, read_flow_file
+        from hero_logic.core.policy import TierZero
         from hero_logic.runner.interpreter import check_requirements, choose_python
         from hero_logic.worker import RunOrder, read_flow
 
@@ -238,6 +238,8 @@ _MAX_TIMEOUT_S = 1e9
 
 
 def _read_input(entry: FlowEntry, request: RunRequest) -> bytes:
+    from hero_logic.core.inputs import check_inputs, parse_assignment, parse_document
+
     values: dict[str, object] = {}
     if request.document is not None:
         values.update(parse_document(request.document))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
             ...
 
         def changed(self, rows: list[SpanRow], now_ms: float) -> None:
-            """These rows are on disk; called by the ingest thread."""
+            """These rows are on disk; called by the ingest thread, which waits here until :meth:`begin`."""
             ...
 
         def tick(self, now_ms: float) -> None:
@@ -96,15 +96,16 @@ class RunOrder:
 class LineTeller:
     """Tells a face of lines that were not kept: the first of them one by one, the rest as a number."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None], redactor: Redactor | None = None) -> None:
         self._note = note
+        self._clean = str if redactor is None else redactor.text
         self._lines = 0
 
     def tell(self, bad_line: BadLine) -> None:
         """One line was not kept."""
         self._lines += 1
         if self._lines <= _MAX_TOLD_LINES:
-            shown = f": {bad_line.preview}" if bad_line.preview else ""
+            shown = f": {self._clean(bad_line.preview)}" if bad_line.preview else ""
             self._note(f"malformed line ({bad_line.reason}){shown}")
 
     def finish(self) -> None:
@@ -128,7 +129,8 @@ def run_play(
         LaunchFailed: it could not be started; there is no record of it.
         StoreError: the store failed; the play has no end yet, and gets one at the next command.
     """
-    teller = LineTeller(face.note)
+    redactor = _redactor(order)
+    teller = LineTeller(face.note, redactor)
     staged = StagedPlay(
         _plan(order, sid),
         spawner,
@@ -139,21 +141,24 @@ def run_play(
     interruption = _Interruption(staged)
     # The store is opened while the play's interpreter starts.
     with staged, _SignalHandlers(interruption), open_session() as session:
-        _record_and_run(order, sid, session, staged, face)
+        _record_and_run(order, sid, session, staged, face, redactor)
         teller.finish()
+        from hero_logic.service.endings import end_play
+
         leavings = staged.leavings()
         if leavings.record.dropped_bytes:
             face.note(
                 f"{leavings.record.dropped_bytes} bytes of stdout and stderr were not kept: "
                 f"{order.limits.captured_bytes} of each is the most"
             )
-        play = session.plays.end(
-            sid,
+        play = end_play(
+            session.store,
             session.ingest,
+            sid,
             leavings,
             timeout_s=order.limits.timeout_s,
             cancelled_by=interruption.signal_name,
-            redactor=_redactor(order),
+            redactor=redactor,
         )
         staged.is_end_recorded = True
         face.end(play)
@@ -179,7 +184,9 @@ def _plan(order: RunOrder, sid: str) -> PlayPlan:
     )
 
 
-def _record_and_run(order: RunOrder, sid: str, session: Session, staged: StagedPlay, face: Face) -> None:
+def _record_and_run(
+    order: RunOrder, sid: str, session: Session, staged: StagedPlay, face: Face, redactor: Redactor | None
+) -> None:
     """Put the play on record, open its gate, and watch it to its end."""
     from hero_logic.core.flow_source import decode_source
     from hero_logic.core.records import Sandbox
@@ -194,10 +201,12 @@ def _record_and_run(order: RunOrder, sid: str, session: Session, staged: StagedP
     )
     sandbox = Sandbox(*_SANDBOX)
     session.plays.begin(sid, sandbox)
+    # It runs from here on: what only its events and its end need is loaded meanwhile.
+    staged.open_gate()
     session.ingest.on_trouble = face.note
     session.ingest.on_commit = lambda _, delta: face.changed(delta.rows, session.now_ms())
+    staged.begin(session.ingest.open(sid, redactor=redactor))
     face.begin(play, sandbox_line=sandbox.tier)
-    staged.begin(session.ingest.open(sid, redactor=_redactor(order)))
     while not staged.step(face.interval_s):
         face.tick(session.now_ms())
     session.ingest.hurry(sid)
@@ -277,6 +286,7 @@ def listen(
     """
     from hero_logic.core.records import Sandbox
     from hero_logic.runner.span_socket import SpanListener, play_socket_path
+    from hero_logic.service.endings import end_recording
 
     path = play_socket_path(sid) if socket_path is None else os.path.abspath(socket_path)
     teller = LineTeller(note)
@@ -300,7 +310,7 @@ def listen(
     finally:
         listener.close()
     teller.finish()
-    return session.plays.end_recording(sid, session.ingest)
+    return end_recording(session.store, session.ingest, sid, end_ms=session.now_ms())
 
 
 def read_flow(path: str) -> bytes:

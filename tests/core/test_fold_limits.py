@@ -218,6 +218,15 @@ def test_logs_are_cut_at_a_character(room: int, kept: str) -> None:
     assert recording.span().logs == "[0] " + kept
 
 
+def test_what_a_cut_character_leaves_is_still_within_the_limit() -> None:
+    """The newline before a log that was cut is counted like any other."""
+    limit = len("[0] t\n[0] ") + len("\n")
+    recording = limited(log(ts_ms=0), log(text="é", ts_ms=0), log(ts_ms=0), max_log_bytes=limit)
+
+    assert recording.span().logs == "[0] t\n[0] "
+    assert recording.rows.counters == Counters(events=2, truncated=2)
+
+
 def test_no_newline_is_left_where_a_log_does_not_fit() -> None:
     """A log of which no character fits leaves nothing."""
     recording = limited(log(ts_ms=0), log(ts_ms=1), max_log_bytes=len("[0] t") + 1)

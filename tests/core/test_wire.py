@@ -134,14 +134,15 @@ def test_times_are_floats_whatever_number_came() -> None:
 @pytest.mark.parametrize(
     "time_text", ["-0", "0", "-5.5", "1E5", "1e-400", str(2**70), "9" * 308, "0." + "1" * 500]
 )
-def test_any_finite_number_is_a_time(time_text: str) -> None:
-    """A time is any number that is finite as a double."""
-    line = b'{"type":"span_log","span_id":"a","text":"","ts_ms":' + time_text.encode() + b"}"
+@pytest.mark.parametrize("rest", [b"}", b',"unknown":0}'])
+def test_any_finite_number_is_a_time(time_text: str, rest: bytes) -> None:
+    """A time is any number that is finite as a double; both readers make a float of it."""
+    line = b'{"type":"span_log","span_id":"a","text":"","ts_ms":' + time_text.encode() + rest
 
     event = decode_line(line)
 
     assert isinstance(event, SpanLog)
-    assert event.ts_ms == float(time_text)
+    assert (event.ts_ms, type(event.ts_ms)) == (float(time_text), float)
 
 
 def test_a_status_is_read_as_it_came() -> None:

@@ -1,4 +1,4 @@
-"""Running plays in tests through the real runtime: real processes and a real store in a temporary directory."""
+"""Running plays in tests through the real runtime: real processes, a real store."""
 
 from __future__ import annotations
 

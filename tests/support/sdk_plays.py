@@ -103,7 +103,8 @@ def _fold(span: Span, event: EventDict) -> None:
 class Listener:
     """A Unix socket that keeps whatever comes, connection by connection, until every writer is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *adopted: socket.socket) -> None:
+        self.adopted = adopted  # connections made elsewhere, before the script starts
         self.directory = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.directory.name, "s")
         self.socket = socket.socket(socket.AF_UNIX)
@@ -111,22 +112,16 @@ class Listener:
         self.socket.listen(64)
         self.received: list[bytearray] = []
         self.changed = threading.Condition()
-        self._extra: socket.socket | None = None
         self._finished = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def adopt(self, connection: socket.socket) -> None:
-        """Read from one more connection, made elsewhere (before the script starts)."""
-        self._extra = connection
-
     def _serve(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self.socket, selectors.EVENT_READ)
+            for connection in self.adopted:
+                self._open(selector, connection)
             while True:
-                if self._extra is not None:
-                    self._open(selector, self._extra)
-                    self._extra = None
                 ready = selector.select(timeout=0.02)
                 for key, _ in ready:
                     if key.fileobj is self.socket:
@@ -182,13 +177,12 @@ def run_play(
         by_descriptor: hand over a connected socket instead of a path.
         variables: of the environment, besides.
     """
-    listener = Listener()
-    variables.setdefault("HERO_FLOW_SPAN_SOCK", listener.path)
     ours, theirs = socket.socketpair()
+    listener = Listener(ours) if by_descriptor else Listener()
+    variables.setdefault("HERO_FLOW_SPAN_SOCK", listener.path)
     descriptors = [theirs.fileno()] if by_descriptor else []
     if by_descriptor:
-        variables = {**variables, "HERO_FLOW_SPAN_FD": str(theirs.fileno())}
-        listener.adopt(ours)
+        variables["HERO_FLOW_SPAN_FD"] = str(theirs.fileno())
     try:
         done = subprocess.Popen(
             [python, *options, "-c", f"{first}\n{IMPORTS}{textwrap.dedent(script)}"],
@@ -202,12 +196,13 @@ def run_play(
         stdout, stderr = done.communicate(timeout=90)
     finally:
         connections = listener.close()
-        if not by_descriptor:
-            ours.close()
+        ours.close()
     return Play(done.returncode, stdout, stderr, connections)
 
 
-def run_standalone(script: str, *options: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+def run_standalone(
+    script: str, *options: str, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """Run a script without the runtime to its end."""
     return subprocess.run(
         [python, *options, "-c", IMPORTS + textwrap.dedent(script)],

@@ -58,6 +58,7 @@ yellow and white vanish on one of them, blue on many of the other."""
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35", "cyan": "36"}
 _CODES = {name: ";".join(_SGR[word] for word in words.split()) for name, words in STYLES.items()}
 
+_MIN_FLOW_CELLS = 8
 _MAX_ERROR_LINES = 40
 _ERROR_HEAD_LINES = 12
 _MAX_HEADLINE_CHARS = 1000
@@ -88,11 +89,11 @@ def header(
         (clean(play.status.replace("_", " "), glyphs), style),
         (_play_duration(play, now_ms), "dim"),
         (clean("" if play.sandbox.tier == "none" else play.sandbox.tier, glyphs), "dim"),
-        (_local_time(play.start_ms or play.created_ms, "%Y-%m-%d %H:%M:%S"), "dim"),
+        (_local_time(play.start_ms or play.created_ms, "%Y-%m-%d %H:%M"), "dim"),
     ]
     rest = joined(parts, glyphs)
     room = width - 2 - sum(text_width(text) for text, _ in rest) - len(glyphs.between)
-    name = cut(clean(play.flow, glyphs), max(room, 12), glyphs)
+    name = cut(clean(play.flow, glyphs), max(room, _MIN_FLOW_CELLS), glyphs)
     line = [(glyphs.mark(play.status), style), (" ", ""), *joined([(name, "head"), *parts], glyphs)]
     return fit(line, width, glyphs)
 
@@ -110,13 +111,13 @@ def final_lines(play: Play, forest: SpanForest, *, width: int, ascii_only: bool 
     status.extend(joined(parts, glyphs))
     counts = forest.counts if forest.span_count else {"": play.span_count}
     status.extend(_span_counts(counts, glyphs))
-    lines = [fit(status, width, glyphs)]
+    lines = [status]
     lines.extend(_error_lines(play, width, glyphs))
     lines.extend(_artifact_lines(play, width, glyphs))
     lines.extend(_counter_lines(play, width, glyphs))
     again = f"hero-logic show {clean(play.sid, glyphs)}"
-    lines.append(fit([("  see it again: ", "dim"), (again, "name")], width, glyphs))
-    return lines
+    lines.append([("  see it again: ", "dim"), (again, "name")])
+    return [fit(line, width, glyphs) for line in lines]
 
 
 def show_lines(
@@ -144,7 +145,7 @@ def show_lines(
     lines = [header(play, width=width, now_ms=now_ms, ascii_only=ascii_only)]
     if play.input_json.strip() not in ("", "{}"):
         text = clean(_compact_json(play.input_json), glyphs)
-        lines.append(fit([("  input ", "dim"), (text, "name")], width, glyphs))
+        lines.append([("  input ", "dim"), (text, "name")])
     logs: dict[str, str] = {}
     forest = SpanForest(max_kept=max(MAX_KEPT, max_lines))
     forest.update(_noting_logs(spans, logs) if with_logs else spans)
@@ -160,7 +161,7 @@ def show_lines(
     for label, text in (("stdout", play.stdout), ("stderr", play.stderr)):
         lines.extend(_section(_tail_lines(label, text, width, glyphs)))
     lines.extend(_section(_output_lines(play, width, glyphs)))
-    return lines
+    return [fit(line, width, glyphs) for line in lines]
 
 
 def output_text(output_json: str, stream: TextIO) -> str:
@@ -303,7 +304,7 @@ def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
         tail = rest[_ERROR_HEAD_LINES + left_out :]
         rest = [*rest[:_ERROR_HEAD_LINES], f"{glyphs.ellipsis} {left_out:,} lines left out", *tail]
     texts = (clean(text.expandtabs(4), glyphs) for text in rest)
-    lines.extend(fit([("  ", ""), (text, "dim")], width, glyphs) for text in texts)
+    lines.extend([("  ", ""), (text, "dim")] for text in texts)
     return lines
 
 
@@ -311,13 +312,16 @@ def _artifact_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
     if not play.artifacts:
         return []
     lines: list[Line] = [[("  artifacts", "dim")]]
-    for artifact in play.artifacts[:_MAX_ARTIFACTS]:
-        size = _size_text(artifact.size_bytes)
-        path = cut(clean(artifact.path, glyphs), max(width - 6 - len(size), 8), glyphs)
-        lines.append(fit([("    ", ""), (path, "name"), (f"  {size}", "dim")], width, glyphs))
+    listed = play.artifacts[:_MAX_ARTIFACTS]
+    paths = [cut(clean(artifact.path, glyphs), max(width - 18, 8), glyphs) for artifact in listed]
+    widest = max(map(text_width, paths))
+    for artifact, path in zip(listed, paths, strict=True):
+        padding = " " * (widest - text_width(path))
+        size = f"{padding}  {_size_text(artifact.size_bytes):>10}"
+        lines.append([("    ", ""), (path, "name"), (size, "dim")])
     more = len(play.artifacts) - _MAX_ARTIFACTS
     if more > 0:
-        lines.append(fit([(f"    {glyphs.ellipsis} and {more:,} more", "dim")], width, glyphs))
+        lines.append([(f"    {glyphs.ellipsis} and {more:,} more", "dim")])
     return lines
 
 
@@ -336,7 +340,7 @@ def _counter_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
             nouns = "" if noun == last_noun else f"{noun} " if count == 1 else f"{noun}s "
             parts.append(f"{count:,} {nouns}{words}")
             last_noun = noun
-    return [fit([("  ! ", "warn"), (", ".join(parts), "warn")], width, glyphs)] if parts else []
+    return [[("  ! ", "warn"), (", ".join(parts), "warn")]] if parts else []
 
 
 def _size_text(size_bytes: int) -> str:
@@ -378,7 +382,7 @@ def _tree_with_logs(
             lines.extend(lines_under(entry, drawing.selection, width=width, ascii_only=glyphs.is_ascii))
         lead = entry.lead_under(width, glyphs)
         logs_of_span = _log_lines(logs.get(node.span_id, ""), width - text_width(lead), glyphs)
-        lines.extend(fit([(lead, "dim"), *line], width, glyphs) for line in logs_of_span)
+        lines.extend([(lead, "dim"), *line] for line in logs_of_span)
     return lines
 
 
@@ -409,7 +413,7 @@ def _tail_lines(label: str, text: str, width: int, glyphs: Glyphs) -> list[Line]
         if len(shown) == len(every)
         else f"  {label}, the last {len(shown)} of {len(every):,} lines"
     )
-    lines: list[Line] = [fit([(told, "dim")], width, glyphs)]
+    lines: list[Line] = [[(told, "dim")]]
     for raw in shown:
         line = raw.rstrip("\r").expandtabs(4)
         more = len(line) - _MAX_TAIL_LINE_CHARS
@@ -454,7 +458,7 @@ def _column_widths(rows: list[list[tuple[str, str]]], width: int) -> list[int]:
     widths = [max(text_width(row[index][0]) for row in rows) for index in range(len(rows[0]))]
     while sum(widths) + 2 * (len(widths) - 1) > width and len(widths) > _FLOW + 1:
         others = sum(widths) - widths[_FLOW] + 2 * (len(widths) - 1)
-        if width - others >= min(widths[_FLOW], 8):
+        if width - others >= min(widths[_FLOW], _MIN_FLOW_CELLS):
             break
         widths.pop()
     others = sum(widths) - widths[_FLOW] + 2 * (len(widths) - 1)

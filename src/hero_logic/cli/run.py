@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from threading import Event
 
 from hero_logic.cli.main import EXIT_FAILED, STATUS_EXITS, note
 from hero_logic.client import Client, RunRequest
@@ -92,6 +93,7 @@ class _LateFace:
     def __init__(self, *, is_silent: bool) -> None:
         self._is_silent = is_silent
         self._face: Face | None = None
+        self._is_there = Event()
 
     @property
     def interval_s(self) -> float | None:
@@ -104,10 +106,14 @@ class _LateFace:
         return SpanForest() if self._face is None else self._face.forest
 
     def begin(self, play: Play, *, sandbox_line: str) -> None:
-        self._face = _make_face(sys.stdout, sys.stderr, is_silent=self._is_silent)
-        self._face.begin(play, sandbox_line=sandbox_line)
+        try:
+            self._face = _make_face(sys.stdout, sys.stderr, is_silent=self._is_silent)
+            self._face.begin(play, sandbox_line=sandbox_line)
+        finally:
+            self._is_there.set()
 
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:
+        self._is_there.wait()
         if self._face is not None:
             self._face.changed(rows, now_ms)
 
@@ -127,6 +133,7 @@ class _LateFace:
 
     def close(self) -> None:
         """Give the terminal back, however the run went."""
+        self._is_there.set()
         if self._face is not None:
             self._face.close()
 

@@ -295,7 +295,6 @@ class SpanTree:
                 dropped += 1
                 continue
             total = new_total
-            sizes[key] = entry_bytes
             row.tags[key] = value
         row.tags_bytes = total
         return dropped == 0, dropped < len(tags)

@@ -33,7 +33,7 @@ Int64 = Annotated[int, Meta(ge=_INT64_MIN, le=_INT64_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=_INT64_MAX)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
-_PLAIN_LEVELS: Final = 4
+_PLAIN_LEVELS: Final = 2
 """Of nesting below the tags themselves; each doubles the types that msgspec prepares at import."""
 
 
@@ -319,7 +319,7 @@ _exact_decoder: Final = json.JSONDecoder(
 
 def _parse_object(text: str) -> dict[str, Any]:
     try:
-        value = _exact_decoder.decode(text.strip(" \t\r\n"))
+        value = _exact_decoder.decode(text)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -335,9 +335,6 @@ def _event_of(raw: dict[str, Any]) -> Event:
         raise MalformedEvent(f"unknown type {kind!r:.80}")
     known = _KNOWN_KEYS[str(kind)]
     kept = {key: value for key, value in raw.items() if key in known}
-    for key in ("start_ms", "ts_ms", "end_ms"):
-        if type(kept.get(key)) is int:
-            kept[key] = float(kept[key])
     kept["type"] = kind
     tags = kept.get("tags")
     if isinstance(tags, dict):

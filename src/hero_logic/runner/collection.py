@@ -53,17 +53,44 @@ def _list_files(root: str) -> list[tuple[str, int]]:
         below = directories.pop()
         try:
             with os.scandir(os.path.join(root, below)) as entries:
-                for entry in entries:
-                    path = os.path.join(below, entry.name)
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(path)
-                    elif entry.is_file(follow_symlinks=False):
-                        found.append((path, entry.stat(follow_symlinks=False).st_size))
-                    else:
-                        os.unlink(entry.path)
+                listed = list(entries)
         except OSError:
             continue
+        for entry in listed:
+            try:
+                _take_entry(entry, below, directories, found)
+            except OSError:
+                continue
     return found[:limit]
+
+
+def _take_entry(
+    entry: os.DirEntry[str], below: str, directories: list[str], found: list[tuple[str, int]]
+) -> None:
+    is_directory = entry.is_dir(follow_symlinks=False)
+    if not is_directory and not entry.is_file(follow_symlinks=False):
+        os.unlink(entry.path)
+        return
+    size_bytes = entry.stat(follow_symlinks=False).st_size
+    path = os.path.join(below, _with_text_name(entry))
+    if is_directory:
+        directories.append(path)
+    else:
+        found.append((path, size_bytes))
+
+
+def _with_text_name(entry: os.DirEntry[str]) -> str:
+    """The name of an entry, which is renamed where its bytes are no UTF-8: no record could hold it."""
+    name = "".join("?" if "\udc80" <= character <= "\udcff" else character for character in entry.name)
+    if name == entry.name:
+        return name
+    directory = os.path.dirname(entry.path)
+    stem, number = name, 1
+    while os.path.lexists(os.path.join(directory, name)):
+        number += 1
+        name = f"{stem[:240]}.{number}"
+    os.rename(entry.path, os.path.join(directory, name))
+    return name
 
 
 def copy_artifacts(artifacts_dir: str, paths: list[str], target_dir: str) -> None:
@@ -91,6 +118,8 @@ def remove_tree(root: str) -> None:
     """
     pending = [root]
     number = 0
+    # A name that nothing in there can have by accident or by guessing.
+    word = os.urandom(8).hex()
     emptied: list[str] = []
     while pending:
         directory = pending.pop()
@@ -110,7 +139,7 @@ def remove_tree(root: str) -> None:
                     os.unlink(entry.path)
                     continue
                 number += 1
-                moved = os.path.join(root, f".removed-{number}")
+                moved = os.path.join(root, f".removed-{word}-{number}")
                 os.chmod(entry.path, 0o700)
                 if directory != root:
                     os.rename(entry.path, moved)

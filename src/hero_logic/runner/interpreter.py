@@ -32,7 +32,7 @@ def choose_python(named: str | None, environment: dict[str, str]) -> str:
         return path
     active = environment.get("VIRTUAL_ENV")
     if active:
-        path = os.path.join(active, "bin", "python")
+        path = os.path.join(os.path.abspath(active), "bin", "python")
         if os.access(path, os.X_OK):
             return path
     return sys.executable
@@ -80,9 +80,9 @@ def _ask(python: str) -> tuple[tuple[int, int, int], dict[str, str]]:
             [python, "-I", "-c", _PROBE], capture_output=True, check=True, timeout=60
         ).stdout
         version, installed = json.loads(answer)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        major, minor, micro = version
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         raise UsageError(
             f"{python} cannot be asked which packages it has: {error}. Name another with --python."
         ) from error
-    major, minor, micro = version
     return (major, minor, micro), installed

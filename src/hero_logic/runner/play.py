@@ -17,9 +17,9 @@ import sys
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.core.policy import TierZero, default
 from hero_logic.runner import collection
+from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
 from hero_logic.runner.span_socket import ListenReport, SpanListener
 from hero_logic.runner.staging import PlayPaths, stage_play
-from hero_logic.runner.supervisor import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class PlayPlan:
 class StagedPlay:
     """One play from its staging to its end; a context manager.
 
-    Entering stages and spawns it, held at the gate. :meth:`begin` opens the gate; :meth:`step` waits for
-    its end; :meth:`leavings` reads what it left. Leaving ends whatever still runs, and clears up.
+    Entering stages and spawns it, held at the gate. :meth:`open_gate` lets it run, :meth:`begin` reads its
+    events; :meth:`step` waits for its end; :meth:`leavings` reads what it left. Leaving ends whatever still
+    runs, and clears up.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class StagedPlay:
         self._handle: ListenerHandle | None = None
         self._listened: ListenReport | None = None
         self._control: _socket.socket | None = None
+        self._is_gate_open = False
         self._record: dict[str, object] | None = None
         self.is_end_recorded = False
         """Set once the play's end is on record: until then its files are what recovery goes by."""
@@ -114,12 +116,18 @@ class StagedPlay:
     def __exit__(self, *_: object) -> None:
         self._clear_up()
 
-    def begin(self, sink: SpanSink) -> None:
-        """Open the gate: the play is on record, and its events go to the sink."""
+    def open_gate(self) -> None:
+        """The play is on record: its flow may run. Its events wait in the socket until :meth:`begin`."""
         assert self._control is not None, "the play was entered"
+        if not self._is_gate_open:
+            self._is_gate_open = True
+            self._say(OPEN_GATE)
+
+    def begin(self, sink: SpanSink) -> None:
+        """Open the gate, if it is not open, and read the play's events into the sink."""
+        self.open_gate()
         self._listener.sink = sink
         self._handle = self._listener.run()
-        self._say(OPEN_GATE)
 
     def cancel(self) -> None:
         """Ask the play to end: SIGTERM, and SIGKILL after the grace. May be called from a signal handler."""
@@ -221,7 +229,7 @@ class StagedPlay:
         if self._handle is not None and self._listened is None:
             self._handle.finish(0.0)
         self._listener.close()
-        if self.is_end_recorded or self._handle is None:
+        if self.is_end_recorded or not self._is_gate_open:
             clear_directory(self.paths)
 
 

@@ -414,6 +414,14 @@ def _is_same_user(connection: _socket.socket) -> bool:
     return bool(uid == os.geteuid())
 
 
+def remove_stale_socket(sid: str) -> None:
+    """Unlink the socket of a play whose listener was killed; one that is still listened at stays."""
+    try:
+        _remove_stale(play_socket_path(sid))
+    except SocketInUse:
+        return
+
+
 def _remove_stale(path: str) -> None:
     """Make way at a path: a socket that nobody listens on goes, anything else is an error."""
     try:

@@ -18,7 +18,7 @@ from hero_logic.core.errors import LaunchFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hero_logic.runner.supervisor import Orders
+    from hero_logic.runner.orders import Orders
 
 _STUB = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -185,7 +185,8 @@ def _refuse(control: _socket.socket, error: OSError) -> None:
 def _supervise(data: bytes, control: _socket.socket) -> None:
     import signal
 
-    from hero_logic.runner.supervisor import Orders, Supervisor
+    from hero_logic.runner.orders import Orders
+    from hero_logic.runner.supervisor import Supervisor
 
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -198,7 +199,7 @@ def _supervise(data: bytes, control: _socket.socket) -> None:
         # What a supervisor raises is our own fault: it goes to standard error, and the play ends all the
         # same.
         if status:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is an exception where status is 1
+            sys.excepthook(*sys.exc_info())
         os._exit(status)
 
 

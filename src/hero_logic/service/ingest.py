@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Event, Thread
+from typing import TYPE_CHECKING
 
 from hero_logic.core.errors import IllegalMove, MalformedEvent, StoreError
 from hero_logic.core.fold import Batch, FoldLimits, SpanTree
 from hero_logic.core.lifecycle import is_terminal
 from hero_logic.core.records import SpanDelta
-from hero_logic.core.redaction import Redactor
 from hero_logic.core.wire import decode_line
 from hero_logic.store.contract import Store
+
+if TYPE_CHECKING:
+    from hero_logic.core.redaction import Redactor
 
 _MAX_QUEUED_EVENTS = 20_000
 _MAX_BATCH_EVENTS = 5_000
@@ -268,9 +271,7 @@ class Ingest:
                 if self._is_hopeless(sink, error):
                     return
         for protocol in sink.tree.foreign_protocols:
-            self._tell(
-                f"a writer of the play {sink.sid} speaks protocol {protocol}; it is read as version 1"
-            )
+            self._tell(f"a writer of the play {sink.sid} speaks protocol {protocol}; it is read as version 1")
         sink.tree.foreign_protocols.clear()
 
     def _write_until_done(self, sink: PlaySink) -> None:

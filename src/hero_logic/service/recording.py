@@ -9,6 +9,7 @@ from hero_logic.core.fold import Batch
 from hero_logic.core.lines import LineBuffer
 from hero_logic.core.records import Play, Sandbox
 from hero_logic.core.wire import BadLine, decode_lines
+from hero_logic.service.endings import end_recording
 from hero_logic.service.session import Session
 
 _READ_BYTES = 256 * 1024
@@ -51,4 +52,4 @@ def record_stream(
             )
         )
     sink.disconnected(1)
-    return session.plays.end_recording(sid, session.ingest)
+    return end_recording(session.store, session.ingest, sid, end_ms=session.now_ms())

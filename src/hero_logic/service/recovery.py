@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hero_logic.core.outcome import Leavings
 from hero_logic.core.records import Play
+from hero_logic.service.endings import end_lost_play
 from hero_logic.service.ingest import Ingest
 from hero_logic.service.liveness import Runtimes
 from hero_logic.service.plays import Plays
@@ -44,7 +45,7 @@ def _recover_alone(
         leavings = aftermath(play.sid)
         if leavings is None:
             continue
-        plays.end_lost(play.sid, ingest, leavings)
+        end_lost_play(plays.store, ingest, play.sid, leavings)
         clear(play.sid)
         ended.append(play.sid)
     for sid in plays.store.plays_with_open_spans():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from hero_logic.core.outcome import Leavings
-from hero_logic.service.ingest import Ingest
 from hero_logic.service.liveness import Runtimes
 from hero_logic.service.plays import Plays
-from hero_logic.service.recovery import recover
 from hero_logic.store.contract import Store
+
+if TYPE_CHECKING:
+    from hero_logic.core.outcome import Leavings
+    from hero_logic.service.ingest import Ingest
 
 
 class Session:
@@ -30,21 +32,37 @@ class Session:
         self.now_ms = now_ms
         self.store = store
         self.plays = Plays(store, now_ms=now_ms, runtime_sid=runtimes.own_sid)
-        self.ingest = Ingest(store, now_ms=now_ms)
+        self._ingest: Ingest | None = None
         self._runtimes = runtimes
         self._aftermath = aftermath
         self._clear = clear
 
     def __enter__(self) -> Session:
         try:
-            recover(self.plays, self.ingest, self._runtimes, aftermath=self._aftermath, clear=self._clear)
+            if self.store.unfinished_plays() or self.store.plays_with_open_spans():
+                self._recover()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    @property
+    def ingest(self) -> Ingest:
+        """The one door for events, opened when it is first needed (docs/design/0004-start-up.md)."""
+        if self._ingest is None:
+            from hero_logic.service.ingest import Ingest
+
+            self._ingest = Ingest(self.store, now_ms=self.now_ms)
+        return self._ingest
+
+    def _recover(self) -> None:
+        from hero_logic.service.recovery import recover
+
+        recover(self.plays, self.ingest, self._runtimes, aftermath=self._aftermath, clear=self._clear)
+
     def __exit__(self, *_: object) -> None:
-        self.ingest.__exit__()
+        if self._ingest is not None:
+            self._ingest.__exit__()
         self.store.close()
         self._runtimes.leave()
 

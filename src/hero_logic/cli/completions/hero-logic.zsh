@@ -39,7 +39,7 @@ _shtab_hero_logic_ingest_defaults_added=0
 _shtab_hero_logic_listen_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--socket[where to listen (default\: the socket path of the new play)]:PATH:_files"
-  "--idle[end when nobody has been connected for so many seconds, after the first (default 0.2)]:S:"
+  "--idle[end when nobody has been connected for so many seconds (default 0.2)]:S:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -62,7 +62,7 @@ _shtab_hero_logic_run_options=(
   "--entry[which flow of the file, where it has several]:NAME:"
   "--timeout[end the play after so many seconds]:S:"
   "--python[the interpreter to run it (default\: the active environment\'s)]:PATH:_files"
-  "*--env[let this variable through to the flow, its value redacted in all that is recorded\; may be repeated]:NAME:"
+  "*--env[let this variable through to the flow\; its value is redacted in the record\; may be repeated]:NAME:"
   "--keep[copy what the flow put into artifacts\/ to this directory]:DIR:_files -/"
   "--json[print the play as one JSON document, and nothing else]"
   "--quiet[print the output alone]"

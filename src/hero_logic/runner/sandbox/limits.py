@@ -46,9 +46,15 @@ def renounce_privileges() -> None:
 
 
 def limit_resources(limits: dict[str, int]) -> None:
-    """Set each ``RLIMIT_*`` of the table, never above the hard limit that is there already."""
+    """Set each ``RLIMIT_*`` of the table, never above the hard limit that is there already.
+
+    The hard limit is the soft one, so that a flow cannot raise it; for processor time it is a second more,
+    since the kernel kills at the hard limit and says SIGXCPU, which tells why, only at the soft one.
+    """
     for name, value in limits.items():
         kind = getattr(resource, name)
         _, hard = resource.getrlimit(kind)
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))
+        ceiling = value + (kind == resource.RLIMIT_CPU)
+        if hard != resource.RLIM_INFINITY:
+            ceiling = min(ceiling, hard)
+        resource.setrlimit(kind, (min(value, ceiling), ceiling))
