@@ -1,7 +1,7 @@
 """The kinds of inputs that a flow can take: they are the parameters of its function.
 
     hero-logic run inputs.py -i name=Ada -i times=3 -i 'words=["tea", "honey"]' \\
-        -i 'prices={"tea": 4.2}' -i tax=0.07 -i 'show="longest"' -i note=hello
+        -i 'prices={"tea": 4.2}' -i tax=0.07 -i show=longest -i note=hello
 
 A value that does not fit is refused before anything runs.
 """
@@ -20,7 +20,7 @@ from hero_tracing import flow
         "times": "a whole number",
         "tax": "a number; a whole one will do",
         "polite": "true or false",
-        "show": "one of these words, as JSON: in quotes",
+        "show": "one of these words",
         "words": "a list of texts, as JSON; or nothing",
         "prices": "an object with a number under each name, as JSON; or nothing",
         "note": "a text, or nothing",

@@ -223,7 +223,8 @@ def test_here_is_the_directory_of_the_flows_file(tmp_path: object, runtime: bool
         import os, sys
         os.makedirs({str(tmp_path)!r} + '/flows', exist_ok=True)
         path = {str(tmp_path)!r} + '/flows/mine.py'
-        open(path, 'w').write('from hero_tracing import flow as f\\nhere = f.here\\ndef later(): return f.here')
+        source = 'from hero_tracing import flow as f\\nhere = f.here\\ndef later(): return f.here'
+        open(path, 'w').write(source)
         sys.path.insert(0, os.path.dirname(path))
         import mine
         os.chdir('/')

@@ -27,6 +27,13 @@ class Hostile:
     __repr__ = __str__
 
 
+class Mute:
+    """Has no text, but can be shown by hypothesis."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
 class LyingText(str):
     """Says that it is short, and is not."""
 
@@ -163,7 +170,7 @@ JSON_LIKE = st.recursive(
     | st.floats()
     | st.text(st.characters(exclude_categories=[]))
     | st.binary()
-    | st.builds(Hostile),
+    | st.builds(Mute),
     lambda children: (
         st.lists(children)
         | st.dictionaries(st.text() | st.integers() | st.none() | st.binary(), children)
@@ -184,7 +191,7 @@ def test_tags_of_any_values_are_one_line_of_strict_json(tags: dict[str, Any]) ->
     assert text.isascii()
     assert "\n" not in text
     assert len(text) < 64 * 1024
-    assert set(tags) == set(decoded) or "…" in decoded
+    assert set(tags) == set(decoded) or any("…" in key for key in decoded)
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=200), st.integers(10, 300))

@@ -46,11 +46,13 @@ class Config:
 def _platform_home(environment: dict[str, str]) -> str:
     """The platform's directory for a user's data.
 
-    On Linux the rule is two lines long, and platformdirs costs every command more than the whole of the
+    On Linux the rule is three lines long, and platformdirs costs every command more than the whole of the
     rest of its start; a test holds the two against each other.
     """
     if sys.platform == "linux":
-        base = environment.get("XDG_DATA_HOME", "").strip() or os.path.expanduser("~/.local/share")
+        base = environment.get("XDG_DATA_HOME", "")
+        if not os.path.isabs(base):
+            base = os.path.expanduser("~/.local/share")
         return os.path.join(base, "hero_logic")
     import platformdirs
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from hero_logic.core import fold
+from hero_logic.core.errors import StoreLocked
 from hero_logic.core.fold import Batch, SpanTree
+from hero_logic.core.records import Counters
 from hero_logic.core.wire import Event, Hello, SpanEnd, SpanLog, SpanStart, SpanTag
 from support.rows import RowStore
 
@@ -131,3 +135,23 @@ def test_a_span_with_heavy_tags_is_not_kept_in_memory() -> None:
 
     assert kept == []
     assert rows.spans()[0].tags == {"k": "x" * 5000, "l": 1}
+
+
+def test_a_loader_that_fails_leaves_the_tree_as_it_was() -> None:
+    """The batch can come again: nothing of it was folded, nothing is folded twice."""
+    rows = CountingRows()
+    rows.fold(SpanStart("a", "n"), SpanEnd("a", "ok"))
+    batch = Batch([SpanLog("new", "t", ts_ms=0.0), SpanLog("a", "t", ts_ms=0.0)], 1.0, malformed=1)
+    with (
+        patch.object(rows.tree, "_load", side_effect=StoreLocked("busy")),
+        pytest.raises(StoreLocked),
+    ):
+        rows.tree.apply(batch)
+    delta_after_failure = rows.tree.delta()
+
+    rows.tree.apply(batch)
+    rows.write(rows.tree.delta())
+
+    assert delta_after_failure is None
+    assert [(span.span_id, span.logs) for span in rows.spans()] == [("a", "[0] t"), ("new", "[0] t")]
+    assert rows.counters == Counters(events=4, malformed=1)

@@ -165,7 +165,7 @@ def test_no_writers_value_replaces_a_tag_that_the_runtime_has_set(record: Any, a
     """Not by a tag, not by a start; other tags of the same event are kept."""
     mine: dict[str, Any] = {"hero.truncated": "no", "hero.unknown_status": "ok", "k": 1}
     event = start(tags=mine) if again is start else tag(**mine)
-    recording = record(end(status="meh"), tag(long="x" * 99), event, max_tags_bytes=20)
+    recording = record(end(status="meh"), tag(long="x" * 99), event, max_tags_bytes=text_bytes(mine))
 
     assert recording.span().tags == {"hero.truncated": True, "hero.unknown_status": "meh", "k": 1}
 

@@ -97,12 +97,24 @@ def test_only_a_type_that_takes_text_is_told_of_quotes() -> None:
     """Quotes would not help where an int is asked; an annotation helps only where there is none."""
     with pytest.raises(BadInput) as for_int:
         parse_assignment("count=many", ENTRY)
-    with pytest.raises(BadInput) as for_choice:
-        parse_assignment("mode=fast", entry_with("mode: Literal['fast']"))
+    with pytest.raises(BadInput) as for_union:
+        parse_assignment("mode=fast", entry_with("mode: str | int"))
 
     assert "quotes" not in str(for_int.value)
-    assert "quotes" in str(for_choice.value)
-    assert "annotate" not in str(for_choice.value)
+    assert "quotes" in str(for_union.value)
+    assert "annotate" not in str(for_union.value)
+
+
+@pytest.mark.parametrize("annotation", ["Literal['fast', 1]", "Literal['fast'] | None"])
+def test_a_word_of_a_literal_needs_no_quotes(annotation: str) -> None:
+    """The bare word is what a person types; what is JSON is still read as JSON."""
+    entry = entry_with(f"mode: {annotation}")
+
+    assert parse_assignment("mode=fast", entry) == ("mode", "fast")
+    assert parse_assignment('mode="fast"', entry) == ("mode", "fast")
+    assert parse_assignment("mode=1", entry) == ("mode", 1)
+    with pytest.raises(BadInput):
+        parse_assignment("mode=slow", entry)
 
 
 def test_a_document_is_one_object() -> None:

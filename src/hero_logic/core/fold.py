@@ -169,7 +169,7 @@ class SpanTree:
         self._risen_writers = set()
         self._is_dirty = False
         self._stored_spans = self._span_count
-        # Of one go: to look for the first again after each would be quadratic, for a dict keeps its gaps.
+        # In one go: to look for the first again after each would be quadratic, for a dict keeps its gaps.
         for span_id in list(islice(rows, max(0, len(rows) - _MAX_CACHED_ROWS))):
             del rows[span_id]
 

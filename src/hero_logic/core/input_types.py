@@ -38,6 +38,10 @@ class InputType:
         """Whether ``-i name=value`` takes the value as text, and not as JSON."""
         return False
 
+    def has_choice(self, text: str) -> bool:
+        """Whether this bare word is one of the values of a ``Literal``, so that it needs no quotes."""
+        return False
+
     def accepts(self, value: object, place: str = "") -> str | None:
         """Hold a value against this type.
 
@@ -265,6 +269,10 @@ class OneOf(InputType):
             member.is_text or member is NONE for member in self.members
         )
 
+    def has_choice(self, text: str) -> bool:
+        """Whether a member has that choice."""
+        return any(member.has_choice(text) for member in self.members)
+
     def problem(self, value: object) -> Problem:
         """Take what a member takes; where one member alone finds fault with a part, that one is meant."""
         inside: list[Problem] = []
@@ -301,6 +309,10 @@ class Choice(InputType):
 
     def __init__(self, values: Sequence[LiteralValue]) -> None:
         self.values = tuple(values)
+
+    def has_choice(self, text: str) -> bool:
+        """Whether the word is one of them."""
+        return text in self.values
 
     def problem(self, value: object) -> Problem:
         """Take a value that is equal to one of them, and of its type: 1 is not True."""

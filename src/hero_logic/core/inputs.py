@@ -30,8 +30,9 @@ def parse_assignment(text: str, entry: FlowEntry) -> tuple[str, object]:
         entry: the flow that it is for.
 
     Returns:
-        The name and its value: the text as it is for a ``str``, otherwise what its JSON says. It has not
-        been held against its type: ``check_inputs`` does that for all values at once.
+        The name and its value: the text as it is for a ``str``, otherwise what its JSON says; a word that
+        is one of a ``Literal`` needs no quotes. It has not been held against its type: ``check_inputs``
+        does that for all values at once.
 
     Raises:
         BadInput: no ``=``, an unknown name, not JSON, or text that is not UTF-8.
@@ -144,6 +145,8 @@ def _parse_value(name: str, text: str, kind: InputType) -> object:
     try:
         return _strict_json(text)
     except _NotJson as error:
+        if kind.has_choice(text):
+            return text
         start = f"{name}: {shown(text)} is not JSON ({error}), and it takes {kind.describe()}."
         if kind.accepts(text) is not None:
             raise BadInput(start) from error
