@@ -66,8 +66,8 @@ class Floor:
     def __enter__(self):
         self.id = f"0123abcd{next(ids):08x}"
         tags = ",".join([f"{q(k)}:{q(v) if type(v) is str else v}" for k, v in self.tags.items()])
-        line = (f'{{"type":"span_start","span_id":"{self.id}","name":{q(self.name)},"start_ms":{clock() * 1e3:.3f}'
-                f',"parent_id":"","kind":"step","tags":{{{tags}}},"source_file":{FILE},"source_line":1,"seq":1}}\\n')
+        line = (f'{{"type":"span_start","span_id":"{self.id}","name":{q(self.name)}'
+                f',"start_ms":{clock() * 1e3:.3f},"parent_id":"","kind":"step","tags":{{{tags}}},"source_file":{FILE},"source_line":1,"seq":1}}\\n')
         with lock:
             write(fd, line.encode())
         return self
@@ -77,7 +77,8 @@ class Floor:
         with lock:
             write(fd, line.encode())
     def __exit__(self, kind, error, trace):
-        line = f'{{"type":"span_end","span_id":"{self.id}","status":"ok","end_ms":{clock() * 1e3:.3f},"seq":3}}\\n'
+        line = (f'{{"type":"span_end","span_id":"{self.id}","status":"ok"'
+                f',"end_ms":{clock() * 1e3:.3f},"seq":3}}\\n')
         with lock:
             write(fd, line.encode())
 

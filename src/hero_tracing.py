@@ -415,6 +415,7 @@ class _Writer:
             self.waiting.append(body)
         else:
             self.lost += 1
+            self.trouble = True  # the next line that goes through says so
 
     def _struggle(self, line: bytes, sent: int) -> None:
         """Write the rest of a line to a listener that is slow, stalled or gone."""

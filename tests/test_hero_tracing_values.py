@@ -177,11 +177,12 @@ JSON_LIKE = st.recursive(
         | st.tuples(children, children)
         | st.builds(collections.deque, st.lists(children))
     ),
+    max_leaves=20,
 )
 
 
-@given(st.dictionaries(st.text(), JSON_LIKE))
-@settings(deadline=None)
+@given(st.dictionaries(st.text(), JSON_LIKE, max_size=4))
+@settings(deadline=None, max_examples=60)
 def test_tags_of_any_values_are_one_line_of_strict_json(tags: dict[str, Any]) -> None:
     """Whatever the values are, the line is JSON in ASCII without NaN, and bounded."""
     hero_tracing._q = json.encoder.encode_basestring_ascii

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from hero_logic.core.errors import UsageError
+from hero_logic.core.errors import ArtifactsNotKept, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,11 +169,24 @@ class Client:
 
         return PlayPaths(self._config.plays_dir, sid).artifacts
 
+    def prepare_keeping(self, target_dir: str) -> None:
+        """Make the directory that artifacts are to be copied to, before anything is run.
+
+        Raises:
+            UsageError: it cannot be made or written.
+        """
+        try:
+            os.makedirs(target_dir, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--keep {target_dir}: {error.strerror}.") from error
+        if not os.access(target_dir, os.W_OK | os.X_OK):
+            raise UsageError(f"--keep {target_dir}: nothing can be written there.")
+
     def keep_artifacts(self, play: Play, target_dir: str) -> None:
         """Copy the artifacts of a play to a directory.
 
         Raises:
-            UsageError: it cannot be written.
+            ArtifactsNotKept: not all of them could be written.
         """
         from hero_logic.runner.collection import copy_artifacts
 
@@ -182,7 +195,7 @@ class Client:
                 self.artifacts_dir(play.sid), [artifact.path for artifact in play.artifacts], target_dir
             )
         except OSError as error:
-            raise UsageError(
+            raise ArtifactsNotKept(
                 f"--keep {target_dir}: {error.strerror}. "
                 f"The artifacts are still in {self.artifacts_dir(play.sid)}."
             ) from error

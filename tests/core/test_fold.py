@@ -558,3 +558,17 @@ def test_the_state_that_a_tree_starts_from_is_not_changed() -> None:
     tree.apply(Batch(decode_lines(stream).events, RECEIVED_MS))
 
     assert state == recording.rows.state()
+
+
+def test_a_tree_without_a_loader_knows_what_it_has_at_hand() -> None:
+    """Spans that run are; what else a later batch speaks of is new to it."""
+    tree = SpanTree()
+    tree.apply(Batch(decode_lines(b'{"type":"span_start","span_id":"a","name":"n"}').events, RECEIVED_MS))
+    tree.committed()
+
+    stream = b'{"type":"span_tag","span_id":"a","tags":{}}\n{"type":"span_tag","span_id":"b","tags":{}}'
+    tree.apply(Batch(decode_lines(stream).events, RECEIVED_MS))
+    delta = tree.delta()
+
+    assert delta is not None
+    assert [(row.ordinal, row.span_id, row.name) for row in delta.rows] == [(0, "a", "n"), (1, "b", "")]

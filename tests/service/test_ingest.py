@@ -1,4 +1,4 @@
-"""The one door for events, over a real store: folded, written, then shown; nothing lost, nobody kept waiting."""
+"""The one door for events, over a real store: folded, written, then shown; nothing is lost."""
 
 from __future__ import annotations
 

@@ -70,6 +70,8 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             timeout_s=arguments.timeout,
         )
     )
+    if arguments.keep is not None:
+        client.prepare_keeping(arguments.keep)
     face = _LateFace(is_silent=arguments.json or arguments.quiet)
     try:
         play = client.run(order, face)

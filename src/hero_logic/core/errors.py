@@ -13,8 +13,8 @@ The tree, one class for each thing a caller would do differently::
     ├── MalformedEvent             a line of a play's stream that is not an event
     ├── IllegalMove                a play's status cannot change that way
     ├── SocketInUse                the path of a span socket is taken
-    ├── SandboxUnavailable         what the sandbox promises cannot be had here
     ├── LaunchFailed               the play's process could not be started
+    ├── ArtifactsNotKept           a play's artifacts could not be copied where they were wanted
     └── StoreError                 the store cannot do what was asked
         ├── StoreLocked            another process held it for too long
         ├── StoreVersionMismatch   it was written by a newer release, or is none of ours
@@ -94,16 +94,16 @@ class SocketInUse(HeroLogicError):
     code = "socket_in_use"
 
 
-class SandboxUnavailable(HeroLogicError):
-    """What the sandbox promises cannot be had on this host; the play was not started."""
-
-    code = "sandbox_unavailable"
-
-
 class LaunchFailed(HeroLogicError):
     """The process of a play could not be started."""
 
     code = "launch_failed"
+
+
+class ArtifactsNotKept(HeroLogicError):
+    """The artifacts of a play could not be copied to where they were wanted; the play is on record."""
+
+    code = "artifacts_not_kept"
 
 
 class StoreError(HeroLogicError):

@@ -315,9 +315,8 @@ class SpanTree:
             return True, True
         if room <= 0:
             return False, False
+        # Never empty: a line begins with a character of one byte.
         cut = line.encode()[:room].decode("utf-8", "ignore")
-        if not cut:
-            return False, False
         self._new_logs.setdefault(row.span_id, []).append(separator + cut)
         row.log_bytes += len(separator) + len(cut.encode())
         return False, True

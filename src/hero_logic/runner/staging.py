@@ -56,7 +56,7 @@ def stage_play(
         LaunchFailed: the directory cannot be written.
     """
     try:
-        os.makedirs(os.path.dirname(paths.root), mode=0o700, exist_ok=True)
+        make_private_directory(os.path.dirname(paths.root))
         sdk = os.path.join(paths.stage, "sdk")
         for path in (paths.root, paths.stage, sdk, paths.work):
             os.mkdir(path, 0o700)
@@ -71,6 +71,19 @@ def stage_play(
             f"the play's directory {paths.root} cannot be written: {error.strerror}. "
             "Make room there, or move the data with HERO_LOGIC_HOME."
         ) from error
+
+
+def make_private_directory(path: str) -> None:
+    """Make a directory, and those above it that are not there, for nobody but their owner.
+
+    ``os.makedirs`` gives its mode to the last one alone: the data directory itself would be open.
+    """
+    if path and not os.path.isdir(path):
+        make_private_directory(os.path.dirname(path))
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
 
 
 def _stage_code(stage: str, sdk: str, python: str, cache_dir: str) -> str:

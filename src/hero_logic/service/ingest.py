@@ -106,6 +106,8 @@ class Ingest:
     def __exit__(self, *_: object) -> None:
         with self._changed:
             self._is_ending = True
+            for sink in self._sinks.values():
+                sink.is_ending = True
             self._changed.notify_all()
         self._thread.join()
 
@@ -264,11 +266,12 @@ class Ingest:
     def _fold(self, sink: PlaySink, batch: Batch) -> None:
         """Fold a batch; reading back a row may meet a store that is locked, and is tried again."""
         while True:
+            is_last = sink.is_ending
             try:
                 sink.tree.apply(batch)
                 break
             except StoreError as error:
-                if self._is_hopeless(sink, error):
+                if self._has_failed(sink, error, is_last=is_last):
                     return
         for protocol in sink.tree.foreign_protocols:
             self._tell(f"a writer of the play {sink.sid} speaks protocol {protocol}; it is read as version 1")
@@ -276,19 +279,21 @@ class Ingest:
 
     def _write_until_done(self, sink: PlaySink) -> None:
         while not sink.is_given_up:
+            # Asked before the try: who began to wait after it began is owed another one.
+            is_last = sink.is_ending or sink.is_awaited
             try:
                 self._write(sink.sid, sink.tree)
             except StoreError as error:
-                if self._is_hopeless(sink, error) or sink.is_awaited:
-                    sink.failure = error
+                if self._has_failed(sink, error, is_last=is_last):
                     return
             else:
+                sink.failure = None
                 return
 
-    def _is_hopeless(self, sink: PlaySink, error: StoreError) -> bool:
-        """Tell of a failure, and wait a little; whether there is nobody any more to try again for."""
+    def _has_failed(self, sink: PlaySink, error: StoreError, *, is_last: bool) -> bool:
+        """Tell of a failure; keep it if that was the last try, else wait a little for the next one."""
         self._tell(f"the spans of the play {sink.sid} wait: {error}")
-        if sink.is_ending or self._is_ending:
+        if is_last:
             sink.failure = error
             return True
         with self._changed:
