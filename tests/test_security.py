@@ -260,8 +260,8 @@ def test_a_play_does_not_outlive_its_runtime(tmp_path: Path) -> None:
     assert document["error"] == "the runtime ended while this play ran"
 
 
-def test_what_was_printed_before_the_runtime_was_killed_is_recorded_unredacted(tmp_path: Path) -> None:
-    """Once the runtime is gone nobody knows the values any more: what recovery records holds them."""
+def test_what_was_printed_before_the_runtime_was_killed_is_withheld(tmp_path: Path) -> None:
+    """Nobody knows the values once the runtime is gone: recovery records nothing that may hold them."""
     body = "import os\nprint(os.environ['SHOP_SECRET'], flush=True)\nflow.log(os.environ['SHOP_SECRET'])"
     runtime, _ = begin_play(tmp_path, body, SHOP_SECRET="swordfish")
 
@@ -269,8 +269,9 @@ def test_what_was_printed_before_the_runtime_was_killed_is_recorded_unredacted(t
     runtime.communicate(timeout=20)
 
     document = shown("last")
-    assert document["stdout"] == "swordfish\n"
-    assert "swordfish" not in json.dumps(document["spans"])
+    assert "withheld" in document["stdout"]
+    assert document["status"] == "failed"
+    assert "swordfish" not in json.dumps(document)
 
 
 def test_what_is_recorded_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
@@ -282,6 +283,7 @@ def test_what_is_recorded_can_be_read_by_its_owner_alone(tmp_path: Path) -> None
         os.umask(before)
     home = Path(os.environ["HERO_LOGIC_HOME"])
     closed = [
+        home,
         home / "hero_logic.db",
         *home.glob("hero_logic.db-*"),
         home / "plays",

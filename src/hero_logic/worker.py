@@ -146,11 +146,6 @@ def run_play(
         from hero_logic.service.endings import end_play
 
         leavings = staged.leavings()
-        if leavings.record.dropped_bytes:
-            face.note(
-                f"{leavings.record.dropped_bytes} bytes of stdout and stderr were not kept: "
-                f"{order.limits.captured_bytes} of each is the most"
-            )
         play = end_play(
             session.store,
             session.ingest,
@@ -181,6 +176,7 @@ def _plan(order: RunOrder, sid: str) -> PlayPlan:
             let_through=order.let_through,
         ),
         limits=order.limits,
+        has_secrets=bool(_secrets(order)),
     )
 
 
@@ -213,8 +209,13 @@ def _record_and_run(
     staged.drain()
 
 
+def _secrets(order: RunOrder) -> list[str]:
+    """The values that nobody may read in what is recorded."""
+    return [order.environment[name] for name in order.let_through if order.environment.get(name)]
+
+
 def _redactor(order: RunOrder) -> Redactor | None:
-    values = [order.environment[name] for name in order.let_through if order.environment.get(name)]
+    values = _secrets(order)
     if not values:
         return None
     from hero_logic.core.redaction import Redactor

@@ -26,7 +26,8 @@ class ExitRecord(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     signal: int | None = None
     launch_error: str = ""
-    dropped_bytes: int = 0
+    dropped_stdout_bytes: int = 0
+    dropped_stderr_bytes: int = 0
 
 
 class FlowResult(msgspec.Struct, frozen=True):

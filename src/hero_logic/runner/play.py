@@ -36,12 +36,23 @@ _RESULT_DESCRIPTOR = 4
 _MAX_MESSAGE_BYTES = 65536
 _SUPERVISOR_WAIT_S = 3.0
 _SUPERVISOR_POLL_S = 0.01
+_WITHHELD = "[hero-logic: withheld, as the runtime that knew what to redact in it was killed]"
 
 
 class PlayPlan:
     """What is to be run: all that is known of a play before it exists."""
 
-    __slots__ = ("environment", "flow_path", "function", "input_json", "limits", "python", "sid", "source")
+    __slots__ = (
+        "environment",
+        "flow_path",
+        "function",
+        "has_secrets",
+        "input_json",
+        "limits",
+        "python",
+        "sid",
+        "source",
+    )
 
     def __init__(
         self,
@@ -54,6 +65,7 @@ class PlayPlan:
         python: str,
         environment: Callable[[str, str], dict[str, str]],
         limits: TierZero,
+        has_secrets: bool = False,
     ) -> None:
         self.sid = sid
         self.source = source
@@ -64,6 +76,8 @@ class PlayPlan:
         self.environment = environment
         """Given the work directory and the socket's path, the play's whole environment."""
         self.limits = limits
+        self.has_secrets = has_secrets
+        """Whether its text is redacted before it is kept; nobody but this runtime could do that."""
 
 
 class StagedPlay:
@@ -105,6 +119,7 @@ class StagedPlay:
                 input_json=self._plan.input_json,
                 python=self._plan.python,
                 cache_dir=self._cache_dir,
+                redacts=self._plan.has_secrets,
             )
             self._listener.bind()
             self._control = self._spawner.launch(self._orders(stub))
@@ -241,14 +256,22 @@ def read_leavings(paths: PlayPaths, record: dict[str, object]) -> Leavings:
     from hero_logic.core.outcome import ExitRecord, Leavings, read_result
     from hero_logic.core.records import Artifact
 
-    captured = default("captured_bytes")
+    exit_record = msgspec.convert(record, ExitRecord)
     return Leavings(
-        record=msgspec.convert(record, ExitRecord),
+        record=exit_record,
         result=read_result(collection.read_bounded(paths.result, default("output_bytes") + 1)),
-        stdout=_text(collection.read_bounded(paths.stdout, captured)),
-        stderr=_text(collection.read_bounded(paths.stderr, captured)),
+        stdout=_captured(paths.stdout, exit_record.dropped_stdout_bytes),
+        stderr=_captured(paths.stderr, exit_record.dropped_stderr_bytes),
         artifacts=[Artifact(*found) for found in collection.collect_artifacts(paths.work, paths.artifacts)],
     )
+
+
+def _captured(path: str, dropped_bytes: int) -> str:
+    """What was kept of an output; what was not is said at its end, on a line of its own."""
+    text = _text(collection.read_bounded(path, default("captured_bytes")))
+    if dropped_bytes:
+        text += f"\n[hero-logic: {dropped_bytes} more bytes were not kept]\n"
+    return text
 
 
 def read_aftermath(paths: PlayPaths) -> Leavings | None:
@@ -262,7 +285,24 @@ def read_aftermath(paths: PlayPaths) -> Leavings | None:
         "reason": "runtime_gone",
         "end_ms": _last_change_ms(paths),
     }
-    return read_leavings(paths, record)
+    leavings = read_leavings(paths, record)
+    return _withheld(leavings) if os.path.exists(paths.redacts) else leavings
+
+
+def _withheld(leavings: Leavings) -> Leavings:
+    """The leavings without any text of the play: the values to redact in it went with its runtime."""
+    import msgspec
+
+    from hero_logic.core.outcome import FlowResult
+
+    result = leavings.result
+    output = None if result.output is None else _WITHHELD
+    return msgspec.structs.replace(
+        leavings,
+        result=FlowResult(result.outcome, output=output, error=_WITHHELD if result.error else ""),
+        stdout=_WITHHELD if leavings.stdout else "",
+        stderr=_WITHHELD if leavings.stderr else "",
+    )
 
 
 def _is_supervised(paths: PlayPaths) -> bool:
@@ -308,6 +348,7 @@ def clear_directory(paths: PlayPaths) -> None:
         paths.result,
         paths.lock,
         paths.exit_record,
+        paths.redacts,
     ):
         collection.remove_tree(path)
     try:

@@ -6,6 +6,7 @@
     ├── stage/            what it is given: flow.py, input.json, the stub, sdk/hero_tracing.py
     ├── work/             its working directory and home; artifacts/ and tmp/ are there already
     ├── artifacts/        what it left in work/artifacts, once it has ended
+    ├── redacts           there where the play's text is redacted before it is kept
     └── stdout stderr result exit supervisor     what the supervisor writes (runner/supervisor.py)
 
 Compiled files go along, so that a play does not compile the SDK each time: for the interpreter that we
@@ -26,7 +27,18 @@ _STUB_NAME = "boot"
 class PlayPaths:
     """Where the files of one play are."""
 
-    __slots__ = ("artifacts", "exit_record", "lock", "result", "root", "stage", "stderr", "stdout", "work")
+    __slots__ = (
+        "artifacts",
+        "exit_record",
+        "lock",
+        "redacts",
+        "result",
+        "root",
+        "stage",
+        "stderr",
+        "stdout",
+        "work",
+    )
 
     def __init__(self, plays_dir: str, sid: str) -> None:
         self.root = os.path.join(plays_dir, sid)
@@ -38,10 +50,17 @@ class PlayPaths:
         self.result = os.path.join(self.root, "result")
         self.exit_record = os.path.join(self.root, "exit")
         self.lock = os.path.join(self.root, "supervisor")
+        self.redacts = os.path.join(self.root, "redacts")
 
 
 def stage_play(
-    paths: PlayPaths, *, source: bytes, input_json: bytes | None, python: str, cache_dir: str
+    paths: PlayPaths,
+    *,
+    source: bytes,
+    input_json: bytes | None,
+    python: str,
+    cache_dir: str,
+    redacts: bool = False,
 ) -> str:
     """Lay out the directory of a play; give the path of the stub that the interpreter is to run.
 
@@ -51,6 +70,7 @@ def stage_play(
         input_json: the input as a JSON object, or None where there is none.
         python: the interpreter that will run it.
         cache_dir: where compiled files are kept between plays.
+        redacts: whether the play's text is redacted before it is kept; an empty file says so to recovery.
 
     Raises:
         LaunchFailed: the directory cannot be written.
@@ -65,6 +85,8 @@ def stage_play(
         _write(os.path.join(paths.stage, "flow.py"), source)
         if input_json is not None:
             _write(os.path.join(paths.stage, "input.json"), input_json)
+        if redacts:
+            _write(paths.redacts, b"")
         return _stage_code(paths.stage, sdk, python, cache_dir)
     except OSError as error:
         raise LaunchFailed(

@@ -36,10 +36,11 @@ _EXEC_FAILED = 127
 class _Capture:
     """One output of the play: read always, kept in a file up to a limit, counted past it."""
 
-    __slots__ = ("descriptor", "dropped_bytes", "file", "room")
+    __slots__ = ("descriptor", "dropped_bytes", "file", "path", "room")
 
     def __init__(self, descriptor: int, path: str, limit_bytes: int) -> None:
         self.descriptor = descriptor
+        self.path = path
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self.room = limit_bytes
         self.dropped_bytes = 0
@@ -216,10 +217,14 @@ class Supervisor:
             "signal": os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None,
             "end_ms": time.time() * 1000,
             "launch_error": launch_error,
-            "dropped_bytes": sum(capture.dropped_bytes for capture in self._captures.values()),
+            "dropped_stdout_bytes": self._dropped_bytes(self._orders.stdout_path),
+            "dropped_stderr_bytes": self._dropped_bytes(self._orders.stderr_path),
         }
         write_exit_record(self._orders.exit_path, record)
         self._tell({"event": "ended", **record})
+
+    def _dropped_bytes(self, path: str) -> int:
+        return sum(capture.dropped_bytes for capture in self._captures.values() if capture.path == path)
 
     def _tell(self, message: dict[str, object]) -> None:
         try:

@@ -1,0 +1,129 @@
+"""Plays over a store: created, begun, read, listed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hero_logic.core.errors import IllegalMove, NotFound
+from hero_logic.core.records import Counters, PlayEnd, Sandbox, SpanDelta, SpanRow
+from hero_logic.service.plays import Plays
+from hero_logic.store.sqlite import SqliteStore
+
+
+class Clock:
+    now_ms = 100.0
+
+    def __call__(self) -> float:
+        self.now_ms += 1
+        return self.now_ms
+
+
+@pytest.fixture
+def plays(tmp_path: Path) -> Iterator[Plays]:
+    store = SqliteStore.open(str(tmp_path / "db"))
+    yield Plays(store, now_ms=Clock(), runtime_sid="me")
+    store.close()
+
+
+def test_a_play_begins_pending_and_is_of_this_runtime(plays: Plays) -> None:
+    """Nothing of it has run yet."""
+    plays.create("p", flow="census", path="/f.py", source="x = 1\n", input_json='{"a":1}')
+    play = plays.get("p")
+
+    assert (play.status, play.flow, play.input_json, play.runtime_sid) == (
+        "pending",
+        "census",
+        '{"a":1}',
+        "me",
+    )
+    assert (play.start_ms, play.end_ms, play.output_json) == (None, None, None)
+
+
+@pytest.mark.parametrize("source", ["", "x = 1\n", "ä\r\n", "\ud800"])
+def test_a_version_is_known_by_the_hash_of_its_source(plays: Plays, source: str) -> None:
+    """The same source is the same version, whichever play it was run by."""
+    plays.create("p", flow="f", path="/f.py", source=source)
+    plays.create("q", flow="f", path="/f.py", source=source)
+    wanted = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    assert [plays.get(sid).version_sid for sid in "pq"] == [wanted, wanted]
+
+
+def test_a_play_without_a_source_has_no_version(plays: Plays) -> None:
+    """One that was ingested."""
+    plays.create("p")
+
+    assert plays.get("p").version_sid == ""
+
+
+def test_a_play_runs_from_when_it_begins(plays: Plays) -> None:
+    """With what it is really kept in."""
+    plays.create("p")
+    plays.begin("p", Sandbox("tier0", "none", "rlimits"))
+    play = plays.get("p")
+
+    assert (play.status, play.start_ms, play.sandbox.tier) == ("running", 102.0, "tier0")
+
+
+def test_a_play_begins_once(plays: Plays) -> None:
+    """The table of moves says so."""
+    plays.create("p")
+    plays.begin("p", Sandbox())
+    with pytest.raises(IllegalMove):
+        plays.begin("p", Sandbox())
+
+
+def test_last_is_the_one_that_was_created_last(plays: Plays) -> None:
+    """Not the one that ended last."""
+    for sid in ("a", "b"):
+        plays.create(sid)
+    plays.begin("a", Sandbox())
+    plays.store.end_play("a", PlayEnd("ok", 5.0))
+
+    assert plays.get("last").sid == "b"
+
+
+@pytest.mark.parametrize("sid", ["none", "last"])
+def test_a_play_that_is_not_there_is_an_error(plays: Plays, sid: str) -> None:
+    """In an empty store there is no last one."""
+    with pytest.raises(NotFound):
+        plays.get(sid)
+
+
+@pytest.mark.parametrize(("count", "limit"), [(0, 3), (3, 3), (7, 3), (6, 3), (4, 1)])
+def test_pages_hold_every_play_once_the_newest_first(plays: Plays, count: int, limit: int) -> None:
+    """A cursor is there exactly where more is to come."""
+    for number in range(count):
+        plays.create(f"p{number}")
+    found: list[str] = []
+    pages = 0
+    cursor = None
+    while True:
+        page, cursor = plays.list(limit=limit, before=cursor)
+        found += [play.sid for play in page]
+        pages += 1
+        if cursor is None:
+            break
+
+    assert found == [f"p{number}" for number in reversed(range(count))]
+    assert pages == max(1, -(-count // limit))
+
+
+def test_a_cursor_that_names_no_play_is_an_error(plays: Plays) -> None:
+    """It is told as such."""
+    with pytest.raises(NotFound):
+        plays.list(limit=1, before="none")
+
+
+def test_spans_come_in_pages_in_their_order(plays: Plays) -> None:
+    """All of them, once each."""
+    plays.create("p")
+    plays.begin("p", Sandbox())
+    rows = [SpanRow(ordinal=n, span_id=str(n), start_ms=1.0) for n in range(4500)]
+    plays.store.write_spans("p", SpanDelta(rows, Counters(events=4500), 4500, {}))
+
+    assert [span.span_id for span in plays.spans("p")] == [str(n) for n in range(4500)]
