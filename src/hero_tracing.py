@@ -38,6 +38,7 @@ from time import monotonic_ns as _clock_ns
 from time import sleep as _sleep
 from time import time_ns as _wall_clock_ns
 
+_getframe = _sys._getframe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
@@ -94,6 +95,7 @@ if _WANTED:  # law 5: 3 ms of shared libraries that a script without the runtime
 
     _current: _ContextVar[_LiveSpan | None] = _ContextVar("hero_span", default=None)
     _quiet: _ContextVar[bool] = _ContextVar("hero_quiet", default=False)
+    # Times are cut out of the digits of nanoseconds: formatting a float takes twice as long.
     _EPOCH_NS = _wall_clock_ns() - _clock_ns()  # one look at the wall: no duration bends when it jumps
     _prefix = _os.urandom(4).hex()
     _ids = _count(1)
@@ -294,12 +296,6 @@ def _tags_json(tags: dict[str, Any]) -> str:
 def _name_json(name: object) -> str:
     """The name of a span, a service, a level: short, or cut."""
     return _quote(_text(name, _QUICK_CHARS), _QUICK_CHARS)
-
-
-def _now() -> str:
-    """Milliseconds since the Unix epoch, with microseconds in the fraction (``.3f`` takes twice as long)."""
-    digits = str(_clock_ns() + _EPOCH_NS)
-    return f"{digits[:-6]}.{digits[-6:-3]}"
 
 
 def _file_json(file: str) -> str:
@@ -572,18 +568,20 @@ class _LiveSpan(_Span):
     name, kind, tags, source file, source line, and the service and method of an RPC.
     """
 
-    __slots__ = ("_born", "_id", "_left", "_origin", "_parent", "_partial", "_reason", "_recipe", "_told")
+    __slots__ = ("__dict__", "_born", "_id", "_parent", "_recipe")
+
+    # What few spans ever set is on the class until then: nine slots to fill take a tenth of a span's time.
+    _left = False  # left out of turn: whoever was entered inside must not lead back to it
+    _origin: _LiveSpan | None = None  # the span that was entered again, and gave this one
+    _reason: str | None = None
+    _told: tuple[_Trail, ...] = ()
+    _partial: dict[tuple[str, int, int], str] | None = None
 
     def __init__(self, recipe: _Recipe) -> None:
         self._recipe = recipe
         self._id = ""
         self._born = 0  # the generation of forks that it was begun in; 0: not begun, or ended
-        self._left = False  # left out of turn: whoever was entered inside must not lead back to it
         self._parent: _LiveSpan | None = None
-        self._origin: _LiveSpan | None = None
-        self._reason: str | None = None
-        self._told: tuple[_Trail, ...] = ()
-        self._partial: dict[tuple[str, int, int], str] | None = None
 
     @property
     def span_id(self) -> str:
@@ -599,10 +597,11 @@ class _LiveSpan(_Span):
         self._id = span_id = f"{_prefix}{next(_ids):08x}"
         try:
             name, kind, tags, file, line, rpc = self._recipe
+            now = str(_clock_ns() + _EPOCH_NS)
             quoted = _q(name) if type(name) is str and len(name) < 80 else _name_json(name)
             body = (
                 f'{{"type":"span_start","span_id":"{span_id}","name":{quoted}'
-                f',"start_ms":{_now()},"parent_id":"{parent._id if parent else ""}"'
+                f',"start_ms":{now[:-6]}.{now[-6:-3]},"parent_id":"{parent._id if parent else ""}"'
                 f',"kind":"{kind}","tags":{_tags_json(tags) if tags else "{}"}'
                 f',"source_file":{_files.get(file) or _file_json(file)},"source_line":{line}'
             )
@@ -614,25 +613,31 @@ class _LiveSpan(_Span):
 
     def _finish(self, error: BaseException | None) -> None:
         """Write the end, once, and only in the process that wrote the start."""
-        if self._partial:
+        if self._partial is not None:
             self._flush()
         if self._born != _generation:
             return
+        self._born = 0
         try:
             if error is None and self._reason is None:
-                _writer.emit(f'{{"type":"span_end","span_id":"{self._id}","status":"ok","end_ms":{_now()}')
+                now = str(_clock_ns() + _EPOCH_NS)
+                _writer.emit(
+                    f'{{"type":"span_end","span_id":"{self._id}","status":"ok"'
+                    f',"end_ms":{now[:-6]}.{now[-6:-3]}'
+                )
             else:
                 self._end_badly(error)
         except Exception:  # noqa: BLE001 - law 1: no room left on the stack, or no memory
             _writer.faults += 1
             self._end("ok" if error is None and self._reason is None else "failed", "")
-        self._born = 0
 
     def _end(self, status: str, error: str) -> None:
         try:
             because = f',"error":{_quote(error, _writer.line_bytes * 3 // 4)}' if error else ""
+            now = str(_clock_ns() + _EPOCH_NS)
             _writer.emit(
-                f'{{"type":"span_end","span_id":"{self._id}","status":"{status}","end_ms":{_now()}{because}'
+                f'{{"type":"span_end","span_id":"{self._id}","status":"{status}"'
+                f',"end_ms":{now[:-6]}.{now[-6:-3]}{because}'
             )
         except Exception:  # noqa: BLE001 - law 1
             _writer.faults += 1
@@ -680,9 +685,12 @@ class _LiveSpan(_Span):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        current = _current.get()
-        span = self if current is None or current._origin is not self else current
-        span._leave()
+        span = _current.get()
+        if span is self and (self._parent is None or not self._parent._left):
+            _current.set(self._parent)
+        else:  # entered more than once, or left out of turn
+            span = self if span is None or span._origin is not self else span
+            span._leave()
         span._finish(error)
 
     def __call__(self, fn: F) -> F:
@@ -710,7 +718,11 @@ class _LiveSpan(_Span):
             else:
                 quoted = _quote(_text(text, _LINE_BYTES), _writer.line_bytes * 3 // 4)
             rank = f',"level":{_name_json(level)}' if level else ""
-            _writer.emit(f'{{"type":"span_log","span_id":"{self._id}","text":{quoted},"ts_ms":{_now()}{rank}')
+            now = str(_clock_ns() + _EPOCH_NS)
+            _writer.emit(
+                f'{{"type":"span_log","span_id":"{self._id}","text":{quoted}'
+                f',"ts_ms":{now[:-6]}.{now[-6:-3]}{rank}'
+            )
         except Exception:  # noqa: BLE001 - law 1
             _writer.faults += 1
 
@@ -1147,7 +1159,7 @@ class _Flow:
     @property
     def here(self) -> str:
         """The directory of the file that asks."""
-        file = _sys._getframe(1).f_globals.get("__file__")
+        file = _getframe(1).f_globals.get("__file__")
         return _os.path.dirname(_os.path.abspath(file)) if isinstance(file, str) else _os.getcwd()
 
 
@@ -1167,15 +1179,15 @@ class _LiveFlow(_Flow):
         return super()._stamp(wrapped, declared)
 
     def step(self, name: object, /, **tags: object) -> _Span:
-        caller = _sys._getframe(1)
+        caller = _getframe(1)
         return _LiveSpan((name, "step", tags, caller.f_code.co_filename, caller.f_lineno, None))
 
     def span(self, name: object, /, **tags: object) -> _Span:
-        caller = _sys._getframe(1)
+        caller = _getframe(1)
         return _LiveSpan((name, "other", tags, caller.f_code.co_filename, caller.f_lineno, None))
 
     def track(self, iterable: Any, name: str | None = None, total: int | None = None) -> Any:
-        caller = _sys._getframe(1)
+        caller = _getframe(1)
         length = _length(iterable) if total is None else total
         tags = {"hero.progress": 0} if length is None else {"hero.progress": 0, "hero.total": length}
         span = _LiveSpan((name or "loop", "step", tags, caller.f_code.co_filename, caller.f_lineno, None))
@@ -1213,7 +1225,7 @@ class _Proxy:
         value = getattr(client, name)
         if name.startswith("_") or type(value).__name__ not in _METHODS:
             return value
-        caller = _sys._getframe(1)
+        caller = _getframe(1)
         return trace(self, name, value, (caller.f_code.co_filename, caller.f_lineno))
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -1,12 +1,11 @@
 """What is known of the spans of a play while they come in, and in how much memory."""
 
 import pytest
-from support.forests import drawn, forest_of, row
 
 from hero_logic.cli import forest as forest_module
 from hero_logic.cli.forest import first_line, last_log_line, split_log_time, tags_text, value_text
 from hero_logic.cli.tree import draw
-
+from support.forests import counted, drawn, forest_of, row
 
 # --- Parents -------------------------------------------------------------------------------------------
 
@@ -41,6 +40,16 @@ def test_parents_that_form_a_loop_lose_no_span(parents):
 
     assert sorted(entry.node.span_id for entry in shown) == sorted(parents)
     assert sum("(its parents form a loop)" in line for line in drawn(forest)) == 1
+
+
+def test_a_parent_so_deep_that_it_would_take_long_to_look_for_a_loop_is_refused():
+    """A play that moves spans about at great depth must not hold up what is written."""
+    forest = forest_of(
+        *(row(f"s{i}", f"s{i - 1}" if i else "") for i in range(1500)), row("a"), row("b", "a")
+    )
+    forest.update([row("a", "s1400")])
+
+    assert drawn(forest)[-2:] == ["✓ a  12 ms  (its parents form a loop)", "└─ ✓ b  12 ms"]
 
 
 def test_a_loop_made_by_later_news_is_one_too():
@@ -107,7 +116,7 @@ def test_a_subtree_that_is_dropped_leaf_by_leaf_stays_counted():
     forest = forest_of(*rows, max_kept=8)
 
     assert forest.span_count == 41
-    assert sum(line.count("x") + line.count("s") for line in drawn(forest)) < 41
+    assert counted(forest, max_lines=100) == 41
 
 
 def test_more_spans_that_run_than_can_be_kept_are_counted():
@@ -122,6 +131,28 @@ def test_more_spans_that_run_than_can_be_kept_are_counted():
     assert while_running[-1] == "… 6 more: 6 running"
     assert drawn(forest)[-1] == "… 6 more: 6 ok"
     assert forest.counts == {"running": 0, "ok": 10}
+
+
+def test_the_count_holds_for_more_than_can_be_remembered(monkeypatch):
+    """Past a bound only the number of those that run is known, not their names."""
+    monkeypatch.setattr(forest_module, "_MAX_REMEMBERED", 2)
+    rows = [row(f"s{i}", status="running") for i in range(10)]
+    forest = forest_of(*rows, max_kept=4)
+    for ended in rows:
+        ended.is_stored = True
+    forest.update(rows)
+    for ended in rows:
+        ended.status, ended.end_ms = "failed", 12.0
+    forest.update(rows)
+
+    assert forest.counts == {"running": 0, "failed": 10}
+
+
+def test_a_span_that_ended_is_only_counted_where_all_that_are_kept_run():
+    """There is nothing that could go for it."""
+    forest = forest_of(*(row(f"s{i}", status="running") for i in range(4)), row("late"), max_kept=4)
+
+    assert drawn(forest)[-1] == "… 1 more: 1 ok"
 
 
 def test_a_child_of_a_dropped_parent_does_not_call_it_unknown():
@@ -214,3 +245,11 @@ def test_only_a_whole_number_in_brackets_is_the_time_of_a_log():
 def test_an_error_of_many_lines_is_its_first_that_says_anything():
     """Blank lines before it do not hide it."""
     assert first_line("\n  \n E: \x1b[0m no \nmore") == "E: \\x1b[0m no"
+
+
+def test_tags_are_written_out_as_far_as_a_line_could_hold_them():
+    """A few hundred characters, and a sign that there are more."""
+    written = tags_text({f"key{index}": "v" * 90 for index in range(40)})
+
+    assert len(written) < 600
+    assert written.endswith(" …")

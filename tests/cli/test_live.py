@@ -372,3 +372,14 @@ def test_text_of_a_play_is_no_markup():
 def test_it_wants_about_twelve_ticks_a_second():
     """More than the eye follows costs the play its time."""
     assert LiveFace.interval_s == pytest.approx(1 / 12)
+
+
+def test_a_terminal_that_does_not_say_its_size_has_the_usual_one():
+    """80 columns of 24 rows."""
+    out = io.StringIO()
+    face = begun(out)
+    face.changed([row("r", tags={"key": "v" * 100})], 0.0)
+    face.tick(0.0)
+    face.close()
+
+    assert max(map(len, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).splitlines())) == 80

@@ -14,6 +14,7 @@ from hero_logic.cli.report import (
     final_lines,
     header,
     ls_lines,
+    output_text,
     show_lines,
     terminal_width,
     to_text,
@@ -162,6 +163,21 @@ def test_the_error_is_told_in_full_and_its_traceback_below():
         "      code",
     ]
     assert [line[1][1] for line in lines[1:6]] == ["error", "error", "dim", "dim", "dim"]
+
+
+def test_the_last_line_of_a_traceback_is_not_said_twice():
+    """It is the error itself, which stands above."""
+    play = play_of(status="failed", error="E: no\n\nTraceback:\n  File x\nE: no\n")
+
+    assert ended(play)[1:-1] == ["  E: no", "  Traceback:", "    File x"]
+
+
+def test_an_error_of_one_endless_line_is_bounded():
+    """A thousand characters of it, and how many more there are."""
+    lines = ended(play_of(status="failed", error="x" * 5000))
+
+    assert len(lines) < 20
+    assert lines[-2] == "  … 4,000 more characters"
 
 
 def test_a_long_traceback_loses_its_middle():
@@ -456,6 +472,13 @@ def test_no_style_vanishes_on_a_light_or_a_dark_background():
 def test_colour_is_for_terminals_where_nobody_minds(stream, environ, wanted):
     """NO_COLOR counts where it is not empty."""
     assert wants_colour(stream, environ) is wanted
+
+
+def test_an_output_is_one_line_for_a_program_and_several_for_a_person():
+    """To a terminal nothing goes that it would act on."""
+    texts = [output_text('{"a":"\x9b2J"}', stream) for stream in (io.StringIO(), Terminal())]
+
+    assert texts == ['{"a":"\x9b2J"}\n', '{\n  "a": "\\x9b2J"\n}\n']
 
 
 def test_a_closed_stream_is_no_terminal():

@@ -5,11 +5,11 @@ import time
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.forests import NOW_MS, drawn, forest_of, measured, row, texts
 
 from hero_logic.cli.forest import Node
 from hero_logic.cli.tree import SpanForest, draw, line_width, render
 from hero_logic.core.records import SpanRow
+from support.forests import NOW_MS, counted, drawn, forest_of, measured, row, texts
 
 
 def test_siblings_left_out_are_counted_in_their_place():
@@ -200,25 +200,6 @@ ROWS = st.builds(
 )
 
 
-def counted(forest: SpanForest, *, max_lines: int) -> int:
-    """How many spans a drawing shows or counts."""
-    drawing = draw(forest, width=80, max_lines=max_lines)
-    count = 0
-    for part in walk(drawing.selection, forest.root):
-        if isinstance(part, list):
-            count += sum(sum(tally.values()) for tally in drawing.selection.tally(part))
-        else:
-            count += 1 + sum(drawing.selection.inside(part).values())
-    return count
-
-
-def walk(selection, node):
-    for part in selection.parts(node):
-        yield part
-        if isinstance(part, Node):
-            yield from walk(selection, part)
-
-
 @given(
     st.lists(st.lists(ROWS, max_size=12), max_size=4),
     st.integers(1, 130),
@@ -258,3 +239,22 @@ def test_a_forest_that_fits_is_shown_whole(rows):
     shown = draw(forest, width=80, max_lines=100).entries
 
     assert {entry.node.span_id for entry in shown} == {row.span_id for row in rows}
+
+
+def test_a_forest_without_room_is_still_counted():
+    """A single line is enough for that."""
+    forest = forest_of(row("a"), row("b"), row("c", "a"))
+
+    assert counted(forest, max_lines=1) == 3
+
+
+def test_many_spans_that_run_are_tried_until_there_is_no_room():
+    """Chains too long for the room are passed over, and in the end given up."""
+    rows = []
+    for chain in range(100):
+        rows += [row(f"s{chain}.{depth}", f"s{chain}.{depth - 1}" if depth else "") for depth in range(9)]
+        rows.append(row(f"leaf{chain}", f"s{chain}.8", status="running"))
+    forest = forest_of(*rows)
+
+    assert len(drawn(forest, max_lines=8)) <= 8
+    assert counted(forest, max_lines=8) == 1000

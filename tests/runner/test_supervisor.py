@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from hero_logic.runner.orders import Orders, read_exit_record, write_exit_record
 from hero_logic.runner.supervisor import children_of
 from support.processes import pids_with
 from support.runtime import Ran

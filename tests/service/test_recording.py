@@ -39,14 +39,20 @@ def record(tmp_path: Path, stream: io.IOBase) -> tuple[Play, list[Span], list[Ba
 @pytest.mark.parametrize("step", [1, 7, 10**6])
 def test_a_stream_is_recorded_whatever_the_pieces_it_comes_in(tmp_path: Path, step: int) -> None:
     """The same spans, counters and status."""
-    data = b"".join(START % n + END % n for n in range(20)) + b"garbage\n" + b"x" * 1_100_000 + b"\n"
-    stream = Dribble(data[:2000] if step == 1 else data, step) if step < 10**6 else io.BytesIO(data)
-    play, spans, bad = record(tmp_path, stream)
+    data = b"garbage\n" + b"".join(START % n + END % n for n in range(20))
+    play, spans, bad = record(tmp_path, Dribble(data, step))
 
-    assert play.status == ("ok" if step != 1 else play.status)
-    assert [span.span_id for span in spans][:10] == [str(n) for n in range(10)]
-    assert (play.counters.malformed, play.counters.oversize) == ((1, 1) if step > 1 else (1, 0))
-    assert len(bad) == play.counters.malformed + play.counters.oversize
+    assert (play.status, [span.span_id for span in spans]) == ("ok", [str(n) for n in range(20)])
+    assert (play.counters.events, play.counters.malformed, len(bad)) == (40, 1, 1)
+
+
+def test_a_line_that_is_too_long_is_told_and_counted(tmp_path: Path) -> None:
+    """The stream goes on after it."""
+    data = START % 1 + b"x" * 1_100_000 + b"\n" + END % 1
+    play, [span], [bad] = record(tmp_path, Dribble(data, 100_000))
+
+    assert (play.status, span.status, play.counters.oversize) == ("ok", "ok", 1)
+    assert "too long" in bad.reason
 
 
 def test_an_empty_stream_is_an_ok_play_without_spans(tmp_path: Path) -> None:

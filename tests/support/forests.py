@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from unicodedata import category, east_asian_width
 
-from hero_logic.cli.tree import Line, SpanForest, render
+from hero_logic.cli.forest import Node
+from hero_logic.cli.selection import Selection
+from hero_logic.cli.tree import Line, SpanForest, draw, render
 from hero_logic.core.records import SpanRow
 
 NOW_MS = 10_000.0
@@ -40,3 +43,22 @@ def measured(line: str) -> int:
     return sum(
         0 if category(c) in ("Mn", "Me") else 2 if east_asian_width(c) in ("W", "F") else 1 for c in line
     )
+
+
+def counted(forest: SpanForest, *, max_lines: int) -> int:
+    """How many spans a drawing shows or counts."""
+    drawing = draw(forest, width=80, max_lines=max_lines)
+    count = 0
+    for part in _parts(drawing.selection, forest.root):
+        if isinstance(part, list):
+            count += sum(sum(tally.values()) for tally in drawing.selection.tally(part))
+        else:
+            count += 1 + sum(drawing.selection.inside(part).values())
+    return count
+
+
+def _parts(selection: Selection, node: Node) -> Iterator[Node | list[Node]]:
+    for part in selection.parts(node):
+        yield part
+        if isinstance(part, Node):
+            yield from _parts(selection, part)

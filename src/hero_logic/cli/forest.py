@@ -336,10 +336,10 @@ class SpanForest:
             self._refused_unnamed -= 1
         else:
             return
-        tallies = [self.counts]
-        if self.root.gap is not None and self.root.gap.tally is not None:
-            tallies.append(self.root.gap.tally)
-        for tally in tallies:
+        gap = self.root.gap
+        assert gap is not None, "made when the span was refused"
+        assert gap.tally is not None, "a gap has one"
+        for tally in (self.counts, gap.tally):
             _add(tally, "running", -1)
             _add(tally, row.status, 1)
 

@@ -299,6 +299,9 @@ def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
         )
     while rest and not rest[0].strip():
         rest.pop(0)
+    if rest and rest[-1].strip() == head.strip():
+        # A traceback ends in the line that stands above it already.
+        rest.pop()
     left_out = len(rest) - _MAX_ERROR_LINES
     if left_out > 0:
         tail = rest[_ERROR_HEAD_LINES + left_out :]

@@ -145,7 +145,8 @@ def _make_face(out: TextIO, err: TextIO, *, is_silent: bool) -> Face:
 
     if is_silent:
         return faces.QuietFace(out, err)
-    if report.is_terminal(out):
+    # A dumb terminal cannot move its cursor: it gets the lines that a pipe gets.
+    if report.is_terminal(out) and os.environ.get("TERM") != "dumb":
         from hero_logic.cli.live import LiveFace
 
         return LiveFace(out, err)

@@ -207,6 +207,13 @@ class SpanListener:
             SocketInUse: somebody listens at the path, something there is no socket, or the path is too
                 long for one.
         """
+        try:
+            self._bind()
+        except BaseException:
+            self.close()
+            raise
+
+    def _bind(self) -> None:
         if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
             raise SocketInUse(
                 f"the socket path {self.path} is longer than {_MAX_PATH_BYTES} bytes, the system's limit. "
