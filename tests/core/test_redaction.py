@@ -28,6 +28,7 @@ SPELLINGS = {
     "repr": repr,
     "repr in a list": lambda secret: repr([secret, 1]),
     "URL": lambda secret: f"https://h/?k={quote(secret, safe='')}&x",
+    "path of a URL": lambda secret: quote(f"/a/{secret}/b"),
     "form": lambda secret: urlencode({"k": secret}),
     "plus": quote_plus,
     "base64": lambda secret: base64.b64encode(secret.encode()).decode(),

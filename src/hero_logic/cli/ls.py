@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from hero_logic.cli.main import EXIT_OK, say
+from hero_logic.cli.main import EXIT_OK, put, put_json, say
 from hero_logic.client import Client
 from hero_logic.core.errors import UsageError
 
@@ -28,7 +28,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     with client.read() as reading:
         plays, next_cursor = reading.page(limit=arguments.limit, before=arguments.before)
         if arguments.json:
-            sys.stdout.buffer.write(reading.list_document(plays, next_cursor) + b"\n")
+            put_json([reading.list_document(plays, next_cursor)])
             return EXIT_OK
     from hero_logic.cli import report
 
@@ -42,7 +42,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         now_ms=time.time() * 1000,
         ascii_only=report.wants_ascii(sys.stdout),
     )
-    sys.stdout.write(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
+    put(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
     if next_cursor is not None:
         say(f"There are more: hero-logic ls --before {next_cursor}")
     return EXIT_OK

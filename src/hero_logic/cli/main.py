@@ -1,12 +1,19 @@
 """The command line: which verbs there are, and how an error becomes a message and an exit status.
 
-A verb's module is loaded when it is called; docs/design/0004-start-up.md says what that is worth.
+Laws:
+
+1. A verb's module is loaded when it is called; docs/design/0004-start-up.md says what that is worth.
+2. Verbs print by :func:`put` and :func:`put_json` alone: a standard output that is closed, full or read by
+   nobody ends in an exit status or a message, never in a traceback.
+3. A message has no character that a terminal would act on, and none can fail what it tells of.
+
 Exit statuses: docs/exit-statuses.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from hero_logic import __version__
@@ -14,7 +21,7 @@ from hero_logic.core.errors import HeroLogicError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Protocol
 
     from hero_logic.client import Client
@@ -74,32 +81,130 @@ def build_parser(configured: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+class OutputRefused(Exception):
+    """Standard output does not take what is to be printed."""
+
+
 def run_command(arguments: list[str], make_client: Callable[[], Client]) -> int:
     """Run one command; its exit status. Every error that is ours becomes one message on standard error."""
-    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    _open_closed_streams()
     try:
-        parsed = build_parser(name).parse_args(arguments)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else EXIT_USAGE
-    try:
-        status = _load(parsed.verb).execute(parsed, make_client())
-        sys.stdout.flush()
+        status = _run_verb(arguments, make_client)
+        flush()
     except HeroLogicError as error:
         say(f"hero-logic: {error}")
         return error.exit_status
     except KeyboardInterrupt:
         return EXIT_CANCELLED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain of it at exit either.
-        sys.stdout = None
+        # Whoever read our output has seen enough.
+        drop_output()
+        return EXIT_FAILED
+    except OutputRefused as error:
+        drop_output()
+        say(f"hero-logic: {error}")
         return EXIT_FAILED
     return status
 
 
+def _run_verb(arguments: list[str], make_client: Callable[[], Client]) -> int:
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        parsed = build_parser(name).parse_args(arguments)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_USAGE
+    return _load(parsed.verb).execute(parsed, make_client())
+
+
+def _open_closed_streams() -> None:
+    """Give a standard stream that was closed (``>&-``) nothing to read, and nobody to read it."""
+    # None is what Python has for a stream that is closed.
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # the same
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # the same
+
+
+def put(text: str) -> None:
+    """Print text on standard output; what its encoding does not have is escaped.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+        OutputRefused: it cannot be written.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding, sys.stdout.errors or "strict")
+    except UnicodeError:
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _refused(error) from error
+
+
+def put_json(pieces: Iterable[bytes]) -> None:
+    """Print a JSON document, which comes in pieces, and a newline; the same errors as :func:`put`.
+
+    JSON is UTF-8 wherever it goes, and on a terminal without the controls that JSON lets stand (DEL and C1).
+    """
+    flush()
+    is_seen = sys.stdout.isatty()
+    try:
+        for piece in pieces:
+            sys.stdout.buffer.write(_without_controls(piece) if is_seen else piece)
+        sys.stdout.buffer.write(b"\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _refused(error) from error
+    flush()
+
+
+def flush() -> None:
+    """Have all that was printed on its way; the same errors as :func:`put`."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _refused(error) from error
+
+
+def drop_output() -> None:
+    """Print nothing more: Python must not complain at exit of what could not be written."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process
+
+
+def _refused(error: Exception) -> OutputRefused:
+    reason = getattr(error, "strerror", None) or error
+    return OutputRefused(f"standard output cannot be written: {reason}.")
+
+
+def _without_controls(piece: bytes) -> bytes:
+    import re
+
+    # 0xC2 begins a character wherever it stands, so that no other one is cut in two.
+    return re.sub(rb"\x7f|\xc2[\x80-\x9f]", lambda found: b"\\u00%02x" % found[0][-1], piece)
+
+
 def say(text: str) -> None:
-    """A message to the person, on standard error."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """A message to the person, on standard error; control characters but newlines are escaped."""
+    lines = text.split("\n")
+    if not all(map(str.isprintable, lines)):
+        from hero_logic.core.wire import escape_controls
+
+        text = "\n".join(map(escape_controls, lines))
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Nobody reads it, which is no reason to stop what it tells of.
+        return
 
 
 def note(text: str) -> None:

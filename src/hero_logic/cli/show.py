@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from hero_logic.cli.main import EXIT_OK
+from hero_logic.cli.main import EXIT_OK, put, put_json
 from hero_logic.client import Client
 
 _MAX_LINES = 400
@@ -28,9 +28,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     with client.read() as reading:
         play = reading.play(arguments.sid)
         if arguments.json:
-            for piece in reading.document(play):
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.write(b"\n")
+            put_json(reading.document(play))
             return EXIT_OK
         from hero_logic.cli import report
 
@@ -44,5 +42,5 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             now_ms=time.time() * 1000,
             ascii_only=report.wants_ascii(sys.stdout),
         )
-        sys.stdout.write(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
+        put(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
     return EXIT_OK

@@ -82,6 +82,7 @@ def _spellings(value: str) -> set[str]:
         json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1],
         repr(value)[1:-1],
+        quote(data),
         quote(data, safe=""),
         quote_plus(data),
         plain,
