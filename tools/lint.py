@@ -11,7 +11,7 @@ CHECKS: dict[str, list[str]] = {
     "format": ["ruff", "format", "--check", "."],
     "lint": ["ruff", "check", "."],
     "types": ["mypy"],
-    "types of the SDK as pyright sees them": ["pyright", "-p", "tests/typing"],
+    "types of the SDK as pyright sees them": ["pyright"],
     "stubs of the SDK": [sys.executable, "-m", "mypy.stubtest", "hero_tracing"],
     "layers": ["lint-imports", "--no-logo"],
     "oldest Python of the SDK": ["vermin", "-q", "-t=3.9-", "--violations", "src/hero_tracing.py"],

@@ -15,6 +15,7 @@ from hero_logic.core.policy import TierZero, play_environment
 from hero_logic.runner.play import PlayPlan, StagedPlay, read_aftermath
 from hero_logic.runner.span_socket import play_socket_path
 from hero_logic.runner.spawner import Spawner
+from hero_logic.runner.staging import PlayPaths
 from hero_logic.runner.supervisor import children_of
 from support.processes import pids_with, wait_until_gone
 from support.waiting import wait_until
@@ -116,10 +117,8 @@ def test_nothing_of_a_flow_runs_before_the_gate_opens(stage: Stage) -> None:
     assert stage.is_clear()
 
 
-@pytest.mark.parametrize("at", ["staged", "begun", "ended", "drained"])
-def test_an_error_at_any_moment_leaves_no_process_and_no_socket(stage: Stage, at: str) -> None:
-    """The files stay once its flow may have run: recovery goes by them."""
-    with pytest.raises(ZeroDivisionError), stage.play(ENDLESS if at == "begun" else RETURNS) as play:
+def fail_at(stage: Stage, play: StagedPlay, at: str) -> None:
+    with play:
         if at != "staged":
             play.begin(Sink())
         if at == "begun":
@@ -130,6 +129,14 @@ def test_an_error_at_any_moment_leaves_no_process_and_no_socket(stage: Stage, at
         if at == "drained":
             play.drain()
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("at", ["staged", "begun", "ended", "drained"])
+def test_an_error_at_any_moment_leaves_no_process_and_no_socket(stage: Stage, at: str) -> None:
+    """The files stay once its flow may have run: recovery goes by them."""
+    play = stage.play(ENDLESS if at == "begun" else RETURNS)
+    with pytest.raises(ZeroDivisionError):
+        fail_at(stage, play, at)
 
     assert pids_with(stage.marker) == []
     assert not os.path.exists(play_socket_path(stage.sid))
@@ -230,7 +237,7 @@ def test_a_play_that_is_still_supervised_has_no_aftermath_yet(
 
 def test_the_aftermath_of_a_play_that_never_was_is_that_of_a_lost_runtime(stage: Stage) -> None:
     """There is nothing to read."""
-    leavings = read_aftermath(stage.play(RETURNS).paths)
+    leavings = read_aftermath(PlayPaths(str(stage.tmp_path / "plays"), stage.sid))
 
     assert leavings is not None
     assert (leavings.record.reason, leavings.stdout, leavings.artifacts) == ("runtime_gone", "", [])

@@ -132,7 +132,7 @@ def test_the_terminals_interrupt_is_no_order(spawner: Spawner, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("argv", "says"),
-    [("/none/python", "No such file"), ("/etc", "Permission denied"), ("/etc/hostname", "Permission denied")],
+    [("/none/python", "No such file"), ("/etc", "Permission denied"), ("/dev/null", "Permission denied")],
 )
 def test_what_cannot_be_executed_is_told(spawner: Spawner, tmp_path: Path, argv: str, says: str) -> None:
     """By the exit record too."""

@@ -446,3 +446,42 @@ def test_a_database_of_a_killed_runtime_opens(tmp_path: Path, marker: str) -> No
         found = [play.status for play in session.plays.list(limit=5)[0]]
 
     assert found == ["pending", "failed"]
+
+
+def test_a_lost_play_shows_no_value_that_was_let_through(tmp_path: Path, marker: str) -> None:
+    """The runtime that could have replaced it is gone, so what may hold it is withheld; its spans are clean."""
+    path = write_flow(
+        tmp_path,
+        """
+        import os, signal
+        @flow
+        def main(up_path: str):
+            secret = os.environ["TOKEN"]
+            with flow.step("s", tag=secret):
+                print(secret, flush=True)
+            open(up_path, "w").close()
+            signal.pause()
+        """,
+    )
+    up_path = tmp_path / "up"
+    runtime = subprocess.Popen(
+        [sys.executable, "-m", "hero_logic", "run", path, "--env", "TOKEN", "-i", f"up_path={up_path}"],
+        env={
+            "HERO_LOGIC_HOME": str(tmp_path / "home"),
+            "PYTHONPATH": SOURCE_DIR,
+            "TOKEN": "s3cret-value",
+            "HERO_FLOW_MARKER": marker,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    wait_until(up_path.exists, "the flow")
+    runtime.kill()
+    out, err = runtime.communicate()
+    [play] = list_plays(tmp_path / "home")
+    document = read_document(client_at(tmp_path / "home"), play["sid"])
+    on_disk = b"".join(item.read_bytes() for item in (tmp_path / "home").rglob("*") if item.is_file())
+
+    assert play["status"] == "failed"
+    assert "withheld" in document["stdout"]
+    assert b"s3cret-value" not in json.dumps(document).encode() + on_disk + out + err

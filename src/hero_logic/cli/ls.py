@@ -7,9 +7,12 @@ import os
 import sys
 import time
 
-from hero_logic.cli.main import EXIT_OK, put, put_json, say
+from hero_logic.cli.main import EXIT_OK, as_text, put, put_json, say
 from hero_logic.client import Client
 from hero_logic.core.errors import UsageError
+
+_MAX_LIMIT = 2**62
+"""More than there can be; a store counts in 64 bits."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +29,8 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     if arguments.limit < 1:
         raise UsageError(f"--limit {arguments.limit}: it is a number of plays, from 1 up.")
     with client.read() as reading:
-        plays, next_cursor = reading.page(limit=arguments.limit, before=arguments.before)
+        before = None if arguments.before is None else as_text(arguments.before)
+        plays, next_cursor = reading.page(limit=min(arguments.limit, _MAX_LIMIT), before=before)
         if arguments.json:
             put_json([reading.list_document(plays, next_cursor)])
             return EXIT_OK

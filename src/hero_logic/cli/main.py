@@ -147,22 +147,27 @@ def put(text: str) -> None:
         raise _refused(error) from error
 
 
-def put_json(pieces: Iterable[bytes]) -> None:
-    """Print a JSON document, which comes in pieces, and a newline; the same errors as :func:`put`.
-
-    JSON is UTF-8 wherever it goes, and on a terminal without the controls that JSON lets stand (DEL and C1).
-    """
+def put_bytes(pieces: Iterable[bytes]) -> None:
+    """Print bytes as they are, on their way at once; the same errors as :func:`put`."""
     flush()
-    is_seen = sys.stdout.isatty()
     try:
         for piece in pieces:
-            sys.stdout.buffer.write(_without_controls(piece) if is_seen else piece)
-        sys.stdout.buffer.write(b"\n")
+            sys.stdout.buffer.write(piece)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise _refused(error) from error
     flush()
+
+
+def put_json(pieces: Iterable[bytes]) -> None:
+    """Print a JSON document, which comes in pieces, and a newline; the same errors as :func:`put`.
+
+    It is UTF-8 wherever it goes. A terminal gets it without the controls that JSON lets stand (DEL and C1).
+    """
+    is_seen = sys.stdout.isatty()
+    put_bytes(_without_controls(piece) if is_seen else piece for piece in pieces)
+    put_bytes([b"\n"])
 
 
 def flush() -> None:
@@ -177,7 +182,15 @@ def flush() -> None:
 
 def drop_output() -> None:
     """Print nothing more: Python must not complain at exit of what could not be written."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process
+    # Below Python, so that what is buffered goes there too.
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def as_text(argument: str) -> str:
+    """An argument as a record can hold it: bytes that are no UTF-8 become U+FFFD, and match nothing."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def _refused(error: Exception) -> OutputRefused:

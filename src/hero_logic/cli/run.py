@@ -7,9 +7,20 @@ import os
 import sys
 from threading import Event
 
-from hero_logic.cli.main import EXIT_FAILED, STATUS_EXITS, note
+from hero_logic.cli.main import (
+    EXIT_FAILED,
+    EXIT_OK,
+    STATUS_EXITS,
+    drop_output,
+    flush,
+    note,
+    put,
+    put_bytes,
+    put_json,
+    say,
+)
 from hero_logic.client import Client, RunRequest
-from hero_logic.core.errors import UsageError
+from hero_logic.core.errors import BadFlowFile, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, client: Client) -> int:
     """Run the flow; the exit status says how it ended."""
+    _check_path(arguments.flow)
     order = client.prepare(
         RunRequest(
             arguments.flow,
@@ -77,16 +89,31 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         play = client.run(order, face)
     finally:
         face.close()
+    status = STATUS_EXITS.get(play.status, EXIT_FAILED)
+    try:
+        _print_play(arguments, client, play, face)
+        flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; how the play ended stands.
+        drop_output()
+    finally:
+        if arguments.keep is not None:
+            client.keep_artifacts(play, arguments.keep)
+    return status
+
+
+def _print_play(arguments: argparse.Namespace, client: Client, play: Play, face: _LateFace) -> None:
+    """What was asked for of a play that has ended."""
     if arguments.json:
-        _print_document(client, play.sid)
-    else:
-        if not arguments.quiet:
-            _print_end(play, face)
-        _print_output(play)
-    sys.stdout.flush()
-    if arguments.keep is not None:
-        client.keep_artifacts(play, arguments.keep)
-    return STATUS_EXITS.get(play.status, EXIT_FAILED)
+        with client.read() as reading:
+            put_json(reading.document(reading.play(play.sid)))
+        return
+    if not arguments.quiet:
+        _print_end(play, face)
+    _print_output(play)
+    if arguments.quiet and STATUS_EXITS.get(play.status) != EXIT_OK:
+        reason = play.error.partition("\n")[0]
+        say(f"hero-logic: the play {play.sid} ended {play.status}: {reason}")
 
 
 class _LateFace:
@@ -145,49 +172,59 @@ def _make_face(out: TextIO, err: TextIO, *, is_silent: bool) -> Face:
 
     if is_silent:
         return faces.QuietFace(out, err)
-    # A dumb terminal cannot move its cursor: it gets the lines that a pipe gets.
     if report.is_terminal(out) and os.environ.get("TERM") != "dumb":
         from hero_logic.cli.live import LiveFace
 
         return LiveFace(out, err)
-    return faces.PlainFace(out, err)
+    return faces.PlainFace(out, err, width=_width(out))
+
+
+def _width(out: TextIO) -> int:
+    """Cells of a line: as everywhere, but that a pipe is wider than a terminal of which nothing is known."""
+    from hero_logic.cli import faces, report
+
+    environment = dict(os.environ)
+    if not report.is_terminal(out):
+        environment.setdefault("COLUMNS", str(faces.DEFAULT_PIPE_WIDTH))
+    return report.terminal_width(out, environment)
+
+
+def _check_path(path: str) -> None:
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadFlowFile(
+            f"{path!r}: a path that is not UTF-8 cannot be recorded. Rename the file, or its directory."
+        ) from error
 
 
 def _read_document(path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read()
     try:
+        if path == "-":
+            return sys.stdin.buffer.read()
         with open(path, "rb") as file:
             return file.read()
-    except OSError as error:
-        raise UsageError(f"--input {path}: {error.strerror}.") from error
-
-
-def _print_document(client: Client, sid: str) -> None:
-    with client.read() as reading:
-        for piece in reading.document(reading.play(sid)):
-            sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+    except (OSError, ValueError) as error:
+        # ValueError: a name that no file can have.
+        raise UsageError(f"--input {path}: {getattr(error, 'strerror', error)}.") from error
 
 
 def _print_end(play: Play, face: _LateFace) -> None:
     from hero_logic.cli import report
 
-    environment = dict(os.environ)
     lines = report.final_lines(
-        play,
-        face.forest,
-        width=report.terminal_width(sys.stdout, environment),
-        ascii_only=report.wants_ascii(sys.stdout),
+        play, face.forest, width=_width(sys.stdout), ascii_only=report.wants_ascii(sys.stdout)
     )
-    sys.stdout.write(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
+    put(report.to_text(lines, colour=report.wants_colour(sys.stdout, dict(os.environ))))
 
 
 def _print_output(play: Play) -> None:
     """The output, last: as it is for a program that reads it, spread over lines for a person."""
     if play.output_json is None or play.output_json == "null":
         return
+    if not sys.stdout.isatty():
+        put_bytes([play.output_json.encode(), b"\n"])
+        return
     from hero_logic.cli import report
 
-    sys.stdout.write(report.output_text(play.output_json, sys.stdout))
+    put(report.output_text(play.output_json, sys.stdout))

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from hero_logic.cli.main import EXIT_OK, put, put_json
+from hero_logic.cli.main import EXIT_OK, as_text, put, put_json
 from hero_logic.client import Client
 
 _MAX_LINES = 400
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, client: Client) -> int:
     """Print the play."""
     with client.read() as reading:
-        play = reading.play(arguments.sid)
+        play = reading.play(as_text(arguments.sid))
         if arguments.json:
             put_json(reading.document(play))
             return EXIT_OK

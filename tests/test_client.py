@@ -1,0 +1,218 @@
+"""What a face can ask for."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from hero_logic.client import Client, RunRequest
+from hero_logic.core.errors import (
+    ArtifactsNotKept,
+    BadFlowFile,
+    BadInput,
+    NoEntry,
+    NotFound,
+    UnmetRequirements,
+    UsageError,
+)
+from support.runtime import QuietFace, client_at, read_document, write_flow
+
+FLOW = """
+@flow
+def main(text: str, n: int = 3, *, factor: float = 1.0):
+    with open("artifacts/out.txt", "w") as file:
+        file.write(text)
+    print("ran")
+    return {"text": text, "n": n, "factor": factor}
+"""
+
+
+def prepared_input(tmp_path: Path, *assignments: str, document: bytes | None = None) -> object:
+    path = write_flow(tmp_path, FLOW)
+    request = RunRequest(path, assignments=list(assignments), document=document, python=sys.executable)
+    return json.loads(client_at(tmp_path / "home").prepare(request).input_json)
+
+
+def check_nothing_is_on_record(client: Client) -> None:
+    with client.read() as reading:
+        assert reading.page(limit=5, before=None) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "document", "found"),
+    [
+        (["text=7"], None, {"text": "7"}),
+        (["text=a=b"], None, {"text": "a=b"}),
+        (["text="], None, {"text": ""}),
+        (["text=x", "n=5"], None, {"text": "x", "n": 5}),
+        (["text=x", "factor=2"], None, {"text": "x", "factor": 2.0}),
+        ([], b'{"text":"doc","n":1}', {"text": "doc", "n": 1}),
+        (["n=2"], b'{"text":"doc","n":1}', {"text": "doc", "n": 2}),
+        (["text=a", "text=b"], None, {"text": "b"}),
+    ],
+)
+def test_inputs_are_read_as_they_were_said(
+    tmp_path: Path, assignments: list[str], document: bytes | None, found: object
+) -> None:
+    """Text for a str, JSON for any other; an assignment wins over the document."""
+    assert prepared_input(tmp_path, *assignments, document=document) == found
+
+
+@pytest.mark.parametrize(
+    ("assignments", "document"),
+    [
+        ([], None),
+        (["text=x", "nope=1"], None),
+        (["text=x", "n=abc"], None),
+        (["text=x", "n=1.5"], None),
+        (["text=x", "n=true"], None),
+        (["text"], None),
+        ([], b"[1]"),
+        ([], b"{"),
+        ([], b'{"text":1}'),
+        ([], b"\xff"),
+    ],
+)
+def test_a_bad_input_is_an_error_before_anything_is_recorded(
+    tmp_path: Path, assignments: list[str], document: bytes | None
+) -> None:
+    """No coercion but int to float; the error is the caller's."""
+    with pytest.raises(BadInput):
+        prepared_input(tmp_path, *assignments, document=document)
+
+    check_nothing_is_on_record(client_at(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        (b"x = 1\n", NoEntry),
+        (b"def (:\n", BadFlowFile),
+        (b"\x00", BadFlowFile),
+        (b"# coding: nonsense\n", BadFlowFile),
+        (
+            b"from hero_tracing import flow\n@flow\ndef a(): pass\n@flow\ndef b(): pass\n",
+            NoEntry,
+        ),
+        (
+            b"# /// script\n# dependencies = ['no-such-package-of-ours']\n# ///\n"
+            b"from hero_tracing import flow\n@flow\ndef a(): pass\n",
+            UnmetRequirements,
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_an_error_before_anything_is_recorded(
+    tmp_path: Path, source: bytes, error: type[Exception]
+) -> None:
+    """Nothing of it is run to find out."""
+    (tmp_path / "f.py").write_bytes(source)
+    client = client_at(tmp_path / "home")
+    with pytest.raises(error):
+        client.prepare(RunRequest(str(tmp_path / "f.py"), assignments=[], python=sys.executable))
+
+    check_nothing_is_on_record(client)
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf"), 1e12])
+def test_a_timeout_is_a_number_of_seconds_above_nothing(tmp_path: Path, timeout_s: float) -> None:
+    """Anything else is an error."""
+    path = write_flow(tmp_path, "@flow\ndef main(): pass\n")
+    with pytest.raises(UsageError, match="--timeout"):
+        client_at(tmp_path / "home").prepare(RunRequest(path, assignments=[], timeout_s=timeout_s))
+
+
+def run(tmp_path: Path, *, variables: dict[str, str] | None = None) -> tuple[Client, QuietFace, str]:
+    client = client_at(tmp_path / "home", **(variables or {}))
+    request = RunRequest(
+        write_flow(tmp_path, FLOW),
+        assignments=["text=hello"],
+        python=sys.executable,
+        let_through=tuple(variables or ()),
+    )
+    face = QuietFace()
+    play = client.run(client.prepare(request), face)
+    return client, face, play.sid
+
+
+def test_a_play_that_was_run_can_be_read_again(tmp_path: Path) -> None:
+    """By its sid, as the last one, and in the list."""
+    client, _, sid = run(tmp_path)
+    with client.read() as reading:
+        by_sid, last = reading.play(sid), reading.play("last")
+        [listed], cursor = reading.page(limit=1, before=None)
+
+    assert by_sid == last
+    assert (listed.sid, cursor, by_sid.status) == (sid, None, "ok")
+    assert read_document(client, sid)["output"] == {"text": "hello", "n": 3, "factor": 1.0}
+
+
+def test_nothing_of_a_run_is_left_but_its_artifacts(tmp_path: Path) -> None:
+    """The play's directory holds them alone."""
+    client, _, sid = run(tmp_path)
+    root = Path(client.artifacts_dir(sid)).parent
+
+    assert [path.relative_to(root).as_posix() for path in root.rglob("*")] == [
+        "artifacts",
+        "artifacts/out.txt",
+    ]
+    assert os.listdir(tmp_path / "home" / "runtimes") == []
+
+
+def test_artifacts_can_be_kept(tmp_path: Path) -> None:
+    """Copied to where the operator wants them."""
+    client, _, sid = run(tmp_path)
+    with client.read() as reading:
+        client.keep_artifacts(reading.play(sid), str(tmp_path / "kept" / "here"))
+
+    assert (tmp_path / "kept" / "here" / "out.txt").read_text() == "hello"
+
+
+def test_artifacts_that_cannot_be_kept_are_said_to_be_there_still(tmp_path: Path) -> None:
+    """The error tells where."""
+    client, _, sid = run(tmp_path)
+    (tmp_path / "kept").write_text("in the way")
+    with client.read() as reading, pytest.raises(ArtifactsNotKept, match=f"still in .*{sid}"):
+        client.keep_artifacts(reading.play(sid), str(tmp_path / "kept"))
+
+
+def test_a_short_value_that_is_let_through_is_warned_of(tmp_path: Path) -> None:
+    """The face is told."""
+    _, face, _ = run(tmp_path, variables={"PIN": "abc"})
+
+    assert any("PIN" in note for note in face.notes)
+
+
+def test_a_stream_is_ingested_as_a_play(tmp_path: Path) -> None:
+    """And lines that were not kept are told."""
+    client = client_at(tmp_path / "home")
+    notes: list[str] = []
+    stream = io.BytesIO(b'garbage\n{"type":"span_start","span_id":"s","name":"n"}\n')
+    play = client.ingest(stream, note=notes.append)
+
+    assert (play.status, play.counters.malformed, play.span_count) == ("failed", 1, 1)
+    assert len(notes) == 1
+
+
+def test_a_play_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    """Nor is a cursor of none."""
+    with client_at(tmp_path / "home").read() as reading:
+        with pytest.raises(NotFound):
+            reading.play("none")
+        with pytest.raises(NotFound):
+            reading.page(limit=1, before="none")
+
+
+def test_a_page_is_a_document_too(tmp_path: Path) -> None:
+    """As ``ls --json`` prints it."""
+    client, _, sid = run(tmp_path)
+    with client.read() as reading:
+        plays, cursor = reading.page(limit=5, before=None)
+        document = json.loads(reading.list_document(plays, cursor))
+
+    assert [play["sid"] for play in document["plays"]] == [sid]
+    assert document["next"] is None
