@@ -13,7 +13,9 @@ from hero_logic.core.errors import UsageError
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the rule of other systems is platformdirs' own")
-@pytest.mark.parametrize("base", [None, "", "  ", "/data", "/data/", "/with space", " /padded ", "relative", "~/mine"])
+@pytest.mark.parametrize(
+    "base", [None, "", "  ", "/data", "/data/", "/with space", " /padded ", "relative", "~/mine"]
+)
 def test_the_platforms_directory_is_that_of_platformdirs(
     monkeypatch: pytest.MonkeyPatch, base: str | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""``make bench``: every benchmark, each beside its floor from the same run; JSON goes to build/benchmarks/."""
+"""``make bench``: every benchmark, each beside its floor of the same run; JSON into build/benchmarks/."""
 
 import os
 import subprocess
@@ -14,7 +14,13 @@ def main(extra: list[str]) -> int:
     os.makedirs(directory, exist_ok=True)
     failed = 0
     for name in BENCHMARKS:
-        command = [sys.executable, f"benchmarks/{name}.py", "--json", os.path.join(directory, f"{name}.json"), *extra]
+        command = [
+            sys.executable,
+            f"benchmarks/{name}.py",
+            "--json",
+            os.path.join(directory, f"{name}.json"),
+            *extra,
+        ]
         failed |= subprocess.run(command, cwd=ROOT, check=False).returncode != 0
     return int(failed)
 

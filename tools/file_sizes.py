@@ -12,7 +12,9 @@ EXCEPTIONS = {"src/hero_tracing.py": 1500}
 
 def main() -> int:
     """Name the files that are too long; 1 if there are any."""
-    listed = subprocess.run(["git", "ls-files", "*.py", "*.pyi"], check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.pyi"], check=True, capture_output=True, text=True
+    ).stdout
     status = 0
     for path in listed.split():
         with open(path, encoding="utf-8") as file:

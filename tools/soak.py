@@ -17,7 +17,9 @@ _SCALE = 5
 def main() -> int:
     """Run rounds until the budget is used up; the status of the first that fails, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, required=True, help="the budget, which the last round may overrun")
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="the budget, which the last round may overrun"
+    )
     minutes = parser.parse_args().minutes
     until_s = time.monotonic() + minutes * 60
     rounds = 0

@@ -9,7 +9,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def main(extra: list[str]) -> int:
     """Run pytest; its exit status."""
-    command = [sys.executable, "-m", "pytest", "-n", "auto", "-m", "not soak", "--cov", "--cov-report=term", *extra]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "auto",
+        "-m",
+        "not soak",
+        "--cov",
+        "--cov-report=term",
+        *extra,
+    ]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.command import difference, hero_logic, last_line, shown, start
 
 VECTORS = sorted((Path(__file__).parent.parent / "vectors").glob("*.jsonl"))

@@ -317,7 +317,7 @@ def test_chatty_leaves_its_report(home: Path, tmp_path: Path) -> None:
 
 def test_inputs_takes_each_kind_of_input(home: Path) -> None:
     """A str comes as it is written, all else as JSON; the flow gets values of the declared types."""
-    given = ["name=Ada", "times=3", "tax=0.5", "polite=false", 'show=longest', 'words=["tea", "honey"]']
+    given = ["name=Ada", "times=3", "tax=0.5", "polite=false", "show=longest", 'words=["tea", "honey"]']
     given += ['prices={"tea": 4, "honey": 8}', "note=007"]
 
     ran = run(home, "inputs", *(part for value in given for part in ("-i", value)))
@@ -345,7 +345,7 @@ def test_inputs_has_a_default_for_each(home: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("wrong", ["times=2.5", 'show=some', 'words=["tea", 7]', "prices=[1]", "nobody=1"])
+@pytest.mark.parametrize("wrong", ["times=2.5", "show=some", 'words=["tea", 7]', "prices=[1]", "nobody=1"])
 def test_inputs_refuses_what_does_not_fit(tmp_path: Path, wrong: str) -> None:
     """A value of the wrong type, or for no parameter, is status 2 and a message that names it."""
     ended = command(tmp_path, "inputs", "-i", wrong)

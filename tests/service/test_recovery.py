@@ -449,7 +449,7 @@ def test_a_database_of_a_killed_runtime_opens(tmp_path: Path, marker: str) -> No
 
 
 def test_a_lost_play_shows_no_value_that_was_let_through(tmp_path: Path, marker: str) -> None:
-    """The runtime that could have replaced it is gone, so what may hold it is withheld; its spans are clean."""
+    """The runtime that could have replaced it is gone, so what may hold it is withheld."""
     path = write_flow(
         tmp_path,
         """

@@ -56,15 +56,19 @@ def last_line(output: bytes) -> str:
     return output.decode().splitlines()[-1]
 
 
-def difference(expected: Any, found: Any, *, start_ms: float, end_ms: float, place: str = "") -> Sequence[str]:
-    """Where a document differs from an expected one of the shared vectors, as tests/vectors/README.md has it."""
+def difference(
+    expected: Any, found: Any, *, start_ms: float, end_ms: float, place: str = ""
+) -> Sequence[str]:
+    """Where a document differs from an expected one of the shared vectors, as the vectors' README has it."""
     if isinstance(expected, dict) and set(expected) == {"$between"}:
         return [] if start_ms <= found <= end_ms else [f"{place}: {found} is not within the run"]
     if isinstance(expected, dict):
         return [
             line
             for key, value in expected.items()
-            for line in difference(value, found.get(key), start_ms=start_ms, end_ms=end_ms, place=f"{place}.{key}")
+            for line in difference(
+                value, found.get(key), start_ms=start_ms, end_ms=end_ms, place=f"{place}.{key}"
+            )
         ]
     if isinstance(expected, list):
         if not isinstance(found, list) or len(expected) != len(found):
