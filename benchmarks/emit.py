@@ -5,7 +5,7 @@
 Three claims, each as a ratio to a floor measured in the same minutes on the same machine:
 
 - ``span``: a span with two tags and one log under the runtime, against a hand-written emitter of the same
-  three lines: it finds the same facts (parent, source line, time, seq), encodes them, takes a lock, writes,
+  three lines: it finds the same facts (parent, source line, time), encodes them, takes a lock, writes,
   and has no limits, no odd values, no errors, no signals, no forks. A reader drains on another core.
 - ``standalone``: a span without the runtime, against an empty class context manager.
 - ``import``: a whole ``python -c 'import hero_tracing'``, against ``python -c pass``.
@@ -13,20 +13,17 @@ Three claims, each as a ratio to a floor measured in the same minutes on the sam
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
+
+from measure import Claim, arguments, finish
 
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
-GOALS = {"span": 1.3, "standalone": 2.0, "import": 1.25}
 
 # A write that finds the reader asleep in recv pays for waking it, 2 to 4 us, and whether it does depends on
 # who is faster by a hair: with that in, ratios from 0.6 to 1.5 came out of the same two programs.
@@ -59,7 +56,7 @@ connection = socket.socket(socket.AF_UNIX)
 connection.connect(path)
 connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
 fd, lock, write = connection.fileno(), _thread.allocate_lock(), os.write
-ids, seq, current = itertools.count(1), itertools.count(1), contextvars.ContextVar("current", default=None)
+ids, current = itertools.count(1), contextvars.ContextVar("current", default=None)
 os.environ["HERO_FLOW_SPAN_SOCK"] = path
 from hero_tracing import flow
 
@@ -78,17 +75,17 @@ class Floor:
                 f',"start_ms":{clock() * 1e3:.3f},"parent_id":"{outer.id if outer else ""}","kind":"step"'
                 f',"tags":{{{tags}}},"source_file":{q(file)},"source_line":{line}')
         with lock:
-            write(fd, f'{body},"seq":{next(seq)}}}\\n'.encode())
+            write(fd, f'{body}}}\\n'.encode())
         return self
     def log(self, text):
         body = f'{{"type":"span_log","span_id":"{self.id}","text":{q(text)},"ts_ms":{clock() * 1e3:.3f}'
         with lock:
-            write(fd, f'{body},"seq":{next(seq)}}}\\n'.encode())
+            write(fd, f'{body}}}\\n'.encode())
     def __exit__(self, kind, error, trace):
         current.set(self.outer)
         body = f'{{"type":"span_end","span_id":"{self.id}","status":"ok","end_ms":{clock() * 1e3:.3f}'
         with lock:
-            write(fd, f'{body},"seq":{next(seq)}}}\\n'.encode())
+            write(fd, f'{body}}}\\n'.encode())
 
 def one(make):
     start = time.perf_counter()
@@ -181,55 +178,23 @@ def measure_import(runs: int, directory: str) -> dict[str, list[float]]:
     return {"floor": [floor for floor, _ in pairs], "ours": [ours for _, ours in pairs]}
 
 
-def summary(name: str, unit: str, samples: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians, spreads and the ratio of one claim."""
-    floor, ours = statistics.median(samples["floor"]), statistics.median(samples["ours"])
-    return {
-        "claim": name,
-        "unit": unit,
-        "n": len(samples["ours"]),
-        "floor": round(floor, 3),
-        "ours": round(ours, 3),
-        "floor_spread": [round(min(samples["floor"]), 3), round(max(samples["floor"]), 3)],
-        "ours_spread": [round(min(samples["ours"]), 3), round(max(samples["ours"]), 3)],
-        "ratio": round(ours / floor, 3),
-        "goal": GOALS[name],
-        "met": ours / floor <= GOALS[name],
-    }
-
-
-def main() -> None:
-    """Measure, print a table, and write JSON where it was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="a smoke run: the numbers mean little")
-    parser.add_argument("--json", metavar="FILE", help="write the results there")
-    arguments = parser.parse_args()
-    runs, spans, starts = (2, 500, 2) if arguments.quick else (25, 4_000, 25)
+def main() -> int:
+    """Measure; 1 if a goal was missed."""
+    options = arguments(__doc__ or "")
+    runs, spans, starts = (2, 500, 2) if options.quick else (25, 4_000, 25)
     with tempfile.TemporaryDirectory() as directory:
-        claims = [
-            summary("span", "us", measure_span(runs, spans, directory)),
-            summary("standalone", "us", measure_standalone(runs, spans * 10, directory)),
-            summary("import", "ms", measure_import(starts, directory)),
+        measured = [
+            ("a span under the runtime", "us", 1.3, measure_span(runs, spans, directory)),
+            ("a span without the runtime", "us", 2.0, measure_standalone(runs, spans * 10, directory)),
+            ("python3 -c 'import hero_tracing'", "ms", 1.25, measure_import(starts, directory)),
         ]
-    for claim in claims:
-        print(
-            "{claim:<11} {ours:8.3f} {unit}  floor {floor:8.3f} {unit}  ratio {ratio:5.2f}"
-            "  goal <= {goal}  n={n}".format(**claim)
-        )
-    results = {
-        "benchmark": "emit",
-        "quick": arguments.quick,
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
-        "claims": claims,
-    }
-    print(json.dumps(results))
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
+    floors = ("the same three lines by hand", "an empty class context manager", "python3 -c pass")
+    claims = [
+        Claim(name, values=samples["ours"], floor=samples["floor"], floor_name=floor, unit=unit, goal=goal)
+        for (name, unit, goal, samples), floor in zip(measured, floors, strict=True)
+    ]
+    return finish("What a span costs where it is emitted", claims, options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -333,7 +333,7 @@ class _Writer:
     def _start_over(self) -> None:
         """A new writer, as far as the listener can tell."""
         self.id = f"{_os.getpid()}-{_os.urandom(8).hex()}"
-        self.seq = self.lost = self.reported = 0
+        self.lost = self.reported = 0
         self.busy = self.trouble = self.torn = self.stalled = False
         self.waiting: list[str] = []
         self.lock: Any = _thread.RLock() if _WANTED else None
@@ -387,8 +387,7 @@ class _Writer:
             while True:
                 self.busy = True
                 try:
-                    self.seq = seq = self.seq + 1
-                    line = (f"{body}}}\n" if self.shared else f'{body},"seq":{seq}}}\n').encode()
+                    line = f"{body}}}\n".encode()
                     sent = 0
                     if not self.trouble:
                         try:

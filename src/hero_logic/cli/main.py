@@ -65,7 +65,7 @@ def build_parser(configured: str | None = None) -> argparse.ArgumentParser:
 
     ``"*"`` configures all of them, for completions and documentation.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hero-logic",
         description="Run plain Python flows sandboxed, recorded span by span, and watch them live.",
         epilog="hero-logic VERB --help tells of one verb. Data lies under HERO_LOGIC_HOME.",
@@ -79,6 +79,16 @@ def build_parser(configured: str | None = None) -> argparse.ArgumentParser:
         if configured in (name, "*"):
             _load(name).configure(verb)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Prints help and errors as all else is printed; argparse itself is silent where that fails."""
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        if file is sys.stdout:
+            put(message)
+        else:
+            say(message.rstrip("\n"))
 
 
 class OutputRefused(Exception):
