@@ -795,17 +795,34 @@ def _full_story(error: BaseException) -> str:
     """The exception's own line, then its traceback, with the middle left out of a long one."""
     headline = _headline(error)
     try:
-        import traceback
-
-        lines = traceback.format_exception(type(error), error, error.__traceback__, limit=-100)
+        story = _traceback_text(error)
     except Exception:  # noqa: BLE001 - an exception that cannot be printed is still one that happened
         _writer.faults += 1
         return headline
-    story = "".join(lines)
     room = _CAPTURED_CHARS - len(headline) - 16
     if len(story) > room:
         story = f"{story[: room // 4]}\n{_MORE}\n{story[-room * 3 // 4 :]}"
     return f"{headline}\n{story}"
+
+
+def _traceback_text(error: BaseException, *hidden: str) -> str:
+    """The traceback of an exception and of those it came from, without the frames of this file.
+
+    Args:
+        error: the exception.
+        hidden: more files whose frames say nothing about the flow; the stub that runs it names its own.
+    """
+    import traceback
+
+    story = traceback.TracebackException(type(error), error, error.__traceback__, limit=-100)
+    ours = (__file__, _traceback_text.__code__.co_filename, *hidden)
+    links: list[Any] = [story]
+    while links:
+        link = links.pop()
+        link.stack[:] = [frame for frame in link.stack if frame.filename not in ours]
+        inner = (link.__cause__, link.__context__, *(getattr(link, "exceptions", None) or ()))
+        links += [other for other in inner if other is not None]
+    return "".join(story.format())
 
 
 # --- Functions become spans ---------------------------------------------------------------------------

@@ -204,6 +204,27 @@ def test_only_the_innermost_span_carries_the_traceback() -> None:
     assert play.span("middle").error == play.span("outer").error == "ValueError: x"
 
 
+def test_a_traceback_has_the_flows_frames_and_none_of_ours() -> None:
+    """Neither between the flow's own, nor in the exception that it came from."""
+    play = run_play("""
+        @flow.step('inner')
+        def inner():
+            try:
+                middle()
+            except ZeroDivisionError as error:
+                raise ValueError('x') from error
+        @flow.step('middle')
+        def middle(): return 1 / 0
+        try:
+            inner()
+        except ValueError: pass
+    """)
+
+    assert "ZeroDivisionError: division by zero" in play.span("inner").error
+    assert "in middle" in play.span("inner").error
+    assert "hero_tracing" not in play.span("inner").error + play.span("middle").error
+
+
 def test_a_second_exception_is_told_at_length_too() -> None:
     """An exception that was caught leaves no mark on the next one, same address or not."""
     play = run_play("""

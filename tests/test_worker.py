@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -460,3 +461,56 @@ def test_a_signal_is_the_end_of_the_input(tmp_path: Path, number: signal.Signals
     assert process.returncode == 0
     assert (document["status"], len(document["spans"])) == (("failed", 1) if has_writer else ("ok", 0))
     assert not os.path.exists(path)
+
+
+def test_a_flow_that_takes_every_connection_leaves_the_runtime_its_own(tmp_path: Path) -> None:
+    """Nine hundred at once are served; the play ends, and is on record."""
+    path = write_flow(
+        tmp_path,
+        """
+        import os, socket
+        @flow
+        def main():
+            taken = []
+            for _ in range(900):
+                taken.append(socket.socket(socket.AF_UNIX))
+                taken[-1].connect(os.environ["HERO_FLOW_SPAN_SOCK"])
+            with flow.step("after"):
+                return len(taken)
+        """,
+    )
+    ran = run_flow(tmp_path / "home", path)
+
+    assert (ran["status"], ran["output"], ran.span("after")["status"]) == ("ok", 900, "ok")
+
+
+def test_a_store_that_another_process_holds_for_a_while_harms_no_play(tmp_path: Path) -> None:
+    """Its events wait, and so does its end; nothing is lost."""
+    path = write_flow(
+        tmp_path,
+        """
+        @flow
+        def main(up_path: str):
+            for step in range(200):
+                with flow.step(str(step)):
+                    if step == 20:
+                        open(up_path, "w").close()
+            return "done"
+        """,
+    )
+    home = tmp_path / "home"
+    with client_at(home).read():
+        pass
+    runtime = start_runtime(home, path, f"up_path={tmp_path / 'up'}")
+    wait_until((tmp_path / "up").exists, "the flow")
+    [database] = [item for item in home.iterdir() if item.suffix == ".db"]
+    holder = sqlite3.connect(database, isolation_level=None, timeout=20)
+    holder.execute("BEGIN IMMEDIATE")
+    assert not threading.Event().wait(0.5)
+    holder.execute("ROLLBACK")
+    holder.close()
+    out, err = runtime.communicate(timeout=30)
+    document = read_document(client_at(home), out.splitlines()[0])
+
+    assert (document["status"], document["output"]) == ("ok", "done"), err
+    assert [span["name"] for span in document["spans"]] == ["main", *map(str, range(200))]

@@ -212,21 +212,24 @@ def test_a_full_disk_is_a_message_and_a_failure(
     assert result.stderr == b"hero-logic: standard output cannot be written: No space left on device.\n"
 
 
-@pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
-    ("arguments", "status"),
+    ("redirections", "arguments", "status"),
     [
-        (["run", "FLOW", "--keep", "kept"], 0),
-        (["run", "FLOW", "--json"], 0),
-        (["ls"], 0),
-        (["show", "last", "--json"], 0),
-        (["show", "nobody"], 3),
-        (["ingest", "-"], 0),
+        ("<&-", ["run", "FLOW", "--input", "-"], 2),
+        (">&-", ["run", "FLOW"], 0),
+        ("2>&-", ["run", "FLOW"], 0),
+        ("2>&-", ["show", "nobody"], 3),
+        ("2>&-", ["fly"], 2),
+        ("<&- >&- 2>&-", ["run", "FLOW", "--keep", "kept"], 0),
+        ("<&- >&- 2>&-", ["run", "FLOW", "--json"], 0),
+        ("<&- >&- 2>&-", ["ls"], 0),
+        ("<&- >&- 2>&-", ["show", "last", "--json"], 0),
+        ("<&- >&- 2>&-", ["ingest", "-"], 0),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
 def test_closed_standard_streams_stop_nothing(
-    arguments: list[str], status: int, redirections: str, flow_file: str, tmp_path: Path
+    redirections: str, arguments: list[str], status: int, flow_file: str, tmp_path: Path
 ) -> None:
     """A service manager or a cron job may have closed any of them."""
     assert hero_logic("run", flow_file).returncode == 0

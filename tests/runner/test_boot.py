@@ -194,17 +194,17 @@ def test_a_module_beside_the_flow_named_like_the_standard_librarys_breaks_nothin
 def test_tracebacks_and_spans_name_the_original_path(played: Played, tmp_path: Path) -> None:
     """And show the line of the flow, without a frame of ours."""
     ran = played("""
+        @flow.step("s")
         def helper():
             return 1 / 0
         @flow
         def main():
-            with flow.step("s"):
-                helper()
+            helper()
     """)
 
     path = str(tmp_path / "a_flow.py")
     assert ran["error"].startswith("ZeroDivisionError: division by zero")
-    assert f'File "{path}", line 4, in helper\n    return 1 / 0' in ran["error"]
+    assert f'File "{path}", line 5, in helper\n    return 1 / 0' in ran["error"]
     assert "boot" not in ran["error"]
     assert "hero_tracing" not in ran["error"]
     assert ran["stderr"].strip() == ran["error"].partition("\n\n")[2].strip()

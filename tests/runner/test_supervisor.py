@@ -276,6 +276,46 @@ def test_a_process_that_cannot_be_started_is_a_failed_play(
     assert ran["error"].startswith("the play's process could not be started: ")
 
 
+def test_a_play_that_removed_its_own_directory_ends_as_it_did(
+    played: Played, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The runtime is told, though no record can be left."""
+    ran = played("""
+        import os, shutil
+        @flow
+        def main():
+            shutil.rmtree(os.path.dirname(os.environ["HOME"]))
+            with flow.step("after"):
+                return 1
+    """)
+
+    assert (ran["status"], ran["exit_code"], ran.span("after")["status"]) == ("ok", 0, "ok")
+    assert "exit record of a play was not written" in capfd.readouterr().err
+
+
+def test_a_flow_that_kills_its_supervisor_ends_with_it(played: Played, tmp_path: Path) -> None:
+    """In tier 0 a flow can signal all of its user's processes; its end is told truly, and nothing is left."""
+    ran = played(
+        """
+        import os, signal
+        @flow
+        def main():
+            if os.fork() == 0:
+                os.setsid()
+                while True:
+                    signal.pause()
+            os.kill(os.getppid(), signal.SIGKILL)
+            while True:
+                signal.pause()
+        """,
+        variables=marker_of(tmp_path),
+    )
+
+    assert ran["status"] == "failed"
+    assert "supervises this play was killed" in ran["error"]
+    assert nothing_is_left(tmp_path)
+
+
 def test_the_children_of_a_process_are_those_of_all_its_threads() -> None:
     """A process that a thread forked is a child too."""
     import subprocess

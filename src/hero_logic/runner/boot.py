@@ -237,15 +237,13 @@ def remember_source(source: bytes, path: str) -> None:
 
 
 def report_exception(report: Report, error: BaseException) -> None:
-    """Say what the flow raised: the line that a person needs first, then the traceback from its code on."""
+    """Say what the flow raised: the line that a person needs first, then the traceback of its own code."""
     import traceback
 
-    trace = error.__traceback__
-    ours = (play.__code__.co_filename, getattr(sys.modules.get("hero_tracing"), "__file__", ""))
-    while trace is not None and trace.tb_frame.f_code.co_filename in ours:
-        trace = trace.tb_next
+    import hero_tracing
+
     head = "".join(traceback.format_exception_only(type(error), error)).strip()
-    body = "".join(traceback.format_exception(type(error), error, trace))
+    body = hero_tracing._traceback_text(error, play.__code__.co_filename)
     head, body = (text.encode("utf-8", "replace").decode() for text in (head, body))
     report.write(f'{{"outcome":"raised","error":{_quote(head)},"traceback":{_quote(body)}}}')
     say(body)

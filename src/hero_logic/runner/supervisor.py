@@ -220,7 +220,11 @@ class Supervisor:
             "dropped_stdout_bytes": self._dropped_bytes(self._orders.stdout_path),
             "dropped_stderr_bytes": self._dropped_bytes(self._orders.stderr_path),
         }
-        write_exit_record(self._orders.exit_path, record)
+        try:
+            write_exit_record(self._orders.exit_path, record)
+        except OSError as error:
+            # A full disk, or a flow that removed its own directory: a living runtime is told all the same.
+            os.write(2, f"hero-logic: the exit record of a play was not written: {error}\n".encode())
         self._tell({"event": "ended", **record})
 
     def _dropped_bytes(self, path: str) -> int:
