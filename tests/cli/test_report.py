@@ -113,7 +113,7 @@ def test_a_long_flow_name_gives_way_in_the_header():
     """All else of it stays in sight at 80 columns."""
     line = header(play_of(flow="f" * 100, status="timed_out"))
 
-    assert text_of([line]) == [f"⏱ ffffffffff… · {SID} · timed out · 1.24 s · tier0 · 2026-11-20 14:02"]
+    assert text_of([line]) == [f"◔ ffffffffff… · {SID} · timed out · 1.24 s · tier0 · 2026-11-20 14:02"]
 
 
 @pytest.mark.parametrize("start_ms", [1e300, -1e300, float("inf")])
@@ -207,6 +207,14 @@ def test_artifacts_are_listed_with_their_sizes():
     lines = ended(play_of(artifacts=artifacts))
 
     assert lines[1:4] == ["  artifacts", "    report.csv   120.6 KiB", "    b                 12 B"]
+
+
+def test_artifacts_are_told_with_their_place():
+    """A person wants to open them."""
+    play = play_of(artifacts=[Artifact("a.txt", 1)])
+    lines = final_lines(play, SpanForest(), width=80, artifacts_dir="/data/plays/p/artifacts")
+
+    assert "  artifacts in /data/plays/p/artifacts" in text_of(lines)
     assert lines[22] == "    … and 2 more"
 
 
@@ -419,7 +427,7 @@ def test_the_flow_gives_way_at_80_columns():
 
     line = text_of(ls_lines([play], width=80, now_ms=START_MS))[1]
 
-    assert line.startswith(f"{SID}  ⏱ timed out  fff")
+    assert line.startswith(f"{SID}  ◔ timed out  fff")
     assert line.endswith("2,000,000")
     assert len(line) == 80
 

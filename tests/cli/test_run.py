@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,8 @@ def test_everything_that_is_wrong_is_told_at_once(takes: str) -> None:
     assert "name: missing" in message
     assert "size: " in message
     assert "count: " in message
-    assert "name: text (required) - whom to greet" in message or "whom to greet" in message
+    assert message.splitlines()[-6].strip().startswith("name: ")
+    assert message.splitlines()[-6].endswith("(required) - whom to greet")
 
 
 @pytest.mark.parametrize(
@@ -171,8 +174,8 @@ def test_several_flows_of_which_none_stands_out_are_named(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x = 1\n", b"def main(:\n", b"\x00\x01\x02", b"\xff\xfe\x00", os.urandom(64), b"\x7fELF" + bytes(500),
-     b"# coding: nonsense\n", b"(" * 50_000, b"import hero_tracing\n" + b"#" * (2 << 20)],
+    [b"", b"x = 1\n", b"def main(:\n", b"\x00\x01\x02", b"\xff\xfe\x00", random.Random(5).randbytes(64),
+     b"\x7fELF" + bytes(500), b"# coding: nonsense\n", b"(" * 50_000, b"import hero_tracing\n" + b"#" * (2 << 20)],
     ids=["empty", "no flow", "syntax", "nul", "utf-16", "random", "binary", "coding", "deep", "huge"],
 )  # fmt: skip
 def test_a_file_without_a_flow_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -295,7 +298,8 @@ def test_a_variable_that_is_let_through_is_redacted_wherever_it_shows(tmp_path: 
     for way in ways:
         assert secret.encode() not in way.stdout + way.stderr
     assert shown(sid)["output"]["others"] == []
-    assert secret.encode() not in (tmp_path / "home" / "hero_logic.db-wal").read_bytes()
+    files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
 
 
 KEEPS = """
@@ -416,7 +420,7 @@ def test_json_prints_one_document_and_nothing_else(takes: str) -> None:
 @pytest.mark.parametrize("columns", [40, 72, 200])
 def test_lines_are_as_wide_as_columns_says(tmp_path: Path, columns: int) -> None:
     """But for the output, which is for programs."""
-    body = f"@flow\ndef main():\n    with flow.step({'long name ' * 40!r}, tag={'x' * 400!r}):\n        pass\n    return 1\n"
+    body = "@flow\ndef main():\n    with flow.step('long name ' * 40, tag='x' * 400):\n        return 1\n"
     result = hero_logic("run", write_flow(tmp_path, body), COLUMNS=str(columns))
     widths = [len(line) for line in result.stdout.decode().splitlines()]
 
@@ -512,8 +516,6 @@ sys.stdin.readline()
 
 def test_a_database_that_another_process_holds_is_waited_for(takes: str, tmp_path: Path) -> None:
     """The play is ok, whenever the other one lets go."""
-    import subprocess
-
     assert hero_logic("ls").returncode == 0
     database = tmp_path / "home" / "hero_logic.db"
     with subprocess.Popen(

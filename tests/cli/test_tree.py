@@ -28,7 +28,7 @@ def test_each_span_is_a_line_below_its_parent():
     assert drawn(forest) == [
         "✗ r  12 ms",
         "├─ ✓ a  12 ms",
-        "│  ├─ ⏱ b  12 ms",
+        "│  ├─ ◔ b  12 ms",
         "│  └─ ⊘ c  12 ms",
         "└─ ⠋ d  10.00 s",
     ]
@@ -240,7 +240,7 @@ def test_a_cancelled_span_needs_no_error_line():
         row("b", status="timed_out", error="the play ended"),
     )
 
-    assert drawn(forest) == ["⊘ a  12 ms", "⏱ b  12 ms", "   the play ended"]
+    assert drawn(forest) == ["⊘ a  12 ms", "◔ b  12 ms", "   the play ended"]
 
 
 # --- Width ---------------------------------------------------------------------------------------------

@@ -98,8 +98,10 @@ def header(
     return fit(line, width, glyphs)
 
 
-def final_lines(play: Play, forest: SpanForest, *, width: int, ascii_only: bool = False) -> list[Line]:
-    """What a person needs after a run: how it ended and why, what it left, how to see it again."""
+def final_lines(
+    play: Play, forest: SpanForest, *, width: int, artifacts_dir: str = "", ascii_only: bool = False
+) -> list[Line]:
+    """What a person needs after a run: how it ended and why, what it left and where, how to see it again."""
     glyphs = glyphs_for(ascii_only=ascii_only)
     style = play.status if play.status in STYLES else "failed"
     status: Line = [(glyphs.mark(play.status), style), (" ", "")]
@@ -113,7 +115,7 @@ def final_lines(play: Play, forest: SpanForest, *, width: int, ascii_only: bool 
     status.extend(_span_counts(counts, glyphs))
     lines = [status]
     lines.extend(_error_lines(play, width, glyphs))
-    lines.extend(_artifact_lines(play, width, glyphs))
+    lines.extend(_artifact_lines(play, artifacts_dir, width, glyphs))
     lines.extend(_counter_lines(play, width, glyphs))
     again = f"hero-logic show {clean(play.sid, glyphs)}"
     lines.append([("  see it again: ", "dim"), (again, "name")])
@@ -128,6 +130,7 @@ def show_lines(
     with_logs: bool,
     max_lines: int,
     now_ms: float | None = None,
+    artifacts_dir: str = "",
     ascii_only: bool = False,
 ) -> list[Line]:
     """A play as it is recorded, from its header to its output.
@@ -139,6 +142,7 @@ def show_lines(
         with_logs: all logs of each span, under it.
         max_lines: of the tree; what is left out of it is said there. Logs count apart.
         now_ms: for the durations of what still runs.
+        artifacts_dir: where the artifacts lie.
         ascii_only: see :func:`hero_logic.cli.tree.render`.
     """
     glyphs = glyphs_for(ascii_only=ascii_only)
@@ -157,7 +161,8 @@ def show_lines(
     if not forest.span_count:
         lines.append([("no spans", "dim")])
     lines.extend(_section([*_error_lines(play, width, glyphs)]))
-    lines.extend(_section([*_artifact_lines(play, width, glyphs), *_counter_lines(play, width, glyphs)]))
+    left = _artifact_lines(play, artifacts_dir, width, glyphs)
+    lines.extend(_section([*left, *_counter_lines(play, width, glyphs)]))
     for label, text in (("stdout", play.stdout), ("stderr", play.stderr)):
         lines.extend(_section(_tail_lines(label, text, width, glyphs)))
     lines.extend(_section(_output_lines(play, width, glyphs)))
@@ -311,10 +316,11 @@ def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
     return lines
 
 
-def _artifact_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
+def _artifact_lines(play: Play, directory: str, width: int, glyphs: Glyphs) -> list[Line]:
     if not play.artifacts:
         return []
-    lines: list[Line] = [[("  artifacts", "dim")]]
+    where = f" in {clean(directory, glyphs)}" if directory else ""
+    lines: list[Line] = [[(f"  artifacts{where}", "dim")]]
     listed = play.artifacts[:_MAX_ARTIFACTS]
     paths = [cut(clean(artifact.path, glyphs), max(width - 18, 8), glyphs) for artifact in listed]
     widest = max(map(text_width, paths))

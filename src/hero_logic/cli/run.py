@@ -109,7 +109,7 @@ def _print_play(arguments: argparse.Namespace, client: Client, play: Play, face:
             put_json(reading.document(reading.play(play.sid)))
         return
     if not arguments.quiet:
-        _print_end(play, face)
+        _print_end(play, face, client.artifacts_dir(play.sid))
     _print_output(play)
     if arguments.quiet and STATUS_EXITS.get(play.status) != EXIT_OK:
         reason = play.error.partition("\n")[0]
@@ -209,11 +209,15 @@ def _read_document(path: str) -> bytes:
         raise UsageError(f"--input {path}: {getattr(error, 'strerror', error)}.") from error
 
 
-def _print_end(play: Play, face: _LateFace) -> None:
+def _print_end(play: Play, face: _LateFace, artifacts_dir: str) -> None:
     from hero_logic.cli import report
 
     lines = report.final_lines(
-        play, face.forest, width=_width(sys.stdout), ascii_only=report.wants_ascii(sys.stdout)
+        play,
+        face.forest,
+        width=_width(sys.stdout),
+        artifacts_dir=artifacts_dir,
+        ascii_only=report.wants_ascii(sys.stdout),
     )
     put(report.to_text(lines, colour=report.wants_colour(sys.stdout, dict(os.environ))))
 

@@ -40,6 +40,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             with_logs=arguments.logs,
             max_lines=_MAX_LINES,
             now_ms=time.time() * 1000,
+            artifacts_dir=client.artifacts_dir(play.sid),
             ascii_only=report.wants_ascii(sys.stdout),
         )
         put(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))

@@ -88,7 +88,7 @@ class Glyphs:
         return self.marks.get(status, self.marks["failed"])
 
 
-_UNICODE = Glyphs("✓✗●⏱⊘○", "├─ ", "└─ ", "│  ", "…", " · ", " › ")
+_UNICODE = Glyphs("✓✗●◔⊘○", "├─ ", "└─ ", "│  ", "…", " · ", " › ")
 _ASCII = Glyphs("+x*t-.", "|- ", "`- ", "|  ", "...", " - ", " > ")
 
 
