@@ -175,7 +175,8 @@ def test_several_flows_of_which_none_stands_out_are_named(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "content",
     [b"", b"x = 1\n", b"def main(:\n", b"\x00\x01\x02", b"\xff\xfe\x00", random.Random(5).randbytes(64),
-     b"\x7fELF" + bytes(500), b"# coding: nonsense\n", b"(" * 50_000, b"import hero_tracing\n" + b"#" * (2 << 20)],
+     b"\x7fELF" + bytes(500), b"# coding: nonsense\n", b"(" * 50_000,
+     b"import hero_tracing\n" + b"#" * (2 << 20)],
     ids=["empty", "no flow", "syntax", "nul", "utf-16", "random", "binary", "coding", "deep", "huge"],
 )  # fmt: skip
 def test_a_file_without_a_flow_is_refused(tmp_path: Path, content: bytes) -> None:

@@ -58,7 +58,7 @@ def test_logs_are_shown_where_they_are_asked_for(flow_file: str) -> None:
 def test_why_a_play_failed_is_shown(flow_file: str) -> None:
     """Where it happened, and what was said."""
     assert hero_logic("run", flow_file, "-i", "n=-1").returncode == 1
-    text = hero_logic("show", "last").stdout.decode()
+    text = hero_logic("show", "last", COLUMNS="400").stdout.decode()
 
     assert "ValueError: -1 is below 0" in text
     assert f'File "{flow_file}", line ' in text
