@@ -376,7 +376,11 @@ class _Writer:
 
     def _reconnect(self, line: Any, flags: int) -> int:
         """Stand in for ``send`` in a forked child, and after a line that was cut in the middle."""
-        self._connect()
+        try:
+            self._connect()
+        except BlockingIOError:  # the listener's queue is full: it is slow, not gone
+            self.send = self._reconnect
+            raise
         return self.send(line, flags)
 
     def emit(self, body: str) -> None:

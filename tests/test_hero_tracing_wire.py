@@ -267,13 +267,22 @@ def test_a_full_queue_of_connections_is_waited_for() -> None:
     """A listener that is slow to accept is a slow one, not a dead one: the first event waits for it."""
     with deaf_listener(backlog=0) as (listener, environment), socket.socket(socket.AF_UNIX) as filler:
         filler.connect(listener.getsockname())
+        listener.settimeout(60)
+        script = """
+            sleep = hero_tracing._sleep
+            def tell_and_sleep(seconds):
+                print('waits', flush=True)
+                sleep(seconds)
+            hero_tracing._sleep = tell_and_sleep
+            with flow.step('s'): pass
+        """
         process = subprocess.Popen(
-            [sys.executable, "-c", IMPORTS + "print('up', flush=True)\nwith flow.step('s'): pass"],
+            [sys.executable, "-c", IMPORTS + textwrap.dedent(script)],
             env=environment,
             stdout=subprocess.PIPE,
         )
         assert process.stdout
-        process.stdout.readline()
+        assert process.stdout.readline() == b"waits\n"
         listener.accept()[0].close()
         data = read_all(listener.accept()[0])
         process.communicate(timeout=60)
