@@ -241,3 +241,18 @@ def test_the_aftermath_of_a_play_that_never_was_is_that_of_a_lost_runtime(stage:
 
     assert leavings is not None
     assert (leavings.record.reason, leavings.stdout, leavings.artifacts) == ("runtime_gone", "", [])
+
+
+def test_a_play_that_never_began_leaves_nothing_when_its_runtime_is_killed(stage: Stage) -> None:
+    """It is on no record, so that nobody else would ever clear its directory and its socket away."""
+    staged = stage.play("@flow\ndef main(): pass").__enter__()
+    assert staged._control is not None
+    wait_until(lambda: pids_with(stage.marker), "the interpreter waits at its gate")
+
+    staged._control.close()
+
+    wait_until(lambda: not os.path.exists(staged.paths.root), "its directory is gone")
+    wait_until(lambda: not os.path.exists(play_socket_path(stage.sid)), "its socket is gone")
+    wait_until_gone(stage.marker, timeout_s=2)
+    staged._control = None
+    staged._listener.close()

@@ -22,8 +22,11 @@ import marshal
 import os
 import select
 import signal
+import stat
 import time
 
+from hero_logic.core.policy import SPAN_SOCKET_VARIABLE
+from hero_logic.runner.collection import remove_tree
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, write_exit_record
 from hero_logic.runner.sandbox import limits
 
@@ -97,6 +100,18 @@ class Supervisor:
         end_everything()
         self._drain_captures()
         self._finish("")
+        if self._reason == "runtime_gone" and not self._is_gate_open:
+            self._clear_what_never_began()
+
+    def _clear_what_never_began(self) -> None:
+        """The runtime was killed before the play was on record: nobody else would know of its files."""
+        remove_tree(os.path.dirname(self._orders.exit_path))
+        path = self._orders.environment.get(SPAN_SOCKET_VARIABLE, "")
+        try:
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
+        except OSError:
+            return
 
     def _start(self) -> None:
         stdout, stdout_in = os.pipe()
