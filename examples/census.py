@@ -69,6 +69,10 @@ class SourceLibrary:
 
     def list_files(self) -> list[str]:
         """The library's source files, below its directory, in the order of their names."""
+        if not os.path.isdir(self.directory):
+            raise NotADirectoryError(
+                f"{self.directory} is no directory (a play has one of its own: give a full path)"
+            )
         names: list[str] = []
         for place, below, files in os.walk(self.directory):
             below[:] = [name for name in below if name not in SKIPPED]
@@ -125,7 +129,7 @@ def measure_all(library: SourceLibrary, batches: list[list[str]], workers: int) 
     inputs={
         "limit": "how many files to look at, in the order of their names; 0 is all of them",
         "workers": "how many threads; without a free-threaded Python they mostly take turns",
-        "directory": "which directory to look at instead of the standard library",
+        "directory": "which directory to look at instead of the standard library, as a full path",
     }
 )
 def census(limit: int = 0, workers: int = 4, directory: str = "") -> dict[str, object]:

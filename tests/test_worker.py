@@ -22,7 +22,7 @@ from hero_logic.client import RunRequest
 from hero_logic.core.errors import BadFlowFile, LaunchFailed, SocketInUse
 from hero_logic.core.records import Play, SpanRow
 from hero_logic.core.wire import BadLine
-from hero_logic.worker import LineTeller, read_flow, warn_of_short_values
+from hero_logic.worker import LineTeller, read_flow, warn_of_variables
 from support.processes import wait_until_gone
 from support.runtime import (
     QuietFace,
@@ -324,10 +324,15 @@ def test_a_value_that_was_let_through_is_on_no_record_and_in_no_message(tmp_path
 @pytest.mark.parametrize(("value", "is_warned"), [("", False), ("abc", True), ("abcd", False)])
 def test_a_value_too_short_to_be_redacted_is_warned_of(value: str, is_warned: bool) -> None:
     """It says which, and not what."""
-    warnings = list(warn_of_short_values(("A", "B"), {"A": value}))
+    warnings = list(warn_of_variables(("A",), {"A": value}))
 
     assert (len(warnings) == 1) == is_warned
     assert all("A" in text and "abc" not in text for text in warnings)
+
+
+def test_a_variable_that_is_not_set_is_warned_of() -> None:
+    """A forgotten token is best known before the flow asks for it."""
+    assert ["MISSING" in text for text in warn_of_variables(("MISSING",), {})] == [True]
 
 
 # Where a play cannot be had

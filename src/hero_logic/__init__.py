@@ -1,4 +1,4 @@
-"""hero_logic: run plain Python flows sandboxed, recorded span by span, and watch them live.
+"""hero_logic: run plain Python flows in supervised processes, recorded span by span, and watch them live.
 
 The map of the packages is ARCHITECTURE.md; the arrows in it are checked by ``make lint``.
 """

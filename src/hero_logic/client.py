@@ -83,7 +83,15 @@ class Client:
         flow_file = read_flow_file(decode_source(source, path), path)
         entry = choose_entry(flow_file, request.entry)
         if request.timeout_s is not None and not 0 < request.timeout_s < _MAX_TIMEOUT_S:
-            raise UsageError(f"--timeout {request.timeout_s:g}: it is a number of seconds above 0.")
+            raise UsageError(
+                f"--timeout {request.timeout_s:g}: it is a number of seconds, "
+                f"above 0 and below {_MAX_TIMEOUT_S:g}."
+            )
+        for name in request.let_through:
+            if "=" in name:
+                raise UsageError(
+                    f"--env {name.partition('=')[0]}=...: give the name alone, of a variable that is set."
+                )
         input_json = _read_input(entry, request)
         python = choose_python(request.python, self._environment)
         if flow_file.metadata is not None:
@@ -106,9 +114,9 @@ class Client:
             LaunchFailed: it could not be started.
             StoreError: the store failed.
         """
-        from hero_logic.worker import run_play, warn_of_short_values
+        from hero_logic.worker import run_play, warn_of_variables
 
-        for warning in warn_of_short_values(order.let_through, self._environment):
+        for warning in warn_of_variables(order.let_through, self._environment):
             face.note(warning)
         spawner = self._start_spawner()
         try:
@@ -222,6 +230,10 @@ class Reading:
         """
         return self._session.plays.get(sid)
 
+    def path_of(self, play: Play) -> str:
+        """The file that a play's flow came from; "" for one that was not run here."""
+        return self._session.store.get_version(play.version_sid).path if play.version_sid else ""
+
     def spans(self, sid: str) -> Iterator[Span]:
         """All spans of a play."""
         return self._session.plays.spans(sid)
@@ -251,17 +263,11 @@ _MAX_TIMEOUT_S = 1e9
 
 
 def _read_input(entry: FlowEntry, request: RunRequest) -> bytes:
-    from hero_logic.core.inputs import check_inputs, parse_assignment, parse_document
+    from hero_logic.core.inputs import read_inputs
 
-    values: dict[str, object] = {}
-    if request.document is not None:
-        values.update(parse_document(request.document))
-    for assignment in request.assignments:
-        name, value = parse_assignment(assignment, entry)
-        values[name] = value
-    checked = check_inputs(entry, values)
+    checked = read_inputs(entry, document=request.document, assignments=request.assignments)
     if not checked:
         return b"{}"
     import json
 
-    return json.dumps(checked, allow_nan=False).encode()
+    return json.dumps(checked, allow_nan=False, separators=(",", ":")).encode()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 
 from hero_logic.core.errors import BadFlowFile
 from hero_logic.core.policy import MIN_REDACTED_CHARS, TierZero, play_environment
+from hero_logic.core.syntax import MAX_SOURCE_BYTES
 from hero_logic.runner.play import PlayPlan, StagedPlay
 
 TYPE_CHECKING = False
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
 _MAX_TOLD_LINES = 100
 _SANDBOX = ("tier0", "none", "rlimits")
 _LAST_READ_S = 0.2
+_LOOK_S = 0.25
+"""How often to look whether a signal came, where a face wants no ticks."""
 _SIGNALS = {int(signal.SIGINT): "SIGINT", int(signal.SIGTERM): "SIGTERM"}
 
 
@@ -138,10 +142,13 @@ def run_play(
         cache_dir=config.cache_dir,
         on_bad_line=teller.tell,
     )
-    interruption = _Interruption(staged)
+    interruption = _Interruption(staged, order.limits.grace_s)
     # The store is opened while the play's interpreter starts.
     with staged, _SignalHandlers(interruption), open_session() as session:
-        _record_and_run(order, sid, session, staged, face, redactor)
+        _record_and_begin(order, sid, session, staged, face, redactor)
+        _watch(session, staged, face, interruption)
+        session.ingest.hurry(sid)
+        staged.drain()
         teller.finish()
         from hero_logic.service.endings import end_play
 
@@ -180,10 +187,10 @@ def _plan(order: RunOrder, sid: str) -> PlayPlan:
     )
 
 
-def _record_and_run(
+def _record_and_begin(
     order: RunOrder, sid: str, session: Session, staged: StagedPlay, face: Face, redactor: Redactor | None
 ) -> None:
-    """Put the play on record, open its gate, and watch it to its end."""
+    """Put the play on record, open its gate, and take in its events from then on."""
     from hero_logic.core.flow_source import decode_source
     from hero_logic.core.records import Sandbox
 
@@ -203,10 +210,13 @@ def _record_and_run(
     session.ingest.on_commit = lambda _, delta: face.changed(delta.rows, session.now_ms())
     staged.begin(session.ingest.open(sid, redactor=redactor))
     face.begin(play, sandbox_line=sandbox.tier)
-    while not staged.step(face.interval_s):
+
+
+def _watch(session: Session, staged: StagedPlay, face: Face, interruption: _Interruption) -> None:
+    """Wait for the end of the play, while the face shows it."""
+    while not staged.step(face.interval_s or _LOOK_S):
         face.tick(session.now_ms())
-    session.ingest.hurry(sid)
-    staged.drain()
+        interruption.tell(face)
 
 
 def _secrets(order: RunOrder) -> list[str]:
@@ -226,9 +236,19 @@ def _redactor(order: RunOrder) -> Redactor | None:
 class _Interruption:
     """What a signal does to a play: the first one cancels it, the second one ends it without a grace."""
 
-    def __init__(self, staged: StagedPlay) -> None:
+    def __init__(self, staged: StagedPlay, grace_s: float) -> None:
         self.signal_name = ""
         self._staged = staged
+        self._grace_s = grace_s
+        self._is_told = False
+
+    def tell(self, face: Face) -> None:
+        """Say that the play is ending, once; not in the handler, where nothing may be written."""
+        if self.signal_name and not self._is_told:
+            self._is_told = True
+            face.note(
+                f"{self.signal_name}: the play has {self._grace_s:g} s to end; once more ends it at once"
+            )
 
     def __call__(self, name: str) -> None:
         if self.signal_name:
@@ -261,10 +281,12 @@ class _SignalHandlers:
         return lambda *_: self._act(name)
 
 
-def warn_of_short_values(names: tuple[str, ...], environment: dict[str, str]) -> Iterator[str]:
-    """A sentence for each variable that is let through and too short to be redacted."""
+def warn_of_variables(names: tuple[str, ...], environment: dict[str, str]) -> Iterator[str]:
+    """A sentence for each variable that is let through and is not set, or is too short to be redacted."""
     for name in names:
-        if 0 < len(environment.get(name, "")) < MIN_REDACTED_CHARS:
+        if name not in environment:
+            yield f"--env {name}: it is not set, so the flow does not find it either"
+        elif 0 < len(environment.get(name, "")) < MIN_REDACTED_CHARS:
             yield (
                 f"the value of {name} has fewer than {MIN_REDACTED_CHARS} characters and is not redacted: "
                 "it would blot out other text"
@@ -315,13 +337,18 @@ def listen(
 
 
 def read_flow(path: str) -> bytes:
-    """The bytes of a flow's file.
+    """The bytes of a flow's file, and no more than a flow may have.
 
     Raises:
-        BadFlowFile: it cannot be read.
+        BadFlowFile: it is no file, or cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadFlowFile(f"{path} cannot be read: {error.strerror}.") from error
+        # A pipe is not waited for, and a device not read until there is no memory left.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadFlowFile(f"{path} is no regular file. Name the file that the flow is in.")
+            return file.read(MAX_SOURCE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        # ValueError: a name that no file can have.
+        raise BadFlowFile(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from error

@@ -229,6 +229,24 @@ def test_130_is_a_play_that_was_cancelled(tmp_path: Path, number: signal.Signals
     assert [span["status"] for span in document["spans"]] == ["cancelled"]
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["plain", "json"])
+def test_130_comes_for_a_signal_that_finds_the_command_stopped(tmp_path: Path, options: list[str]) -> None:
+    """``kill %1`` of a job that Ctrl-Z stopped: SIGTERM and then SIGCONT, which any thread may get first."""
+    path = write_flow(tmp_path, "import signal\n@flow\ndef main():\n    signal.pause()\n")
+    for _ in range(3):
+        with start("run", path, *options) as process:
+            wait_until(lambda: b'"running"' in hero_logic("ls", "--json").stdout, "the play on record")
+            process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
+            try:
+                process.communicate(timeout=10)
+            finally:
+                process.kill()
+
+        assert process.returncode == 130
+
+
 def test_130_comes_at_once_for_a_second_signal(tmp_path: Path) -> None:
     """A play that ignores the first one is not waited for any longer."""
     body = "import signal\n@flow\ndef main():\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -237,7 +255,10 @@ def test_130_comes_at_once_for_a_second_signal(tmp_path: Path) -> None:
         wait_until(lambda: b'"deaf"' in hero_logic("show", "last", "--json").stdout, "the flow")
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=4)
+        try:
+            output, _ = process.communicate(timeout=4)
+        finally:
+            process.kill()
 
     assert (process.returncode, json.loads(output)["status"]) == (130, "cancelled")
 

@@ -139,18 +139,17 @@ def test_a_listener_that_nobody_has_connected_to_stays(tmp_path: Path) -> None:
 
 def test_a_listener_waits_for_who_comes_again_for_so_long(tmp_path: Path) -> None:
     """``--idle`` seconds after the last close, not less."""
-    with listening("--socket", str(tmp_path / "s.sock"), "--idle", "0.6") as (process, path):
+    with listening("--socket", str(tmp_path / "s.sock"), "--idle", "1") as (process, path):
         send(path, START)
-        began_s = time.monotonic()
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
         send(path, END)
-        again_s = time.monotonic()
+        sent_s = time.monotonic()
         output, _ = process.communicate(timeout=30)
         ended_s = time.monotonic()
 
     assert shown(last_line(output))["status"] == "ok"
-    assert again_s - began_s < 0.6 <= ended_s - again_s + 0.01
+    assert ended_s - sent_s > 0.9
 
 
 def test_a_connection_that_stays_open_is_waited_for(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from support.command import hero_logic, last_line, shown, start
 from support.runtime import write_flow
-from support.terminal import into_nobody, on_terminal
+from support.terminal import into_nobody, on_terminal, with_memory
 from support.waiting import wait_until
 
 TAKES = """
@@ -262,6 +262,21 @@ def test_a_program_that_is_no_interpreter_is_a_play_that_failed(takes: str) -> N
 def test_a_timeout_is_a_number_of_seconds_above_zero(takes: str, timeout: str) -> None:
     """Anything else is refused."""
     assert "--timeout" in refused(takes, "-i", "name=a", "--timeout", timeout)
+
+
+def test_a_timeout_of_months_is_one(takes: str) -> None:
+    """Longer than a single wait of the system can be."""
+    result = hero_logic("run", takes, "-i", "name=a", "--timeout", "9000000", "--json")
+
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_flow_that_never_ends_to_read_is_refused() -> None:
+    """A device is not read until there is no memory left."""
+    result = with_memory(2_000_000, "run", "/dev/zero")
+
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.startswith(b"hero-logic: /dev/zero")
 
 
 def test_a_timeout_that_is_no_number_is_refused(takes: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hero_logic.core.errors import BadInput
 from hero_logic.core.flow_source import FlowEntry, choose_entry, read_flow_file
-from hero_logic.core.inputs import check_inputs, json_schema, parse_assignment, parse_document
+from hero_logic.core.inputs import check_inputs, json_schema, parse_assignment, parse_document, read_inputs
 
 
 def entry_with(parameters: str, *, said: str = "") -> FlowEntry:
@@ -114,7 +114,7 @@ def test_a_word_of_a_literal_needs_no_quotes(annotation: str) -> None:
     assert parse_assignment('mode="fast"', entry) == ("mode", "fast")
     assert parse_assignment("mode=1", entry) == ("mode", 1)
     with pytest.raises(BadInput):
-        parse_assignment("mode=slow", entry)
+        read_inputs(entry, assignments=["mode=slow"])
 
 
 def test_a_document_is_one_object() -> None:
@@ -319,3 +319,33 @@ def test_a_default_that_json_cannot_say_is_left_out(default: str) -> None:
 
     assert schema["properties"] == {"x": {}}
     assert json.dumps(schema, allow_nan=False)
+
+
+def test_every_problem_of_the_command_line_is_told_at_once() -> None:
+    """What cannot be read, is unknown, missing or of the wrong type; then what the flow takes."""
+    entry = entry_with("day: str, orders: list[int], dry: bool = False")
+
+    with pytest.raises(BadInput) as caught:
+        read_inputs(entry, assignments=["dya=x", 'orders="a"', "dry=yes"])
+
+    message = str(caught.value)
+    parts = ["dya", "orders: expected", "is not JSON", "day: missing", "takes:"]
+    assert [part for part in parts if part not in message] == []
+    assert "dry: missing" not in message
+
+
+def test_a_wrong_word_of_a_literal_is_told_as_one() -> None:
+    """It is a word that is not among them, and not JSON that went wrong."""
+    entry = entry_with("unit: Literal['cm', 'in']")
+
+    with pytest.raises(BadInput, match="expected Literal") as caught:
+        read_inputs(entry, assignments=["unit=mm"])
+
+    assert "JSON" not in str(caught.value)
+
+
+def test_assignments_win_over_the_document() -> None:
+    """What was typed last is meant."""
+    entry = entry_with("a: int, b: int")
+
+    assert read_inputs(entry, document=b'{"a": 1, "b": 2}', assignments=["b=3"]) == {"a": 1, "b": 3}

@@ -97,6 +97,7 @@ def test_the_end_of_the_runtimes_end_ends_the_play(spawner: Spawner, tmp_path: P
     """A socket that is closed is a runtime that is gone."""
     control = spawner.launch(orders_for(tmp_path, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"))
     pid = hear(control)["pid"]
+    control.send(OPEN_GATE)
     control.close()
     wait_until(lambda: (tmp_path / "play" / "exit").exists(), "the exit record", timeout_s=5)
 

@@ -1,4 +1,4 @@
-"""The command on a terminal, and with standard streams that are closed, full, or read by nobody."""
+"""The command on a terminal, with streams that are closed, full, or read by nobody, with little memory."""
 
 from __future__ import annotations
 
@@ -66,6 +66,18 @@ def with_closed(redirections: str, *arguments: str, **more: str) -> Result:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=environment(**more),
+        timeout=60,
+        check=False,
+    )
+
+
+def with_memory(kib: int, *arguments: str) -> Result:
+    """Run a command that may have so much address space, so that a test which fails takes no more."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'ulimit -v {kib}; exec "$@"', "sh", *COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(),
         timeout=60,
         check=False,
     )

@@ -38,6 +38,7 @@ _RUNTIME_TAGS = (
     "hero.unknown_status",
     "hero.damaged",
 )
+_REQUEST_TAG = "rpc.request"
 _UNLISTED = ("hero.", "rpc.", "error.")
 _PLAIN = frozenset("_-./:@+%*#~")
 _MAX_CLIMB = 1000
@@ -440,6 +441,10 @@ def tags_text(tags: dict[str, Any]) -> str:
     parts = []
     room = _MAX_TAGS_CHARS
     for key, value in tags.items():
+        if key == _REQUEST_TAG:
+            # The arguments of a call are what tells it from those beside it.
+            parts.append(escape_controls(value) if isinstance(value, str) else value_text(value))
+            continue
         if key.startswith(_UNLISTED):
             continue
         if room <= 0:

@@ -67,7 +67,7 @@ def build_parser(configured: str | None = None) -> argparse.ArgumentParser:
     """
     parser = _Parser(
         prog="hero-logic",
-        description="Run plain Python flows sandboxed, recorded span by span, and watch them live.",
+        description="Run plain Python flows in supervised processes, recorded step by step, seen live.",
         epilog="hero-logic VERB --help tells of one verb. Data lies under HERO_LOGIC_HOME.",
     )
     parser.add_argument("--version", action="version", version=f"hero-logic {__version__}")

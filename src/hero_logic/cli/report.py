@@ -130,6 +130,7 @@ def show_lines(
     with_logs: bool,
     max_lines: int,
     now_ms: float | None = None,
+    path: str = "",
     artifacts_dir: str = "",
     ascii_only: bool = False,
 ) -> list[Line]:
@@ -142,11 +143,14 @@ def show_lines(
         with_logs: all logs of each span, under it.
         max_lines: of the tree; what is left out of it is said there. Logs count apart.
         now_ms: for the durations of what still runs.
+        path: the file that the flow came from.
         artifacts_dir: where the artifacts lie.
         ascii_only: see :func:`hero_logic.cli.tree.render`.
     """
     glyphs = glyphs_for(ascii_only=ascii_only)
     lines = [header(play, width=width, now_ms=now_ms, ascii_only=ascii_only)]
+    if path:
+        lines.append([("  file  ", "dim"), (clean(path, glyphs), "name")])
     if play.input_json.strip() not in ("", "{}"):
         text = clean(_compact_json(play.input_json), glyphs)
         lines.append([("  input ", "dim"), (text, "name")])

@@ -40,6 +40,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             with_logs=arguments.logs,
             max_lines=_MAX_LINES,
             now_ms=time.time() * 1000,
+            path=reading.path_of(play),
             artifacts_dir=client.artifacts_dir(play.sid),
             ascii_only=report.wants_ascii(sys.stdout),
         )

@@ -38,8 +38,9 @@ class InputType:
         """Whether ``-i name=value`` takes the value as text, and not as JSON."""
         return False
 
-    def has_choice(self, text: str) -> bool:
-        """Whether this bare word is one of the values of a ``Literal``, so that it needs no quotes."""
+    @property
+    def has_words(self) -> bool:
+        """Whether a ``Literal`` in it has words to choose from, so that a bare word is meant as one."""
         return False
 
     def accepts(self, value: object, place: str = "") -> str | None:
@@ -269,9 +270,10 @@ class OneOf(InputType):
             member.is_text or member is NONE for member in self.members
         )
 
-    def has_choice(self, text: str) -> bool:
-        """Whether a member has that choice."""
-        return any(member.has_choice(text) for member in self.members)
+    @property
+    def has_words(self) -> bool:
+        """Whether a member has words to choose from."""
+        return any(member.has_words for member in self.members)
 
     def problem(self, value: object) -> Problem:
         """Take what a member takes; where one member alone finds fault with a part, that one is meant."""
@@ -310,9 +312,10 @@ class Choice(InputType):
     def __init__(self, values: Sequence[LiteralValue]) -> None:
         self.values = tuple(values)
 
-    def has_choice(self, text: str) -> bool:
-        """Whether the word is one of them."""
-        return text in self.values
+    @property
+    def has_words(self) -> bool:
+        """Whether one of them is a text."""
+        return any(isinstance(value, str) for value in self.values)
 
     def problem(self, value: object) -> Problem:
         """Take a value that is equal to one of them, and of its type: 1 is not True."""

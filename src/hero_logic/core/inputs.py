@@ -13,6 +13,7 @@ from hero_logic.core.syntax import NOT_LITERAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 MAX_SHOWN_PROBLEMS = 20
@@ -95,12 +96,50 @@ def check_inputs(entry: FlowEntry, values: dict[str, object]) -> dict[str, objec
     Raises:
         BadInput: unknown, missing and wrongly typed inputs, all of them in one message.
     """
+    checked, problems = _check(entry, values, unread=set())
+    if problems:
+        _refuse(entry, problems)
+    return checked
+
+
+def read_inputs(
+    entry: FlowEntry, *, document: bytes | None = None, assignments: Sequence[str] = ()
+) -> dict[str, object]:
+    """Read and check the inputs of the command line: those of the document, then the assignments.
+
+    What comes later wins.
+
+    Raises:
+        BadInput: what cannot be read, is unknown, missing or of the wrong type, all of it in one message;
+            or the document is no JSON object.
+    """
+    values = {} if document is None else parse_document(document)
+    problems: list[str] = []
+    unread: set[str] = set()
+    for text in assignments:
+        name = text.partition("=")[0]
+        try:
+            name, values[name] = parse_assignment(text, entry)
+        except BadInput as error:
+            # What the flow takes stands below all problems, once.
+            problems.append(str(error).partition("\n")[0])
+            unread.add(name)
+    checked, more = _check(entry, values, unread=unread)
+    if problems or more:
+        _refuse(entry, problems + more)
+    return checked
+
+
+def _check(
+    entry: FlowEntry, values: dict[str, object], *, unread: set[str]
+) -> tuple[dict[str, object], list[str]]:
+    """The values as the flow gets them, and what is wrong; of what was not read nothing more is said."""
     types = _types(entry)
     problems = [_unknown(name, entry) for name in values if name not in types and not entry.accepts_any]
     problems += [
         f"{parameter.name}: missing, it is required"
         for parameter in entry.parameters
-        if parameter.required and parameter.name not in values
+        if parameter.required and parameter.name not in values and parameter.name not in unread
     ]
     checked: dict[str, object] = {}
     for name, value in values.items():
@@ -110,9 +149,7 @@ def check_inputs(entry: FlowEntry, values: dict[str, object]) -> dict[str, objec
             problems.append(problem)
         else:
             checked[name] = kind.converted(value)
-    if problems:
-        _refuse(entry, problems)
-    return checked
+    return checked, problems
 
 
 def json_schema(entry: FlowEntry) -> dict[str, object]:
@@ -145,7 +182,7 @@ def _parse_value(name: str, text: str, kind: InputType) -> object:
     try:
         return _strict_json(text)
     except _NotJson as error:
-        if kind.has_choice(text):
+        if kind.has_words:
             return text
         start = f"{name}: {shown(text)} is not JSON ({error}), and it takes {kind.describe()}."
         if kind.accepts(text) is not None:

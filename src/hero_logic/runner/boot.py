@@ -304,6 +304,15 @@ def wait_for_gate(gate: int) -> None:
         os._exit(_GATE_CLOSED)
 
 
+def write_line_by_line() -> None:
+    """Let no line that was printed wait in a buffer that dies with the process."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what the interpreter opened
+        except (AttributeError, OSError, ValueError):
+            continue
+
+
 def play(arguments: list[str]) -> int:
     """Run the flow; give the exit status of the process."""
     stage_dir, path, function, grace, gate_number, result_number = arguments
@@ -315,6 +324,7 @@ def play(arguments: list[str]) -> int:
     del sys.modules["__main__"].__file__
     with open(os.path.join(stage_dir, "flow.py"), "rb") as file:
         source = file.read()
+    write_line_by_line()
     import hero_tracing  # noqa: F401  # it connects before the gate opens, while there is time
 
     wait_for_gate(gate)

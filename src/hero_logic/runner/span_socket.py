@@ -17,6 +17,7 @@ Source: docs/protocol.md, "Transport".
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import select
 import stat
@@ -441,8 +442,9 @@ def _remove_stale(path: str) -> None:
         raise SocketInUse(
             f"{path} is there and is no socket; it was left alone. Move it, or name another path."
         )
-    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    probe.setblocking(False)
+    # By a datagram socket, which a stream socket refuses for its type before it would hear of a connection:
+    # a listener that counts who comes must not count this.
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
     try:
         probe.connect(path)
     except ConnectionRefusedError:
@@ -451,12 +453,18 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
+        if error.errno == errno.EPROTOTYPE:
+            raise _in_use(path) from error
         raise SocketInUse(
             f"{path} is there and does not answer as a stale socket does: {error.strerror}."
         ) from error
     finally:
         probe.close()
-    raise SocketInUse(
+    raise _in_use(path)
+
+
+def _in_use(path: str) -> SocketInUse:
+    return SocketInUse(
         f"another process listens at {path}; it was left alone. Name another path, or end that process."
     )
 

@@ -33,6 +33,7 @@ from hero_logic.runner.sandbox import limits
 _RETURNED = b"R"
 _READ_BYTES = 65536
 _GIVE_UP_S = 10.0
+_MAX_POLL_MS = 2.0**31 - 1000
 _EXEC_FAILED = 127
 
 
@@ -153,7 +154,8 @@ class Supervisor:
     def _milliseconds_left(self) -> float | None:
         if self._deadline_s is None:
             return None
-        return max(0.0, (self._deadline_s - time.monotonic()) * 1000 + 1)
+        # poll() takes no more than 24 days at once; it comes back, and waits for the rest.
+        return min(max(0.0, (self._deadline_s - time.monotonic()) * 1000 + 1), _MAX_POLL_MS)
 
     def _hear(self) -> None:
         try:
