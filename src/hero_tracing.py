@@ -75,7 +75,8 @@ _DEPTH = 16  # levels of nesting inside a value
 _INT_LIMIT = 2**63
 _WAITING_LINES = 1000  # what signal handlers may queue up behind one stalled line
 _FILES = 4096  # encoded names of source files that are remembered
-_STALL_S = 30.0  # how long one stall of the listener may hold the flow
+_STALL_S = 120.0  # how long one stall of the listener may hold the flow: longer than it waits for its store
+_LAST_WORD_S = 5.0  # how long the end of the process may wait to say what was lost
 _TRACK_S = 0.1  # between two progress tags of one loop
 _MORE = "\u2026"
 _SECRETS = ("passw", "token", "secret", "apikey", "authorization", "cookie", "privatekey", "credential")
@@ -334,6 +335,8 @@ class _Writer:
         """A new writer, as far as the listener can tell."""
         self.id = f"{_os.getpid()}-{_os.urandom(8).hex()}"
         self.lost = self.reported = 0
+        self.lost_on = ""
+        self.patience_s = _STALL_S
         self.busy = self.trouble = self.torn = self.stalled = False
         self.waiting: list[str] = []
         self.lock: Any = _thread.RLock() if _WANTED else None
@@ -421,7 +424,7 @@ class _Writer:
         if self.torn:  # a blank line is ignored, and it ends what may have been cut
             line, self.torn = b"\n" + line, False
         rest = memoryview(line)
-        deadline = _clock() + (0 if self.stalled else _STALL_S)
+        deadline = _clock() + (0 if self.stalled else min(self.patience_s, _STALL_S))
         while sent < len(line):
             try:
                 sent += self.send(rest[sent:], _FLAGS)
@@ -429,10 +432,10 @@ class _Writer:
             except BlockingIOError:
                 remaining_s = deadline - _clock()
             except OSError as error:
-                return self._drop(sent) if error.errno in (_ENOMEM, _ENOBUFS) else self._die()
+                return self._drop(line, sent) if error.errno in (_ENOMEM, _ENOBUFS) else self._die()
             if remaining_s <= 0:
                 self.stalled = True
-                return self._drop(sent)
+                return self._drop(line, sent)
             self._await_room(remaining_s)
         self.stalled = self.trouble = False
         return self._report(line) if self.lost > self.reported else None
@@ -447,13 +450,25 @@ class _Writer:
         poll.poll(limit_s * 1e3 + 1)
         return None
 
-    def _drop(self, sent: int) -> None:
+    def _drop(self, line: bytes, sent: int) -> None:
         """Give a line up; one that is half out takes its connection with it."""
+        if not self.lost:
+            import atexit
+
+            self.lost_on = _span_of(line)
+            atexit.register(self._last_word)
         self.lost += 1
         self.trouble = True
         if sent:
             self._close()
             self.send = _refuse if self.path is None else self._reconnect
+
+    def _last_word(self) -> None:
+        """At the end of the process: what nobody was told of yet is lost for good, and is said."""
+        if self.lost == self.reported:
+            return
+        self.reported, self.stalled, self.patience_s = self.lost, False, _LAST_WORD_S
+        self.emit(f'{{"type":"span_tag","span_id":"{self.lost_on}","tags":{{"hero.lost":{self.lost}}}')
 
     def _die(self) -> None:
         """The listener is gone for good: no more system calls, no more waiting."""
@@ -469,11 +484,9 @@ class _Writer:
 
     def _report(self, line: bytes) -> None:
         """Say on the span of the line just written how many events are missing by now."""
-        start = line.index(b'"span_id":"') + 11
-        span_id = line[start : line.index(b'"', start)].decode()
         self.reported = self.lost
         self.waiting.insert(
-            0, f'{{"type":"span_tag","span_id":"{span_id}","tags":{{"hero.lost":{self.lost}}}'
+            0, f'{{"type":"span_tag","span_id":"{_span_of(line)}","tags":{{"hero.lost":{self.lost}}}'
         )
 
     def before_fork(self) -> None:
@@ -500,6 +513,12 @@ class _Writer:
         else:
             self._close()
             self.send = self._reconnect
+
+
+def _span_of(line: bytes) -> str:
+    """The id of the span that a line of ours is about."""
+    start = line.index(b'"span_id":"') + 11
+    return line[start : line.index(b'"', start)].decode()
 
 
 def _refuse(line: Any, flags: int) -> int:

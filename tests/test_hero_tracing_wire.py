@@ -216,6 +216,10 @@ def run_stalled(script: str) -> tuple[int, str, str, bytes]:
         process.stdin = None
         data = read_all(connection)
         stdout, stderr = process.communicate(timeout=60)
+        listener.setblocking(False)
+        with contextlib.suppress(BlockingIOError):  # a line that was cut takes its connection with it
+            while True:
+                data += read_all(listener.accept()[0])
     return process.returncode, first + stdout.decode(), stderr.decode(), data
 
 
@@ -261,6 +265,21 @@ def test_a_line_cut_by_a_stall_takes_its_connection_with_it() -> None:
     kinds = [line.split(b'"')[3] for line in streams[1].splitlines()]
     assert kinds == [b"hello", b"span_log", b"span_tag", b"span_end"]
     assert b'"hero.lost":1' in streams[1]
+
+
+def test_what_was_lost_is_said_at_the_end_of_the_process() -> None:
+    """A stall that lasts to the end must not take the number of the lost with it."""
+    script = """
+        hero_tracing._STALL_S = 0.1
+        with flow.step('root') as root:
+            while not hero_tracing._writer.lost:
+                root.log('x' * 1000)
+        print(hero_tracing._writer.lost)
+    """
+    returncode, stdout, _, data = run_stalled(script)
+
+    assert returncode == 0
+    assert f'"tags":{{"hero.lost":{stdout.split()[-1]}}}'.encode() in data
 
 
 def test_a_full_queue_of_connections_is_waited_for() -> None:

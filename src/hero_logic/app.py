@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from hero_logic.service.session import Session
 
 _RUNS_PLAYS = ("run",)
+_EXIT_CANCELLED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return _EXIT_CANCELLED
+
+
+def _main(arguments: list[str]) -> int:
     spawner = _early_spawner(arguments)
     from hero_logic.cli.main import run_command
 
@@ -90,12 +97,18 @@ def open_session(config: Config) -> Session:
         remove_stale_socket(sid)
         clear_directory(PlayPaths(config.plays_dir, sid))
 
+    def leftovers() -> list[str]:
+        from hero_logic.runner.staging import staged_sids
+
+        return staged_sids(config.plays_dir)
+
     return Session(
         SqliteStore.open(config.database, synchronous=config.synchronous),
         Runtimes(config.runtimes_dir, new_sid()),
         now_ms=lambda: time.time() * 1000,
         aftermath=aftermath,
         clear=clear,
+        leftovers=leftovers,
     )
 
 

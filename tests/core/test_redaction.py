@@ -123,3 +123,22 @@ def test_an_event_without_a_value_is_as_it_was(event: dict[str, object]) -> None
     assert decoded is not None
 
     assert Redactor(["secret"]).event(decoded) == decode_line(line)
+
+
+def test_each_line_of_a_value_is_a_value() -> None:
+    """A key of several lines that is printed becomes a log for each of them."""
+    redactor = Redactor(["-----BEGIN-----\nsecretline1\nxx\n"])
+
+    assert redactor.text("it holds secretline1") == "it holds ***"
+    assert redactor.text("xx") == "xx"
+
+
+@pytest.mark.parametrize("text", ["pppSECRETse\u2026", "pppSECRETse", "pppSECR\u2026 more"])
+def test_the_head_of_a_value_that_was_cut_is_not_left(text: str) -> None:
+    """The SDK cuts long texts, and a cut may fall into a value."""
+    assert "SECR" not in Redactor(["SECRETsecret"]).text(text)
+
+
+def test_a_word_that_begins_as_a_value_does_stays() -> None:
+    """Only what was cut is taken for the head of one."""
+    assert Redactor(["SECRETsecret"]).text("SECRETARY of state") == "SECRETARY of state"

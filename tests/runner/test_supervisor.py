@@ -339,3 +339,31 @@ def test_the_children_of_a_process_are_those_of_all_its_threads() -> None:
 
     assert children[0].pid in found
     assert children_of(2**22) == []
+
+
+def test_a_flow_that_stops_its_supervisor_is_ended_at_its_deadline_all_the_same(played: Played) -> None:
+    """The spawner lets a stopped supervisor go on."""
+    ran = played(
+        """
+        import os, signal
+        @flow
+        def main():
+            os.kill(os.getppid(), signal.SIGSTOP)
+            signal.pause()
+        """,
+        timeout_s=1.0,
+        grace_s=0.3,
+    )
+
+    assert ran["status"] == "timed_out"
+
+
+def test_a_reason_that_a_flow_gave_is_the_plays_whole_error(played: Played) -> None:
+    """Raised out of the flow itself, ``flow.Failed`` is told without a traceback."""
+    ran = played("""
+        @flow
+        def main():
+            raise flow.Failed("no rows today")
+    """)
+
+    assert ran["error"] == "no rows today"

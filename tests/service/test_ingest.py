@@ -77,6 +77,13 @@ def batch(*lines: bytes, connection: int = 1) -> Batch:
     return Batch(decoded.events, received_ms=5.0, connection=connection, malformed=len(decoded.bad_lines))
 
 
+def heavy_batch(*lines: bytes) -> Batch:
+    """As if its lines had a mebibyte."""
+    heavy = batch(*lines)
+    heavy.size_bytes = 1024 * 1024
+    return heavy
+
+
 def start(span_id: str, **more: object) -> bytes:
     return json.dumps({"type": "span_start", "span_id": span_id, "name": span_id, **more}).encode()
 
@@ -279,7 +286,7 @@ def test_the_queue_is_bounded_and_its_writer_waits(opened: Opened) -> None:
     def write() -> None:
         nonlocal written
         for number in range(300):
-            sink.write(batch(start(str(number))))
+            sink.write(heavy_batch(start(str(number))))
             written += 1
         done.set()
 
@@ -317,7 +324,7 @@ def test_the_end_of_a_play_does_not_wait_for_a_store_that_never_comes_back(opene
 
     def write() -> None:
         for number in range(300):
-            sink.write(batch(start(str(number))))
+            sink.write(heavy_batch(start(str(number))))
         done.set()
 
     writer = threading.Thread(target=write)

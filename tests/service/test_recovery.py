@@ -383,11 +383,11 @@ def gone(tmp_path: Path) -> Iterator[Gone]:
 @pytest.mark.parametrize(
     ("record", "result", "status"),
     [
-        (ExitRecord("exited", 3.0, 0), FlowResult("returned", 1), "ok"),
-        (ExitRecord("timed_out", 3.0, None, 9), FlowResult(), "timed_out"),
-        (ExitRecord("cancelled", 3.0, None, 15), FlowResult(), "cancelled"),
-        (ExitRecord("exited", 3.0, 1), FlowResult("raised", error="ValueError: x"), "failed"),
-        (ExitRecord("runtime_gone", 3.0, None, 15), FlowResult(), "failed"),
+        (ExitRecord("exited", 7.0, 0), FlowResult("returned", 1), "ok"),
+        (ExitRecord("timed_out", 7.0, None, 9), FlowResult(), "timed_out"),
+        (ExitRecord("cancelled", 7.0, None, 15), FlowResult(), "cancelled"),
+        (ExitRecord("exited", 7.0, 1), FlowResult("raised", error="ValueError: x"), "failed"),
+        (ExitRecord("runtime_gone", 7.0, None, 15), FlowResult(), "failed"),
     ],
 )
 def test_a_lost_play_ends_as_its_exit_record_says(
@@ -400,7 +400,7 @@ def test_a_lost_play_ends_as_its_exit_record_says(
     play = gone.store.get_play("p")
 
     assert (ended, again, gone.cleared) == (["p"], [], ["p"])
-    assert (play.status, play.end_ms) == (status, 3.0)
+    assert (play.status, play.end_ms) == (status, 7.0)
 
 
 def test_a_lost_play_that_never_began_is_failed(gone: Gone) -> None:
@@ -408,6 +408,38 @@ def test_a_lost_play_that_never_began_is_failed(gone: Gone) -> None:
     gone.recover(lambda _: Leavings(ExitRecord("runtime_gone", 3.0)))
 
     assert gone.store.get_play("p").status == "failed"
+
+
+def test_no_play_ends_before_it_began(gone: Gone) -> None:
+    """One that was cancelled at its gate has an end from before its start."""
+    gone.plays.begin("p", Sandbox())
+    gone.recover(lambda _: Leavings(ExitRecord("cancelled", 3.0, None, 15)))
+    play = gone.store.get_play("p")
+
+    assert (play.start_ms, play.end_ms) == (5.0, 5.0)
+
+
+def test_what_a_killed_runtime_did_not_clear_away_is_cleared(gone: Gone, tmp_path: Path) -> None:
+    """It may be killed between the end that it recorded and the clearing; plays of the living are left."""
+    gone.plays.begin("p", Sandbox())
+    gone.recover(lambda _: Leavings(ExitRecord("exited", 7.0, 0)))
+    gone.cleared.clear()
+    gone.store.create_play(Play(sid="mine", runtime_sid="me"), None)
+    gone.runtimes.enter()
+    (tmp_path / "runtimes" / "owner.lock").touch()
+
+    recover(
+        gone.plays,
+        gone.ingest,
+        gone.runtimes,
+        aftermath=lambda _: None,
+        clear=gone.cleared.append,
+        leftovers=lambda: ["p", "mine", "unknown"],
+    )
+
+    assert gone.cleared == ["p"]
+    assert not (tmp_path / "runtimes" / "owner.lock").exists()
+    gone.runtimes.leave()
 
 
 def test_a_play_whose_supervisor_still_ends_it_is_left_for_the_next_time(gone: Gone) -> None:

@@ -4,14 +4,16 @@ Laws:
 
 1. A face never fails a play: a stream that is gone or refuses makes it silent, nothing else.
 2. :meth:`Face.changed` is called by the thread that writes spans, all else by the main thread, except
-   :meth:`Face.note`, which may come from any: one lock guards the forest and the streams.
+   :meth:`Face.note`, which may come from any. None of them waits for whoever reads what is shown: a pager
+   that is not scrolled must not keep a span from its record.
 3. Nothing that a play sent reaches a terminal unescaped (tree.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import RLock
+from queue import SimpleQueue
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, TextIO
 
 from hero_logic.cli.forest import Node, SpanForest, tags_text, warnings_text
@@ -40,15 +42,38 @@ _MIN_PATH_CELLS = 24
 _NOTE_PREFIX = "hero-logic: warning: "
 
 
+class BackgroundWriter:
+    """Does what it is given, in order, in its own thread: nobody else waits for a slow reader."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="face", daemon=True)
+        self._thread.start()
+
+    def put(self, job: Callable[[], None]) -> None:
+        """Have it done; returns at once."""
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Wait until all is done."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
 class Face:
     """What every face does; a context manager, so that a terminal is itself again whatever happens."""
 
     interval_s: float | None = None
     """How often :meth:`tick` is wanted; None for never."""
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO, *, writer: BackgroundWriter | None = None) -> None:
         self.forest = SpanForest()
         """All that is known of the spans."""
+        self._writer = writer
         self._lock = RLock()
         self._out = out
         self._err = err
@@ -71,8 +96,7 @@ class Face:
 
     def note(self, text: str) -> None:
         """Warn of something on standard error."""
-        with self._lock:
-            self._write(self._err, _note_text(text, self._err))
+        self._write(self._err, _note_text(text, self._err))
 
     def end(self, play: Play) -> None:
         """The play has ended; nothing comes after this."""
@@ -80,8 +104,18 @@ class Face:
 
     def close(self) -> None:
         """Give back what was taken of the terminal; may be called again and at any time."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def _write(self, stream: TextIO, text: str) -> None:
+        """Write and flush, or leave it to the writer that there is."""
+        if self._writer is not None:
+            self._writer.put(lambda: self._write_now(stream, text))
+        else:
+            self._write_now(stream, text)
+
+    def _write_now(self, stream: TextIO, text: str) -> None:
         """Write and flush; a reader that is gone is nobody's fault."""
         try:
             stream.write(text)
@@ -99,9 +133,15 @@ class PlainFace(Face):
     """A line for each span that ends: for pipes, files and terminals that cannot move their cursor."""
 
     def __init__(
-        self, out: TextIO, err: TextIO, *, width: int = DEFAULT_PIPE_WIDTH, colour: bool = False
+        self,
+        out: TextIO,
+        err: TextIO,
+        *,
+        width: int = DEFAULT_PIPE_WIDTH,
+        colour: bool = False,
+        writer: BackgroundWriter | None = None,
     ) -> None:
-        super().__init__(out, err)
+        super().__init__(out, err, writer=writer)
         self._width = width
         self._colour = colour
         self._glyphs = glyphs_for(ascii_only=wants_ascii(out))

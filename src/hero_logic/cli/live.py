@@ -9,6 +9,7 @@ import atexit
 import os
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group
@@ -73,6 +74,7 @@ class LiveFace(Face):
             highlight=False,
             no_color=bool(os.environ.get("NO_COLOR")) or None,
         )
+        self._forest_lock = Lock()
         self._live: Live | None = None
         self._drawn: list[Line] = []
         self._drawn_version = -1
@@ -99,17 +101,16 @@ class LiveFace(Face):
             self._guarded(live.start)
 
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:
-        """Take what changed; the next tick draws it."""
-        with self._lock:
+        """Take what changed; the next tick draws it. Never waits for the terminal, which may be stopped."""
+        with self._forest_lock:
             self.forest.update(rows)
 
     def note(self, text: str) -> None:
         """Warn of something: above the tree with the next tick, or where standard error leads elsewhere."""
-        with self._lock:
-            if self._is_note_above and self._live is not None:
-                self._notes.append(text)
-            else:
-                super().note(text)
+        if self._is_note_above and self._live is not None:
+            self._notes.append(text)
+        else:
+            super().note(text)
 
     def tick(self, now_ms: float) -> None:
         """Draw again, if there is anything new to see."""
@@ -126,13 +127,14 @@ class LiveFace(Face):
             self._guarded(self._print_notes)
             self.close()
             width = self._resized()[0]
-            lines = render(
-                self.forest,
-                width=width,
-                max_lines=MAX_FINAL_LINES,
-                now_ms=None,
-                ascii_only=self._ascii_only,
-            )
+            with self._forest_lock:
+                lines = render(
+                    self.forest,
+                    width=width,
+                    max_lines=MAX_FINAL_LINES,
+                    now_ms=None,
+                    ascii_only=self._ascii_only,
+                )
             self._guarded(lambda: self._print(lines))
 
     def close(self) -> None:
@@ -168,13 +170,15 @@ class LiveFace(Face):
         assert self._live is not None
         old_width = self._size[0]
         width, height = self._resized()
-        lines = self._lines(width, max(height - SPARE_LINES, 1), now_ms)
+        with self._forest_lock:
+            lines = self._lines(width, max(height - SPARE_LINES, 1), now_ms)
+            version = self.forest.version
         if width < old_width:
             self._take_back_wrapped(width)
         if lines != self._drawn or width != old_width:
             self._live.update(Group(*map(self._rich_text, lines)), refresh=True)
         self._drawn = lines
-        self._drawn_version = self.forest.version
+        self._drawn_version = version
 
     def _lines(self, width: int, max_lines: int, now_ms: float) -> list[Line]:
         """The tree; and how many spans there are, where not all of them are in it."""

@@ -171,12 +171,12 @@ def _make_face(out: TextIO, err: TextIO, *, is_silent: bool) -> Face:
     from hero_logic.cli import faces, report
 
     if is_silent:
-        return faces.QuietFace(out, err)
+        return faces.QuietFace(out, err, writer=faces.BackgroundWriter())
     if report.is_terminal(out) and os.environ.get("TERM") != "dumb":
         from hero_logic.cli.live import LiveFace
 
         return LiveFace(out, err)
-    return faces.PlainFace(out, err, width=_width(out))
+    return faces.PlainFace(out, err, width=_width(out), writer=faces.BackgroundWriter())
 
 
 def _width(out: TextIO) -> int:

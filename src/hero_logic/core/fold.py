@@ -60,6 +60,8 @@ class Batch(msgspec.Struct):
     connection: int = 0
     malformed: int = 0
     oversize: int = 0
+    size_bytes: int = 0
+    """Of the lines that it was read from: what it weighs while it waits."""
 
 
 class SpanTree:

@@ -14,6 +14,7 @@ from hero_logic.core.policy import default
 from hero_logic.core.records import Artifact, PlayStatus, RootSpan
 
 RUNTIME_ENDED = "the runtime ended while this play ran"
+ROOT_END_LOST = "the flow returned, but the end of its root span never came: events were lost"
 _TAIL_CHARS = 4000
 
 

@@ -16,6 +16,7 @@ from hero_logic.core.policy import MIN_REDACTED_CHARS
 from hero_logic.core.wire import Event, Hello, SpanEnd, SpanLog, SpanStart, SpanTag
 
 REPLACEMENT = "***"
+_ELLIPSIS = "\u2026"
 
 
 class Redactor:
@@ -27,7 +28,12 @@ class Redactor:
 
     def __init__(self, values: list[str]) -> None:
         spellings = {
-            spelling for value in values if len(value) >= MIN_REDACTED_CHARS for spelling in _spellings(value)
+            spelling
+            for value in values
+            # A text that is printed becomes a log for each of its lines.
+            for part in (value, *value.splitlines())
+            if len(part) >= MIN_REDACTED_CHARS
+            for spelling in _spellings(part)
         }
         self._whole = frozenset(value for value in values if len(value) >= MIN_REDACTED_CHARS)
         # The longest first: a value may be part of another one's spelling.
@@ -38,6 +44,8 @@ class Redactor:
         for spelling in self._spellings:
             if spelling in text:
                 text = text.replace(spelling, REPLACEMENT)
+        for value in self._whole:
+            text = _without_head(text, value)
         return text
 
     def value(self, value: Any) -> Any:  # noqa: ANN401  # any JSON value
@@ -72,6 +80,20 @@ class Redactor:
             event.source_file = self.value(event.source_file)
             event.child_play_sid = self.value(event.child_play_sid)
         return event
+
+
+def _without_head(text: str, value: str) -> str:
+    """The text without the head of a value that was cut: before an ellipsis, or at the very end."""
+    head = value[:MIN_REDACTED_CHARS]
+    at = text.find(head)
+    while at != -1:
+        end = at + len(head)
+        while end < len(text) and end - at < len(value) and text[end] == value[end - at]:
+            end += 1
+        if end == len(text) or text[end] == _ELLIPSIS:
+            text = text[:at] + REPLACEMENT + text[end:]
+        at = text.find(head, at + 1)
+    return text
 
 
 def _spellings(value: str) -> set[str]:

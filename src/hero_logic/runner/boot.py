@@ -210,7 +210,10 @@ def run_flow(flow: Callable[..., Any], values: dict[str, Any]) -> Any:  # noqa: 
     if hasattr(result, "__await__"):
         import asyncio
 
-        return asyncio.run(result)
+        async def wait() -> Any:  # noqa: ANN401  # whatever the flow returns
+            return await result
+
+        return asyncio.run(wait())
     return result
 
 
@@ -244,9 +247,12 @@ def report_exception(report: Report, error: BaseException) -> None:
 
     head = "".join(traceback.format_exception_only(type(error), error)).strip()
     body = hero_tracing._traceback_text(error, play.__code__.co_filename)
+    say(body)
+    if isinstance(error, hero_tracing.flow.Failed):
+        # A reason that the flow gave is all there is to tell.
+        head, body = str(error.reason) or head, ""
     head, body = (text.encode("utf-8", "replace").decode() for text in (head, body))
     report.write(f'{{"outcome":"raised","error":{_quote(head)},"traceback":{_quote(body)}}}')
-    say(body)
 
 
 def say(text: str) -> None:

@@ -69,8 +69,8 @@ def write_exit_record(path: str, record: dict[str, object]) -> None:
     """Put the record in its place at one stroke: it is whole or not there."""
     part = f"{path}.part"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    os.write(descriptor, marshal.dumps(record))
-    os.close(descriptor)
+    with open(descriptor, "wb") as file:
+        file.write(marshal.dumps(record))
     os.rename(part, path)
 
 

@@ -20,6 +20,7 @@ import _socket
 import errno
 import os
 import select
+import signal
 import stat
 import struct
 import sys
@@ -266,6 +267,8 @@ class SpanListener:
         _unlink_if_ours(self.path, self._inode)
 
     def _run(self) -> None:
+        # A signal that the kernel gives to this thread would not wake the one that acts on it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
             self._loop()
         except BaseException as error:  # noqa: BLE001  # told by ListenerHandle.wait, in the thread that can act
@@ -406,6 +409,7 @@ class SpanListener:
                 connection=connection.number,
                 malformed=len(bad_lines),
                 oversize=oversize,
+                size_bytes=len(chunk),
             )
         )
         if self._ends_at_s is not None:

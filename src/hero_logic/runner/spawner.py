@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hero_logic.runner.orders import Orders
 
 _STUB = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import sys; sys.path.append(sys.argv[1]); "
     "from hero_logic.runner.spawner import serve; serve(int(sys.argv[2]))"
 )
 _MAX_ORDERS_BYTES = 160 * 1024
@@ -205,15 +205,20 @@ def _supervise(data: bytes, control: _socket.socket) -> None:
 
 def _reap_supervisors(supervisors: set[int]) -> None:
     """Take the status of supervisors that have ended; end the orphans of one that did not end well."""
+    import signal
+
     orphaned = False
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:
             return
         if pid == 0:
             break
-        if pid in supervisors:
+        if os.WIFSTOPPED(status):
+            # Its play runs as the same user and may stop it: then no deadline would be kept.
+            os.kill(pid, signal.SIGCONT)
+        elif pid in supervisors:
             supervisors.discard(pid)
             orphaned = orphaned or status != 0
         else:

@@ -95,6 +95,15 @@ def stage_play(
         ) from error
 
 
+def staged_sids(plays_dir: str) -> list[str]:
+    """The plays whose working files are there: they run, or nobody cleared them away."""
+    try:
+        names = os.listdir(plays_dir)
+    except OSError:
+        return []
+    return [name for name in names if os.path.isdir(os.path.join(plays_dir, name, "stage"))]
+
+
 def make_private_directory(path: str) -> None:
     """Make a directory, and those above it that are not there, for nobody but their owner.
 

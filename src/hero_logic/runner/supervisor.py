@@ -17,6 +17,7 @@ Modules of the standard library alone, the small ones: docs/design/0004-start-up
 from __future__ import annotations
 
 import _socket
+import errno
 import fcntl
 import marshal
 import os
@@ -344,8 +345,9 @@ def _become_play(
         limits.renounce_privileges()
         limits.limit_resources(orders.resource_limits)
         os.execve(orders.argv[0], orders.argv, orders.environment)  # noqa: S606  # the arguments are ours
-    except OSError as error:
-        os.write(_FAILED_DESCRIPTOR, str(error.errno).encode())
+    except (OSError, ValueError) as error:
+        # ValueError is how setrlimit says that it is not permitted.
+        os.write(_FAILED_DESCRIPTOR, str(getattr(error, "errno", errno.EPERM)).encode())
     finally:
         os._exit(_EXEC_FAILED)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hero_logic.core.fold import OPEN_AT_END
-from hero_logic.core.outcome import RUNTIME_ENDED, Leavings, Outcome, decide
+from hero_logic.core.outcome import ROOT_END_LOST, RUNTIME_ENDED, FlowResult, Leavings, Outcome, decide
 from hero_logic.core.records import Play, PlayEnd, RootSpan
 from hero_logic.service.ingest import Ingest
 from hero_logic.store.contract import Store
@@ -35,9 +35,14 @@ def end_play(
     Raises:
         StoreError: it could not be written; the play has no end yet.
     """
+    if redactor is not None:
+        # Before anything is cut: half a value would not be known again.
+        leavings = _redacted(leavings, redactor)
     root = _close(store, ingest, sid, leavings)
     outcome = decide(leavings, root, timeout_s=timeout_s, cancelled_by=cancelled_by)
-    store.end_play(sid, _end_of(outcome, leavings, redactor))
+    if _is_root_end_lost(leavings, root):
+        outcome = msgspec.structs.replace(outcome, error=ROOT_END_LOST)
+    store.end_play(sid, _end_of(store, sid, outcome, leavings))
     return store.get_play(sid)
 
 
@@ -49,10 +54,32 @@ def end_lost_play(store: Store, ingest: Ingest, sid: str, leavings: Leavings) ->
     """
     root = _close(store, ingest, sid, leavings)
     outcome = decide(leavings, root)
-    if root is not None and root.error == OPEN_AT_END and leavings.record.reason == "exited":
+    if _is_root_end_lost(leavings, root):
         outcome = msgspec.structs.replace(outcome, error=RUNTIME_ENDED)
-    store.end_play(sid, _end_of(outcome, leavings, None))
+    store.end_play(sid, _end_of(store, sid, outcome, leavings))
     return store.get_play(sid)
+
+
+def _is_root_end_lost(leavings: Leavings, root: RootSpan | None) -> bool:
+    """Whether the process ended well, and what is missing is the last of its events."""
+    is_good_end = leavings.record.reason == "exited" and leavings.record.exit_code == 0
+    is_told = leavings.result.outcome == "returned"
+    return root is not None and root.error == OPEN_AT_END and is_good_end and is_told
+
+
+def _redacted(leavings: Leavings, redactor: Redactor) -> Leavings:
+    result = leavings.result
+    return msgspec.structs.replace(
+        leavings,
+        stdout=redactor.text(leavings.stdout),
+        stderr=redactor.text(leavings.stderr),
+        result=FlowResult(
+            result.outcome,
+            output=redactor.value(result.output),
+            error=redactor.text(result.error),
+            traceback=redactor.text(result.traceback),
+        ),
+    )
 
 
 def end_recording(store: Store, ingest: Ingest, sid: str, *, end_ms: float) -> Play:
@@ -72,19 +99,16 @@ def _close(store: Store, ingest: Ingest, sid: str, leavings: Leavings) -> RootSp
     return store.first_root_not_ok(sid)
 
 
-def _end_of(outcome: Outcome, leavings: Leavings, redactor: Redactor | None) -> PlayEnd:
-    clean = redactor.text if redactor is not None else str
-    output_json = outcome.output_json
-    if redactor is not None and output_json is not None:
-        # Value by value: replaced in the text of a number or across quotes, it would be JSON no more.
-        output_json = msgspec.json.encode(redactor.value(msgspec.json.decode(output_json))).decode()
+def _end_of(store: Store, sid: str, outcome: Outcome, leavings: Leavings) -> PlayEnd:
+    # A play that was cancelled at its gate ended before it began.
+    start_ms = store.get_play(sid).start_ms or leavings.record.end_ms
     return PlayEnd(
         status=outcome.status,
-        end_ms=leavings.record.end_ms,
-        error=clean(outcome.error),
+        end_ms=max(leavings.record.end_ms, start_ms),
+        error=outcome.error,
         exit_code=leavings.record.exit_code,
-        output_json=output_json,
-        stdout=clean(leavings.stdout),
-        stderr=clean(leavings.stderr),
+        output_json=outcome.output_json,
+        stdout=leavings.stdout,
+        stderr=leavings.stderr,
         artifacts=leavings.artifacts,
     )

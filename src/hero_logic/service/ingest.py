@@ -12,9 +12,11 @@ thread nor the play: where it fails, it is shown nothing more.
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from hero_logic.core.errors import IllegalMove, MalformedEvent, StoreError
@@ -27,11 +29,12 @@ from hero_logic.store.contract import Store
 if TYPE_CHECKING:
     from hero_logic.core.redaction import Redactor
 
-_MAX_QUEUED_EVENTS = 20_000
-_MAX_BATCH_EVENTS = 5_000
-# What a batch weighs beside its events: it may be few of them and a mebibyte each, and the queue is bounded
-# in memory too.
-_BATCH_WEIGHT = 300
+# A store that is locked for as long as we wait for it (30 s) must not hold up a play that says much: this is
+# 150,000 spans, a few hundred MB once they are decoded.
+_MAX_QUEUED_BYTES = 64 * 1024 * 1024
+_MAX_BATCH_BYTES = 2 * 1024 * 1024
+_BATCH_OVERHEAD_BYTES = 1000
+_TELL_AGAIN_S = 30.0
 _MAX_CLOSED_AT_ONCE = 5_000
 _RETRY_S = 0.1
 
@@ -92,11 +95,14 @@ class Ingest:
         self.on_commit: OnCommit = _ignore
         self.on_trouble: OnTrouble = _ignore
         self._items: deque[tuple[PlaySink, Batch | int | Event]] = deque()
-        self._queued_events = 0
+        self._queued_bytes = 0
         self._changed = Condition()
         self._is_ending = False
         self._sinks: dict[str, PlaySink] = {}
         self._broken: BaseException | None = None
+        self._pause = Event()
+        self._told = ""
+        self._told_at_s = 0.0
         self._thread = Thread(target=self._run, name="ingest", daemon=True)
         self._thread.start()
 
@@ -189,14 +195,14 @@ class Ingest:
             self._write(sid, tree, closing=True)
 
     def queue(self, sink: PlaySink, item: Batch | int | Event) -> None:
-        """Give the thread something to do; waits where too many events wait already."""
+        """Give the thread something to do; waits where too much waits already."""
         weight = _weight(item)
         with self._changed:
-            while self._queued_events > _MAX_QUEUED_EVENTS and weight and self._broken is None:
+            while self._queued_bytes > _MAX_QUEUED_BYTES and weight and self._broken is None:
                 self._changed.wait()
             self._check_thread()
             self._items.append((sink, item))
-            self._queued_events += weight
+            self._queued_bytes += weight
             self._changed.notify_all()
 
     def _check_thread(self) -> None:
@@ -213,6 +219,8 @@ class Ingest:
         )
 
     def _run(self) -> None:
+        # A signal that the kernel gives to this thread would not wake the one that acts on it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         while True:
             with self._changed:
                 while not self._items and not self._is_ending:
@@ -238,12 +246,12 @@ class Ingest:
 
     def _take(self) -> list[tuple[PlaySink, Batch | int | Event]]:
         items = []
-        events = 0
-        while self._items and events < _MAX_BATCH_EVENTS:
+        taken_bytes = 0
+        while self._items and taken_bytes < _MAX_BATCH_BYTES:
             sink, item = self._items.popleft()
-            events += _weight(item)
+            taken_bytes += _weight(item)
             items.append((sink, item))
-        self._queued_events -= events
+        self._queued_bytes -= taken_bytes
         return items
 
     def _fold_and_write(self, items: list[tuple[PlaySink, Batch | int | Event]]) -> None:
@@ -296,11 +304,15 @@ class Ingest:
         if is_last:
             sink.failure = error
             return True
-        with self._changed:
-            self._changed.wait(_RETRY_S)
+        self._pause.wait(_RETRY_S)
         return False
 
     def _tell(self, text: str) -> None:
+        """Say it; the same again only after a while."""
+        now_s = monotonic()
+        if text == self._told and now_s < self._told_at_s + _TELL_AGAIN_S:
+            return
+        self._told, self._told_at_s = text, now_s
         try:
             self.on_trouble(text)
         except Exception:  # noqa: BLE001  # nobody is left who could be told
@@ -323,7 +335,7 @@ class Ingest:
 
 
 def _weight(item: Batch | int | Event) -> int:
-    """How much of the queue's room something takes; what somebody waits for takes none."""
+    """How many bytes of the queue's room something takes; what somebody waits for takes none."""
     if isinstance(item, Batch):
-        return len(item.events) + _BATCH_WEIGHT
+        return item.size_bytes + _BATCH_OVERHEAD_BYTES
     return 1 if isinstance(item, int) else 0

@@ -67,6 +67,15 @@ class Runtimes:
         finally:
             os.close(lock)
 
+    def has_killed(self) -> bool:
+        """Whether a runtime left its file behind: one that ended by itself has removed it."""
+        try:
+            names = os.listdir(self._directory)
+        except OSError:
+            return False
+        sids = [name.removesuffix(".lock") for name in names if name.endswith(".lock")]
+        return any(sid != self.own_sid and self.is_gone(sid) for sid in sids)
+
     def sweep(self) -> None:
         """Remove the files of runtimes that are gone; call it when their plays have their end."""
         try:

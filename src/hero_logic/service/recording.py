@@ -49,6 +49,7 @@ def record_stream(
                 connection=1,
                 malformed=len(decoded.bad_lines),
                 oversize=oversize,
+                size_bytes=len(data),
             )
         )
     sink.disconnected(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hero_logic.service.liveness import Runtimes
@@ -28,6 +28,7 @@ class Session:
         now_ms: Callable[[], float],
         aftermath: Callable[[str], Leavings | None],
         clear: Callable[[str], None],
+        leftovers: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self.now_ms = now_ms
         self.store = store
@@ -36,10 +37,11 @@ class Session:
         self._runtimes = runtimes
         self._aftermath = aftermath
         self._clear = clear
+        self._leftovers = leftovers
 
     def __enter__(self) -> Session:
         try:
-            if self.store.unfinished_plays() or self.store.plays_with_open_spans():
+            if self._may_need_recovery():
                 self._recover()
         except BaseException:
             self.__exit__()
@@ -58,7 +60,18 @@ class Session:
     def _recover(self) -> None:
         from hero_logic.service.recovery import recover
 
-        recover(self.plays, self.ingest, self._runtimes, aftermath=self._aftermath, clear=self._clear)
+        recover(
+            self.plays,
+            self.ingest,
+            self._runtimes,
+            aftermath=self._aftermath,
+            clear=self._clear,
+            leftovers=self._leftovers,
+        )
+
+    def _may_need_recovery(self) -> bool:
+        store = self.store
+        return bool(store.unfinished_plays() or store.plays_with_open_spans() or self._runtimes.has_killed())
 
     def __exit__(self, *_: object) -> None:
         if self._ingest is not None:
