@@ -41,7 +41,9 @@ def main() -> int:
         def timed(*command: str) -> Callable[[], float]:
             def once() -> float:
                 began_s = time.perf_counter()
-                subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(
+                    command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
                 return (time.perf_counter() - began_s) * 1000
 
             return once

@@ -253,3 +253,10 @@ def test_tags_are_written_out_as_far_as_a_line_could_hold_them():
 
     assert len(written) < 600
     assert written.endswith(" …")
+
+
+def test_a_call_is_listed_with_its_arguments():
+    """They are what tells it from those beside it; its answer is not."""
+    tags = {"rpc.request": '{"city":"Rome"}', "rpc.response": '{"degrees":21}'}
+
+    assert drawn(forest_of(row("ask", tags=tags))) == ['✓ ask  12 ms  {"city":"Rome"}']

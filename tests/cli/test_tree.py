@@ -119,7 +119,7 @@ def test_tags_follow_as_key_and_value():
 
 def test_tags_of_the_runtime_are_not_listed():
     """What begins with hero., rpc. or error. is shown otherwise or not here."""
-    forest = forest_of(row("a", tags={"rpc.request": "x", "error.type": "E", "hero.other": 1, "own": 1}))
+    forest = forest_of(row("a", tags={"rpc.response": "x", "error.type": "E", "hero.other": 1, "own": 1}))
 
     assert drawn(forest) == ["✓ a  12 ms  own=1"]
 

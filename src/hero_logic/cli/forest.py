@@ -421,7 +421,7 @@ def _bounded_tags(tags: dict[str, Any]) -> dict[str, Any]:
     for key, value in tags.items():
         if len(kept) > _MAX_TAGS:
             break
-        if not key.startswith(_UNLISTED):
+        if key == _REQUEST_TAG or not key.startswith(_UNLISTED):
             kept[key[:_MAX_KEY_CHARS]] = _bounded(value)
     return kept
 
