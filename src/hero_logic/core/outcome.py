@@ -123,8 +123,13 @@ def _after_good_exit(result: FlowResult, root: RootSpan | None) -> Outcome:
         output = msgspec.json.encode(result.output).decode()
     if root is None:
         return Outcome("ok", "", output)
+    return Outcome("failed", _bounded(root_error(root)), output)
+
+
+def root_error(root: RootSpan) -> str:
+    """Why a play whose root did not end ok is failed: the same words for a run and for a recorded stream."""
     told = f": {root.error}" if root.error else ""
-    return Outcome("failed", _bounded(f"the root span {root.name!r} ended {root.status}{told}"), output)
+    return f"the root span {root.name!r} ended {root.status}{told}"
 
 
 def _how_it_exited(record: ExitRecord) -> str:

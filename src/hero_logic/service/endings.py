@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hero_logic.core.fold import OPEN_AT_END
-from hero_logic.core.outcome import ROOT_END_LOST, RUNTIME_ENDED, FlowResult, Leavings, Outcome, decide
+from hero_logic.core.outcome import (
+    ROOT_END_LOST,
+    RUNTIME_ENDED,
+    FlowResult,
+    Leavings,
+    Outcome,
+    decide,
+    root_error,
+)
 from hero_logic.core.records import Play, PlayEnd, RootSpan
 from hero_logic.service.ingest import Ingest
 from hero_logic.store.contract import Store
@@ -86,10 +94,8 @@ def end_recording(store: Store, ingest: Ingest, sid: str, *, end_ms: float) -> P
     """The input of a play that came from a file or a socket is over (docs/protocol.md, "Commands")."""
     ingest.close(sid, status="failed", end_ms=end_ms)
     root = store.first_root_not_ok(sid)
-    error = "" if root is None else f"the root span {root.name!r} ended {root.status}"
-    if root is not None and root.error:
-        error += f": {root.error}"
-    store.end_play(sid, PlayEnd("ok" if root is None else "failed", end_ms, error))
+    end = PlayEnd("ok", end_ms) if root is None else PlayEnd("failed", end_ms, root_error(root))
+    store.end_play(sid, end)
     return store.get_play(sid)
 
 
