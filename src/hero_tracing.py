@@ -17,7 +17,8 @@ nor HERO_FLOW_SPAN_SOCK is set) every name here is a silent no-op, and the flow 
 The laws of this module:
 
 1. The flow is never disturbed: nothing here raises into it, hangs it for ever or swallows what it raises.
-2. When a call returns, its event is in the kernel: a SIGKILL a moment later loses nothing.
+2. When a call returns, its event is in the kernel, in the socket or, where the listener is given up, in the
+   spool's file: a SIGKILL a moment later loses nothing.
 3. One line a write, under one lock; a signal handler or a finalizer that comes in the middle of a line
    has its own line written right after.
 4. A forked child never writes into its parent's line, and never ends its parent's spans.
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 
 _FD_VARIABLE = "HERO_FLOW_SPAN_FD"
 _PATH_VARIABLE = "HERO_FLOW_SPAN_SOCK"
+_SPOOL_VARIABLE = "HERO_FLOW_SPAN_SPOOL"
 _WANTED = bool(_os.environ.get(_FD_VARIABLE) or _os.environ.get(_PATH_VARIABLE))
 
 _LINE_BYTES = 256 * 1024  # what a line aims to stay under; the protocol refuses more than 1 MiB
@@ -76,7 +78,10 @@ _INT_LIMIT = 2**63
 _WAITING_LINES = 1000  # what signal handlers may queue up behind one stalled line
 _FILES = 4096  # encoded names of source files that are remembered
 _STALL_S = 120.0  # how long one stall of the listener may hold the flow: longer than it waits for its store
+_STALLED_S = 1.0  # and after that each line but logs, where there is no spool
 _LAST_WORD_S = 5.0  # how long the end of the process may wait to say what was lost
+# How large the spool may become by a log, which is shed first, by any other line, by saying what is lost.
+_SPOOL_BYTES = (32 * 1024 * 1024, 64 * 1024 * 1024 - 256 * 1024, 64 * 1024 * 1024)
 _TRACK_S = 0.1  # between two progress tags of one loop
 _MORE = "\u2026"
 _SECRETS = ("passw", "token", "secret", "apikey", "authorization", "cookie", "privatekey", "credential")
@@ -84,9 +89,8 @@ _SECRETS = ("passw", "token", "secret", "apikey", "authorization", "cookie", "pr
 if _WANTED:  # law 5: 3 ms of shared libraries that a script without the runtime never uses
     import _socket
     import _thread
+    import errno as _errno
     from _contextvars import ContextVar as _ContextVar
-    from errno import ENOBUFS as _ENOBUFS
-    from errno import ENOMEM as _ENOMEM
     from itertools import count as _count
 
     try:
@@ -312,11 +316,14 @@ def _file_json(file: str) -> str:
 
 
 class _Writer:
-    """The one connection of this process to its listener.
+    """The one connection of this process to its listener, and what there is once that is of no use.
+
+    A listener that is gone, or that stalls for longer than ``_STALL_S``, is given up for good where there is
+    a spool: a file of the play's, which the runtime takes in at the end. Without one, a listener that is gone
+    costs all that follows, and a stall costs lines, logs first, until a whole one has gone through.
 
     ``lost`` counts the events that could not be written, ``faults`` what went wrong in here and was kept
-    from the flow. A stall is over when a whole line has gone through; one that outlasts ``_STALL_S`` costs
-    the line, and from then on lines are dropped without waiting until one goes through.
+    from the flow.
     """
 
     # Rejected: os.write, which is as fast, but lets SIGPIPE kill a flow that has reset its handler;
@@ -327,7 +334,11 @@ class _Writer:
         self.path: str | None = None
         self.socket: Any = None
         self.send: Callable[[Any, int], int] = _refuse
-        self.shared = False  # a forked child, on the descriptor of its parent
+        self.spool_path: str | None = None
+        self.spooling = False  # whether the listener is given up
+        self.spool = -1  # the descriptor,
+        self.spool_file = (0, 0)  # which file it was opened for,
+        self.spool_end = 0  # and how large that was after our last line
         self.line_bytes = _LINE_BYTES
         self._start_over()
 
@@ -345,17 +356,18 @@ class _Writer:
         """Connect as the environment says; False means that there is no runtime to be had."""
         number = _os.environ.get(_FD_VARIABLE)
         self.path = _os.environ.get(_PATH_VARIABLE) or None
+        self.spool_path = _os.environ.get(_SPOOL_VARIABLE) or None
         try:
             if number and _adopt(self, number):
                 self._hello()
             elif self.path is not None:
                 self._connect()
             else:
-                return False
+                return self._give_up()
         except BlockingIOError:  # the listener's queue is full: the first event waits for it
             self.send = self._reconnect if self.socket is None else self.send
-        except (OSError, ValueError):  # nobody listens there: the flow runs without a trace
-            return False
+        except (OSError, ValueError):  # nobody listens there: without a spool the flow runs without a trace
+            return self._give_up()
         return True
 
     def _connect(self) -> None:
@@ -416,29 +428,31 @@ class _Writer:
         if len(self.waiting) < _WAITING_LINES:
             self.waiting.append(body)
         else:
-            self.lost += 1
-            self.trouble = True  # the next line that goes through says so
+            self._lose(body.encode())
 
     def _struggle(self, line: bytes, sent: int) -> None:
         """Write the rest of a line to a listener that is slow, stalled or gone."""
-        if self.torn:  # a blank line is ignored, and it ends what may have been cut
-            line, self.torn = b"\n" + line, False
-        rest = memoryview(line)
-        deadline = _clock() + (0 if self.stalled else min(self.patience_s, _STALL_S))
-        while sent < len(line):
+        data = memoryview(b"\n" + line if self.torn else line)  # a blank line ends what may have been cut
+        limit_s = min(self.patience_s, _STALL_S)
+        if self.stalled:
+            limit_s = min(_STALLED_S, limit_s) if _rank(line) else 0
+        deadline = _clock() + limit_s
+        while sent < len(data):
             try:
-                sent += self.send(rest[sent:], _FLAGS)
+                sent += self.send(data[sent:], _FLAGS)
                 continue
             except BlockingIOError:
                 remaining_s = deadline - _clock()
             except OSError as error:
-                return self._drop(line, sent) if error.errno in (_ENOMEM, _ENOBUFS) else self._die()
+                return self._fail(line, sent, error.errno or _errno.EPIPE)
             if remaining_s <= 0:
                 self.stalled = True
-                return self._drop(line, sent)
+                return self._fail(line, sent, 0)
             self._await_room(remaining_s)
-        self.stalled = self.trouble = False
-        return self._report(line) if self.lost > self.reported else None
+        self.stalled = self.trouble = self.torn = False
+        if self.lost > self.reported:
+            self.waiting.insert(0, self._loss(_span_of(line)))
+        return None
 
     def _await_room(self, limit_s: float) -> None:
         if self.socket is None:
@@ -450,44 +464,96 @@ class _Writer:
         poll.poll(limit_s * 1e3 + 1)
         return None
 
-    def _drop(self, line: bytes, sent: int) -> None:
-        """Give a line up; one that is half out takes its connection with it."""
+    def _fail(self, line: bytes, sent: int, number: int) -> None:
+        """Find another way for a line that cannot be sent (the error's number; 0: a stall), or lose it."""
+        if self.spool_path is not None and not self.spooling:
+            self._give_up(number)
+            return self._struggle(line, 0)
+        self._lose(line)
+        gone = number not in (0, _errno.ENOMEM, _errno.ENOBUFS)  # for good: no more calls, no more waiting
+        if not self.spooling and (gone or sent):  # a line that is half out takes its connection with it
+            self._close(number)
+            self.send = _refuse if gone or self.path is None else self._reconnect
+        return None
+
+    def _lose(self, line: bytes) -> None:
+        """Count an event that is lost: the next line that goes through says so, or the end of the process."""
+        self.trouble = True
+        if _rank(line) == 2:
+            self.reported = -1
+            return
         if not self.lost:
             import atexit
 
-            self.lost_on = _span_of(line)
+            self.lost_on = _span_of(line, b"parent_id") or _span_of(line)
             atexit.register(self._last_word)
         self.lost += 1
-        self.trouble = True
-        if sent:
-            self._close()
-            self.send = _refuse if self.path is None else self._reconnect
+        if self.spooling and not self.lost & (self.lost - 1):  # nothing else may fit, up to a SIGKILL
+            self.waiting.insert(0, self._loss(self.lost_on))
+
+    def _loss(self, span_id: str) -> str:
+        """What says on a span how many events are missing by now."""
+        self.reported = self.lost
+        return f'{{"type":"span_tag","span_id":"{span_id}","tags":{{"hero.lost":{self.lost}}}'
 
     def _last_word(self) -> None:
         """At the end of the process: what nobody was told of yet is lost for good, and is said."""
-        if self.lost == self.reported:
-            return
-        self.reported, self.stalled, self.patience_s = self.lost, False, _LAST_WORD_S
-        self.emit(f'{{"type":"span_tag","span_id":"{self.lost_on}","tags":{{"hero.lost":{self.lost}}}')
+        if self.lost != self.reported:
+            self.stalled, self.patience_s = False, _LAST_WORD_S
+            self.emit(self._loss(self.lost_on))
 
-    def _die(self) -> None:
-        """The listener is gone for good: no more system calls, no more waiting."""
-        self.lost += 1
-        self.trouble = True
-        self._close()
+    def _close(self, number: int = 0) -> None:
+        connection, self.socket, self.torn = self.socket, None, False
+        try:
+            if connection is not None:  # a flow may have closed it, and have a file of its own there by now
+                (connection.detach if number in (_errno.EBADF, _errno.ENOTSOCK) else connection.close)()
+        except OSError:  # the kernel has closed it all the same
+            self.faults += 1
 
-    def _close(self) -> None:
-        self.send = _refuse
-        if self.socket is not None:
-            self.socket.close()
-            self.socket = None
+    def _give_up(self, number: int = 0) -> bool:
+        """Leave the listener for the spool, for good; False means that there is no spool to be had."""
+        if self.spool_path is None:
+            return False
+        self.send, self.spooling = self._append, True
+        self._close(number)  # first: there may be no descriptor left for the file
+        try:
+            return self._spool_size() >= 0
+        except OSError:
+            return False
 
-    def _report(self, line: bytes) -> None:
-        """Say on the span of the line just written how many events are missing by now."""
-        self.reported = self.lost
-        self.waiting.insert(
-            0, f'{{"type":"span_tag","span_id":"{_span_of(line)}","tags":{{"hero.lost":{self.lost}}}'
-        )
+    def _append(self, line: Any, flags: int) -> int:
+        """Stand in for ``send`` once the listener is given up: all of the line, or an OSError."""
+        size = self._spool_size()
+        data = bytes(line) if size == self.spool_end else b"\n" + bytes(line)  # another's may have been cut
+        if size + len(data) > _SPOOL_BYTES[_rank(data)]:
+            raise OSError(_errno.ENOSPC, "the spool is full")
+        self.spool_end = -1
+        rest = data
+        while rest:
+            rest = rest[_os.write(self.spool, rest) :]
+        self.spool_end = size + len(data)
+        return len(line)
+
+    def _spool_size(self) -> int:
+        """How large the spool is; it is opened if need be, for a flow may close and remove what it likes."""
+        try:
+            status = _os.fstat(self.spool)
+            if (status.st_dev, status.st_ino) == self.spool_file:
+                if status.st_nlink:
+                    return status.st_size
+                _os.close(self.spool)
+        except OSError:
+            pass
+        self.spool = -1  # whatever has that number now, it is not ours
+        flags = _os.O_WRONLY | _os.O_APPEND | _os.O_CREAT | _os.O_NOFOLLOW | _os.O_NONBLOCK | _os.O_CLOEXEC
+        spool = _os.open(self.spool_path or "", flags, 0o600)
+        status = _os.fstat(spool)
+        is_file = status.st_mode & 0o170000 == 0o100000  # stat.S_ISREG, without the import
+        if not is_file or status.st_nlink != 1 or status.st_uid != _os.geteuid():
+            _os.close(spool)
+            raise OSError(_errno.EINVAL, "what is in the spool's place is not the play's own file")
+        self.spool_file, self.spool_end, self.spool = (status.st_dev, status.st_ino), 0, spool
+        return status.st_size
 
     def before_fork(self) -> None:
         """No line on a shared descriptor is half out while the process is copied."""
@@ -508,17 +574,26 @@ class _Writer:
         _prefix, _ids = _os.urandom(4).hex(), _count(1)
         self._start_over()
         if self.path is None:
-            self.shared = True
             self.line_bytes = _SHARED_LINE_BYTES
         else:
             self._close()
-            self.send = self._reconnect
+            self.send = self._append if self.spooling else self._reconnect
 
 
-def _span_of(line: bytes) -> str:
-    """The id of the span that a line of ours is about."""
-    start = line.index(b'"span_id":"') + 11
+def _span_of(line: bytes, key: bytes = b"span_id") -> str:
+    """The id of the span that a line of ours is about, or of the one around it where the line is a start."""
+    if key == b"parent_id" and not line.startswith(b'{"type":"span_start"'):
+        return ""
+    start = line.index(b'"%b":"' % key) + len(key) + 4
     return line[start : line.index(b'"', start)].decode()
+
+
+def _rank(line: bytes) -> int:
+    """What is shed first: 0 is a log, 1 is any other event, 2 says how many are lost."""
+    line = line.lstrip()
+    if line.startswith(b'{"type":"span_log"'):
+        return 0
+    return 2 if b'"tags":{"hero.lost":' in line[:80] else 1
 
 
 def _refuse(line: Any, flags: int) -> int:

@@ -20,7 +20,8 @@ from hero_logic.core.errors import (
     UnmetRequirements,
     UsageError,
 )
-from support.runtime import QuietFace, client_at, read_document, write_flow
+from support.runtime import QuietFace, client_at, read_document, start_runtime, write_flow
+from support.waiting import wait_until
 
 FLOW = """
 @flow
@@ -161,6 +162,60 @@ def test_nothing_of_a_run_is_left_but_its_artifacts(tmp_path: Path) -> None:
         "artifacts/out.txt",
     ]
     assert os.listdir(tmp_path / "home" / "runtimes") == []
+
+
+def test_a_play_can_be_followed(tmp_path: Path) -> None:
+    """From any revision on, to its end; what came before is read."""
+    client, _, sid = run(tmp_path)
+    with client.read() as reading:
+        changes = reading.follow(sid, since=0).changes()
+        lines = [json.loads(line) for line in reading.change_lines([], [row for _, row in changes.spans])]
+
+        assert [line["name"] for line in lines] == [span.name for span in reading.spans(sid)]
+        assert [play.status for play in changes.plays] == ["ok"]
+        assert json.loads(reading.play_line(changes.plays[0]))["sid"] == sid
+        assert reading.outline(changes.plays[0]) is None
+
+
+def test_what_a_play_is_asked_for_is_answered(tmp_path: Path) -> None:
+    """What failed of it, what it took, what it logged."""
+    client, _, sid = run(tmp_path)
+    with client.read() as reading:
+        [root] = reading.spans(sid)
+
+        assert reading.failed(sid, limit=5) == ([], [])
+        assert reading.status_counts(sid) == {"ok": 1}
+        assert [one.name for one in reading.stats(sid, limit=5)[0]] == [root.name]
+        assert reading.logs(sid, root.span_id) == root.logs
+        assert json.loads(b"".join(reading.failed_document(sid)))["spans"] == []
+        assert json.loads(reading.stats_document(sid, limit=5))["is_all"] is True
+
+
+def test_a_play_whose_runtime_is_gone_is_given_its_end_by_who_reads(tmp_path: Path) -> None:
+    """Not only when the reading begins: it may be killed while somebody watches."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    path = write_flow(tmp_path, f"@flow\ndef main():\n    open({str(gate)!r}).read()\n")
+    client = client_at(tmp_path / "home")
+    with start_runtime(tmp_path / "home", path) as runtime:
+        try:
+            assert runtime.stdout is not None
+            sid = runtime.stdout.readline().strip()
+            with client.read() as reading:
+                reading.end_lost()
+                before = reading.play(sid).status
+                runtime.kill()
+
+                def is_ended() -> bool:
+                    reading.end_lost()
+                    return reading.play(sid).status == "failed"
+
+                wait_until(is_ended, "the end of a play whose runtime was killed")
+        finally:
+            runtime.kill()
+        runtime.communicate()
+
+    assert before == "running"
 
 
 def test_artifacts_can_be_kept(tmp_path: Path) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Iterator
 
 import pytest
 
 from hero_logic.core.wire import decode_lines
-from support.sdk_plays import IMPORTS, Listener, clean_environment, run_play
+from support.sdk_plays import (
+    IMPORTS,
+    Listener,
+    clean_environment,
+    deaf_listener,
+    lost_counts,
+    read_all,
+    run_play,
+    run_stalled,
+)
 
 
 def test_hello_comes_first_and_once() -> None:
@@ -182,57 +188,47 @@ STALLED = """
 """
 
 
-def read_all(connection: socket.socket) -> bytes:
-    """Everything that comes until the other end is closed."""
-    with connection:
-        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
-
-
-@contextlib.contextmanager
-def deaf_listener(backlog: int = 64) -> Iterator[tuple[socket.socket, dict[str, str]]]:
-    """A listener that reads nothing of its own accord, and the environment that leads to it."""
-    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{directory}/s")
-        listener.listen(backlog)
-        yield listener, clean_environment(HERO_FLOW_SPAN_SOCK=f"{directory}/s")
-
-
-def run_stalled(script: str) -> tuple[int, str, str, bytes]:
-    """Run a script whose listener reads nothing until the script says so, then everything."""
-    with deaf_listener() as (listener, environment):
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", IMPORTS + textwrap.dedent(script)],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        connection, _ = listener.accept()
-        assert process.stdin
-        assert process.stdout
-        first = process.stdout.readline().decode()
-        process.stdin.write(b"x")
-        process.stdin.close()
-        process.stdin = None
-        data = read_all(connection)
-        stdout, stderr = process.communicate(timeout=60)
-        listener.setblocking(False)
-        with contextlib.suppress(BlockingIOError):  # a line that was cut takes its connection with it
-            while True:
-                data += read_all(listener.accept()[0])
-    return process.returncode, first + stdout.decode(), stderr.decode(), data
-
-
 def test_a_stalled_listener_holds_the_flow_for_a_while_and_no_longer() -> None:
     """Past the limit events are dropped at once; when writing works again, hero.lost says how many."""
-    returncode, stdout, stderr, data = run_stalled(STALLED)
+    play = run_stalled(STALLED)
+    data = b"".join(play.connections)
 
-    assert returncode == 0, stderr
-    first, lost, lost_at_the_end = stdout.split()
+    assert play.returncode == 0, play.stderr
+    first, lost, lost_at_the_end = play.stdout.split()
     assert (first, lost) == ("stalled", lost_at_the_end)
     assert f'"tags":{{"hero.lost":{lost}}}'.encode() in data
     assert b"flowing again" in data
     assert b"and again" in data
+
+
+def test_without_a_spool_a_stall_sheds_logs_first() -> None:
+    """Past the limit a log is dropped at once, and anything else only after a short wait of its own."""
+    play = run_stalled("""
+        import select, sys
+        hero_tracing._STALL_S, hero_tracing._STALLED_S = 0.2, 0.1
+        w = hero_tracing._writer
+        await_room, waits = w._await_room, []
+        def count_waits(limit_s):
+            waits.append(limit_s)
+            await_room(limit_s)
+        with flow.step('root') as root:
+            while not w.lost: root.log('x' * 1000)
+            w._await_room = count_waits
+            for _ in range(5): root.log('x' * 1000)
+            logs = len(waits)
+            root.tag(a='x' * 1000)
+            tags = len(waits)
+            lost = w.lost
+            sys.__stdout__.write(f'{lost} {logs} {tags} {max(waits) <= 0.1}\\n')
+            sys.stdin.read(1)
+            select.select([], [w.socket], [], 30)
+            root.tag(b=1)
+        print(w.stalled)
+    """)
+
+    assert (play.returncode, play.stderr) == (0, "")
+    assert play.stdout.splitlines() == ["7 0 1 True", "False"]
+    assert lost_counts(b"".join(play.connections)) == [7]
 
 
 def test_a_line_cut_by_a_stall_takes_its_connection_with_it() -> None:
@@ -276,10 +272,10 @@ def test_what_was_lost_is_said_at_the_end_of_the_process() -> None:
                 root.log('x' * 1000)
         print(hero_tracing._writer.lost)
     """
-    returncode, stdout, _, data = run_stalled(script)
+    play = run_stalled(script)
 
-    assert returncode == 0
-    assert f'"tags":{{"hero.lost":{stdout.split()[-1]}}}'.encode() in data
+    assert play.returncode == 0
+    assert f'"tags":{{"hero.lost":{play.stdout.split()[-1]}}}'.encode() in b"".join(play.connections)
 
 
 def test_a_full_queue_of_connections_is_waited_for() -> None:

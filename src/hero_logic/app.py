@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hero_logic.client import Client
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
+    from hero_logic.runner.spool import Spool
     from hero_logic.service.session import Session
 
 _RUNS_PLAYS = ("run",)
@@ -97,6 +98,12 @@ def open_session(config: Config) -> Session:
         remove_stale_socket(sid)
         clear_directory(PlayPaths(config.plays_dir, sid))
 
+    def open_spool(sid: str) -> Spool | None:
+        from hero_logic.runner.play import open_lost_spool
+        from hero_logic.runner.staging import PlayPaths
+
+        return open_lost_spool(PlayPaths(config.plays_dir, sid))
+
     def leftovers() -> list[str]:
         from hero_logic.runner.staging import staged_sids
 
@@ -108,6 +115,7 @@ def open_session(config: Config) -> Session:
         now_ms=lambda: time.time() * 1000,
         aftermath=aftermath,
         clear=clear,
+        open_spool=open_spool,
         leftovers=leftovers,
     )
 

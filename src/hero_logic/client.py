@@ -11,13 +11,15 @@ from hero_logic.core.errors import ArtifactsNotKept, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
-    from hero_logic.core.records import Play, Span
+    from hero_logic.core.records import NameStats, Play, Span, SpanRow
     from hero_logic.runner.spawner import Spawner
+    from hero_logic.service.feed import Follower
+    from hero_logic.service.outline import Outline
     from hero_logic.service.session import Session
     from hero_logic.worker import Face, RunOrder
 
@@ -169,7 +171,7 @@ class Client:
 
     def read(self) -> Reading:
         """Plays to read from; a context manager."""
-        return Reading(self._open_session())
+        return Reading(self._open_session(), open_session=self._open_session)
 
     def artifacts_dir(self, sid: str) -> str:
         """Where the artifacts of a play lie."""
@@ -212,8 +214,9 @@ class Client:
 class Reading:
     """The plays on record, while a ``with`` block lasts."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, open_session: Callable[[], Session]) -> None:
         self._session = session
+        self._open_session = open_session
 
     def __enter__(self) -> Reading:
         self._session.__enter__()
@@ -237,6 +240,66 @@ class Reading:
     def spans(self, sid: str) -> Iterator[Span]:
         """All spans of a play."""
         return self._session.plays.spans(sid)
+
+    def logs(self, sid: str, span_id: str) -> str:
+        """The logs of one span, whole.
+
+        Raises:
+            NotFound: there is no such span.
+        """
+        return self._session.plays.logs(sid, span_id)
+
+    def outline(self, play: Play) -> Outline | None:
+        """The part of a large play that is read to show it; None for one whose spans are to be read all."""
+        return self._session.plays.outline(play)
+
+    def failed(self, sid: str, *, limit: int) -> tuple[list[SpanRow], list[SpanRow]]:
+        """The first spans that ended and not ``ok``; and these again among the spans around them."""
+        return self._session.plays.failed(sid, limit=limit)
+
+    def status_counts(self, sid: str) -> dict[str, int]:
+        """How many spans of a play have which status."""
+        return self._session.store.status_counts(sid)
+
+    def stats(self, sid: str, *, limit: int) -> tuple[list[NameStats], bool]:
+        """What the ended spans of each name took, the highest total first; and whether there are more."""
+        return self._session.plays.stats(sid, limit=limit)
+
+    def follow(self, sid: str, *, since: int) -> Follower:
+        """What changes of a play after a revision of the store, whichever process runs it."""
+        from hero_logic.service.feed import Follower
+
+        return Follower(self._session.store, sid, since=since)
+
+    def end_lost(self) -> None:
+        """Give plays whose runtime is gone their end, as every command does when it begins."""
+        with self._open_session():
+            pass
+
+    def play_line(self, play: Play) -> bytes:
+        """A play as it stands, as a line of JSON."""
+        from hero_logic.service.extracts import play_line
+
+        return play_line(play)
+
+    def change_lines(self, plays: Iterable[Play], rows: Iterable[SpanRow]) -> Iterator[bytes]:
+        """What changed, as lines of JSON, in the order of revisions; plays that have ended are left out."""
+        from hero_logic.service.extracts import change_lines
+
+        return change_lines(plays, rows)
+
+    def failed_document(self, sid: str) -> Iterator[bytes]:
+        """All spans that ended and not ``ok`` as one JSON document, in pieces."""
+        from hero_logic.service.extracts import failed_document
+
+        return failed_document(sid, self._session.plays.failed_whole(sid))
+
+    def stats_document(self, sid: str, *, limit: int) -> bytes:
+        """What the spans of each name took, as one JSON document."""
+        from hero_logic.service.extracts import stats_document
+
+        names, is_more = self.stats(sid, limit=limit)
+        return stats_document(sid, names, is_all=not is_more)
 
     def document(self, play: Play) -> Iterator[bytes]:
         """The play and its spans as one JSON document, in pieces."""

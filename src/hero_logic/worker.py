@@ -140,18 +140,20 @@ def run_play(
         spawner,
         plays_dir=config.plays_dir,
         cache_dir=config.cache_dir,
-        on_bad_line=teller.tell,
     )
     interruption = _Interruption(staged, order.limits.grace_s)
     # The store is opened while the play's interpreter starts.
     with staged, _SignalHandlers(interruption), open_session() as session:
-        _record_and_begin(order, sid, session, staged, face, redactor)
+        _record_and_begin(order, sid, session, staged, face, redactor, teller)
         _watch(session, staged, face, interruption)
         session.ingest.hurry(sid)
         staged.drain()
-        teller.finish()
         from hero_logic.service.endings import end_play
+        from hero_logic.service.recording import take_in_spool
 
+        problem = take_in_spool(
+            session.store, session.ingest, sid, staged.open_spool(), now_ms=session.now_ms
+        )
         leavings = staged.leavings()
         play = end_play(
             session.store,
@@ -161,8 +163,10 @@ def run_play(
             timeout_s=order.limits.timeout_s,
             cancelled_by=interruption.signal_name,
             redactor=redactor,
+            problem=problem,
         )
         staged.is_end_recorded = True
+        teller.finish()
         face.end(play)
     return play
 
@@ -188,7 +192,13 @@ def _plan(order: RunOrder, sid: str) -> PlayPlan:
 
 
 def _record_and_begin(
-    order: RunOrder, sid: str, session: Session, staged: StagedPlay, face: Face, redactor: Redactor | None
+    order: RunOrder,
+    sid: str,
+    session: Session,
+    staged: StagedPlay,
+    face: Face,
+    redactor: Redactor | None,
+    teller: LineTeller,
 ) -> None:
     """Put the play on record, open its gate, and take in its events from then on."""
     from hero_logic.core.flow_source import decode_source
@@ -207,8 +217,9 @@ def _record_and_begin(
     # It runs from here on: what only its events and its end need is loaded meanwhile.
     staged.open_gate()
     session.ingest.on_trouble = face.note
-    session.ingest.on_commit = lambda _, delta: face.changed(delta.rows, session.now_ms())
-    staged.begin(session.ingest.open(sid, redactor=redactor))
+    session.feed.on_trouble = face.note
+    session.feed.call(sid, lambda _, rows: face.changed(rows, session.now_ms()))
+    staged.begin(session.ingest.open(sid, redactor=redactor, on_bad_line=teller.tell))
     face.begin(play, sandbox_line=sandbox.tier)
 
 
@@ -315,7 +326,7 @@ def listen(
     teller = LineTeller(note)
     session.enter_runtime()
     session.ingest.on_trouble = note
-    listener = SpanListener.with_socket_path(sid, None, path, idle_s=idle_s, on_bad_line=teller.tell)
+    listener = SpanListener.with_socket_path(sid, None, path, idle_s=idle_s)
     listener.bind()
 
     def end_input(_: str) -> None:
@@ -325,15 +336,16 @@ def listen(
     try:
         session.plays.create(sid)
         session.plays.begin(sid, Sandbox())
-        listener.sink = session.ingest.open(sid)
+        listener.sink = session.ingest.open(sid, on_bad_line=teller.tell)
         with _SignalHandlers(end_input):
             handle = listener.run()
             is_listening(path)
             handle.wait()
     finally:
         listener.close()
+    play = end_recording(session.store, session.ingest, sid, end_ms=session.now_ms())
     teller.finish()
-    return end_recording(session.store, session.ingest, sid, end_ms=session.now_ms())
+    return play
 
 
 def read_flow(path: str) -> bytes:

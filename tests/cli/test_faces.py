@@ -1,24 +1,28 @@
 """What is shown while a play runs, where nothing can be drawn in place."""
 
 import io
+import itertools
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hero_logic.cli.faces import MAX_PRINTED_SPANS, Face, PlainFace, QuietFace
+from hero_logic.cli.faces import MAX_PRINTED_SPANS, Face, PlainFace, QuietFace, make_face
 from hero_logic.cli.tree import text_width
 from hero_logic.core.records import Play, SpanRow
+from support.forests import part_of
 
 PLAY = Play(sid="3f9a0c1d2e4b5a67", flow="nightly", status="running", start_ms=0.0)
+ORDINALS = itertools.count()
 
 
 def row(span_id: str, parent_id: str = "", status: str = "ok", **fields) -> SpanRow:
     """A span that began at 0 and took 12 ms, unless told otherwise."""
     fields.setdefault("name", span_id)
     fields.setdefault("end_ms", None if status == "running" else 12.0)
-    return SpanRow(0, span_id, 0.0, parent_id=parent_id, status=status, **fields)
+    fields.setdefault("ordinal", next(ORDINALS))
+    return SpanRow(span_id=span_id, start_ms=0.0, parent_id=parent_id, status=status, **fields)
 
 
 def plain(*batches: list[SpanRow], **options) -> list[str]:
@@ -125,6 +129,54 @@ def test_after_a_thousand_spans_it_says_where_to_look():
     assert lines[-1] == (
         "… further spans are recorded but not printed; hero-logic show 3f9a0c1d2e4b5a67 shows them"
     )
+
+
+def test_of_a_large_play_it_says_how_much_there_was_before():
+    """Once; what changes from then on is printed, and a later part is not told again."""
+    out = io.StringIO()
+    face = PlainFace(out, io.StringIO())
+    face.begin(PLAY, sandbox_line="tier0")
+    part = part_of(row("r", status="running"), counts={"ok": 999_999, "running": 1})
+    face.load(part)
+    face.changed([row("new", "r", ordinal=1_000_000)], 0.0)
+    face.load(part)
+
+    assert out.getvalue().splitlines()[1:] == [
+        "… 1,000,000 spans so far: 999,999 ok, 1 running; hero-logic show 3f9a0c1d2e4b5a67 shows them",
+        "✓ r › new  12 ms",
+    ]
+    assert face.forest.span_count == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("is_silent", "is_terminal", "term", "wanted"),
+    [
+        (True, True, "xterm", "QuietFace"),
+        (False, True, "xterm", "LiveFace"),
+        (False, True, "dumb", "PlainFace"),
+        (False, False, "xterm", "PlainFace"),
+    ],
+)
+def test_the_face_is_that_of_its_stream(monkeypatch, is_silent, is_terminal, term, wanted):
+    """Drawn in place on a terminal that can, lines anywhere else."""
+    monkeypatch.setenv("TERM", term)
+    out = io.StringIO()
+    out.isatty = lambda: is_terminal
+    face = make_face(out, io.StringIO(), is_silent=is_silent)
+    face.close()
+
+    assert type(face).__name__ == wanted
+
+
+def test_a_face_whose_reader_is_gone_says_so():
+    """Who only watches has no reason to go on."""
+    out = io.StringIO()
+    face = PlainFace(out, io.StringIO())
+    was_silent = face.is_silent
+    out.close()
+    face.begin(PLAY, sandbox_line="tier0")
+
+    assert (was_silent, face.is_silent) == (False, True)
 
 
 def test_lines_are_written_at_once():

@@ -3,9 +3,9 @@
 import pytest
 
 from hero_logic.cli import forest as forest_module
-from hero_logic.cli.forest import first_line, last_log_line, split_log_time, tags_text, value_text
+from hero_logic.cli.forest import SpanForest
 from hero_logic.cli.tree import draw
-from support.forests import counted, drawn, forest_of, row
+from support.forests import counted, drawn, forest_of, part_of, row
 
 # --- Parents -------------------------------------------------------------------------------------------
 
@@ -133,19 +133,21 @@ def test_more_spans_that_run_than_can_be_kept_are_counted():
     assert forest.counts == {"running": 0, "ok": 10}
 
 
-def test_the_count_holds_for_more_than_can_be_remembered(monkeypatch):
-    """Past a bound only the number of those that run is known, not their names."""
+def test_more_spans_than_can_be_remembered_are_counted_once_each(monkeypatch):
+    """Past a bound it is no longer known what became of those that are not kept."""
     monkeypatch.setattr(forest_module, "_MAX_REMEMBERED", 2)
-    rows = [row(f"s{i}", status="running") for i in range(10)]
+    rows = [row(f"s{i}") for i in range(10)]
     forest = forest_of(*rows, max_kept=4)
-    for ended in rows:
-        ended.is_stored = True
-    forest.update(rows)
-    for ended in rows:
-        ended.status, ended.end_ms = "failed", 12.0
     forest.update(rows)
 
-    assert forest.counts == {"running": 0, "failed": 10}
+    assert forest.counts == {"ok": 10}
+
+
+def test_spans_past_what_is_kept_are_counted_as_they_come():
+    """They are told from those that were kept and change again, however a store has marked them."""
+    rows = [row(f"s{i}", is_stored=True) for i in range(50)]
+
+    assert forest_of(*rows, max_kept=4).counts == {"ok": 50}
 
 
 def test_a_span_that_ended_is_only_counted_where_all_that_are_kept_run():
@@ -183,80 +185,100 @@ def test_a_span_of_very_many_tags_is_drawn_from_a_few():
     assert sum(len(key) + len(str(value)) for key, value in node.tags.items()) < 10_000
 
 
-# --- Text ----------------------------------------------------------------------------------------------
+# --- A part of a large play ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        ("plain", "plain"),
-        ("2026-11-20", "2026-11-20"),
-        ("./a/b.csv", "./a/b.csv"),
-        ("日本", "日本"),
-        ("", '""'),
-        ("12", '"12"'),
-        ("1e5", '"1e5"'),
-        ("true", '"true"'),
-        ("null", '"null"'),
-        ("a=b", '"a=b"'),
-        ('say "hi"', '"say \\"hi\\""'),
-        ("\x1b[2J", '"\\u001b[2J"'),
-        ("a\u202eb", '"a\\u202eb"'),
-        ("x" * 101, "x" * 100 + "…"),
-        ("x" * 100, "x" * 100),
-        (2**70, str(2**70)),
-        ("\ud800", "'\\ud800'"),
-        ({"a": [1, 2]}, '{"a":[1,2]}'),
-    ],
-)
-def test_a_value_cannot_be_taken_for_another(value, shown):
-    """Text that looks like a number, a word of JSON or several values stands in quotes."""
-    assert value_text(value) == shown
+def loaded(*rows, **options) -> SpanForest:
+    forest = SpanForest()
+    forest.load(part_of(*rows, **options))
+    return forest
 
 
-@pytest.mark.parametrize(
-    ("logs", "shown"),
-    [
-        ("", ""),
-        ("\n\n", ""),
-        ("[1] a\nmore of it", "more of it"),
-        ("[x] a", "[x] a"),
-        ("[-5] a", "a"),
-        ("[1] \x1b[31mred\tx", "\\x1b[31mred\\tx"),
-        ("[1] " + "y" * 500, "y" * 200),
-    ],
-)
-def test_the_last_line_of_logs(logs, shown):
-    """Escaped, at most 200 characters, its time left out."""
-    assert last_log_line(logs) == shown
+def test_what_was_not_read_is_counted_where_it_stands():
+    """After the last of the first siblings, before the last ones; its statuses are not known there."""
+    forest = loaded(
+        row("r", ordinal=0),
+        row("a", "r", ordinal=1),
+        row("z", "r", ordinal=99),
+        counts={"ok": 100},
+        left_out={"r": (97, 1)},
+    )
+
+    assert drawn(forest) == ["✓ r  12 ms", "├─ ✓ a  12 ms", "├─ … 97 more", "└─ ✓ z  12 ms"]
+    assert (forest.span_count, forest.unread, forest.counts) == (100, 97, {"ok": 100})
 
 
-def test_only_a_whole_number_in_brackets_is_the_time_of_a_log():
-    """What else stands at the beginning of a line is text."""
-    assert [split_log_time(line) for line in ("[12] a", "[1.5] a", "[²] a", "[12]a", "12")] == [
-        (12.0, "a"),
-        (None, "[1.5] a"),
-        (None, "[²] a"),
-        (None, "[12]a"),
-        (None, "12"),
+def test_a_span_none_of_whose_children_was_read_says_that_there_are_some():
+    """What is inside these is not known: so many, or more."""
+    forest = loaded(row("r"), row("b", "r"), counts={"ok": 52}, left_out={"b": (50, 52)})
+
+    assert drawn(forest) == ["✓ r  12 ms", "└─ ✓ b  12 ms  … 50+ inside"]
+
+
+def test_what_is_left_out_of_a_drawing_is_told_apart_from_what_was_not_read():
+    """Of the one the statuses are known."""
+    rows = [row("r"), *(row(f"s{n}", "r") for n in range(10))]
+    forest = loaded(*rows, counts={"ok": 31}, left_out={"r": (20, 10)})
+
+    assert drawn(forest, max_lines=3) == [
+        "✓ r  12 ms",
+        "├─ ✓ s0  12 ms",
+        "└─ … 29 more: 9 ok, 20 not read",
     ]
 
 
-def test_an_error_of_many_lines_is_its_first_that_says_anything():
-    """Blank lines before it do not hide it."""
-    assert first_line("\n  \n E: \x1b[0m no \nmore") == "E: \\x1b[0m no"
+def test_a_span_that_was_not_read_comes_to_its_place_when_it_changes():
+    """Between those that stand before and after it; the totals stay."""
+    forest = loaded(
+        row("r", ordinal=0, status="running"),
+        row("a", "r", ordinal=1),
+        row("z", "r", ordinal=9),
+        counts={"ok": 8, "running": 2},
+        left_out={"r": (7, 1)},
+    )
+    forest.update([row("m", "r", ordinal=5)])
+
+    assert drawn(forest) == [
+        "⠋ r  10.00 s",
+        "├─ ✓ a  12 ms",
+        "├─ … 6 more",
+        "├─ ✓ m  12 ms",
+        "└─ ✓ z  12 ms",
+    ]
+    assert {status: count for status, count in forest.counts.items() if count} == {"ok": 9, "running": 1}
 
 
-def test_tags_are_written_out_as_far_as_a_line_could_hold_them():
-    """A few hundred characters, and a sign that there are more."""
-    written = tags_text({f"key{index}": "v" * 90 for index in range(40)})
+def test_the_last_that_was_not_read_takes_the_count_with_it():
+    """No line counts nothing."""
+    forest = loaded(row("r", ordinal=0), counts={"ok": 2}, left_out={"r": (1, 1)})
+    forest.update([row("a", "r", ordinal=1)])
 
-    assert len(written) < 600
-    assert written.endswith(" …")
+    assert drawn(forest) == ["✓ r  12 ms", "└─ ✓ a  12 ms"]
+    assert (forest.span_count, forest.unread) == (2, 0)
 
 
-def test_a_call_is_listed_with_its_arguments():
-    """They are what tells it from those beside it; its answer is not."""
-    tags = {"rpc.request": '{"city":"Rome"}', "rpc.response": '{"degrees":21}'}
+def test_a_new_span_is_one_more():
+    """It is not taken for one of those that were not read."""
+    forest = loaded(row("r", ordinal=0), counts={"ok": 50}, left_out={"r": (49, 49)})
+    forest.update([row("new", "r", ordinal=50)])
 
-    assert drawn(forest_of(row("ask", tags=tags))) == ['✓ ask  12 ms  {"city":"Rome"}']
+    assert drawn(forest) == ["✓ r  12 ms", "├─ … 49 more", "└─ ✓ new  12 ms"]
+    assert forest.counts == {"ok": 51}
+
+
+def test_a_parent_that_was_not_read_is_not_called_unknown():
+    """One that never came is."""
+    forest = loaded(row("a", "deep"), row("b", "gone"), counts={"ok": 90}, lost_parents=frozenset({"gone"}))
+
+    assert drawn(forest) == ["✓ a  12 ms  (parent not shown)", "✓ b  12 ms  (parent unknown)"]
+
+
+def test_a_part_is_bounded_like_any_other_forest():
+    """What is dropped of it leaves its count beside that of what was not read."""
+    forest = SpanForest(max_kept=6)
+    rows = [row("r", status="running"), *(row(f"s{n}", "r") for n in range(10))]
+    forest.load(part_of(*rows, counts={"ok": 30, "running": 1}, left_out={"r": (20, 10)}))
+    forest.update([row(f"t{n}", "r", ordinal=31 + n) for n in range(10)])
+
+    assert forest.span_count == 41
+    assert counted(forest, max_lines=100) == 41

@@ -1,6 +1,7 @@
 """The tree on a terminal: what the screen shows, and that the terminal is itself again afterwards."""
 
 import io
+import itertools
 import os
 import re
 
@@ -9,8 +10,10 @@ import pytest
 from hero_logic.cli import live
 from hero_logic.cli.live import MAX_FINAL_LINES, LiveFace
 from hero_logic.core.records import Play, SpanRow
+from support.forests import part_of
 
 PLAY = Play(sid="3f9a0c1d2e4b5a67", flow="nightly", status="running", start_ms=0.0)
+ORDINALS = itertools.count()
 FIRST_LINE = "play 3f9a0c1d2e4b5a67 · flow nightly · tier0"
 
 _TOKENS = re.compile(r"\x1b\[(\?*)([0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
@@ -88,7 +91,7 @@ def _terminals(monkeypatch):
 
 def row(span_id: str, parent_id: str = "", status: str = "running", **fields) -> SpanRow:
     fields.setdefault("end_ms", None if status == "running" else 12.0)
-    return SpanRow(0, span_id, 0.0, name=span_id, parent_id=parent_id, status=status, **fields)
+    return SpanRow(next(ORDINALS), span_id, 0.0, name=span_id, parent_id=parent_id, status=status, **fields)
 
 
 def begun(terminal: Terminal, err: io.StringIO | None = None, **options) -> LiveFace:
@@ -257,6 +260,25 @@ def test_a_note_that_was_not_shown_yet_is_not_lost():
     face.note("second")
 
     assert terminal.screen()[-3:] == ["hero-logic: warning: first", "hero-logic: warning: second", ""]
+
+
+def test_a_part_of_a_large_play_is_drawn_with_what_was_left_out_of_it():
+    """And with all spans, by status, below."""
+    terminal = Terminal()
+    face = begun(terminal)
+    part = part_of(
+        row("r"), row("a", "r", "ok"), counts={"ok": 900, "running": 1}, left_out={"r": (899, 10_000)}
+    )
+    face.load(part)
+    face.tick(0.0)
+
+    assert terminal.screen()[1:] == [
+        "⠋ r  0.0 ms",
+        "├─ ✓ a  12 ms",
+        "└─ … 899 more",
+        "901 spans: 900 ok, 1 running",
+    ]
+    face.close()
 
 
 def test_the_end_leaves_the_whole_tree():

@@ -72,7 +72,7 @@ def test_the_version_is_one_line() -> None:
         ["ingest"],
         ["run", "a.py", "b.py"],
         ["run", "a.py", "--json", "--quiet"],
-        ["show", "last", "--json", "--logs"],
+        ["show", "last", "--failed", "--logs"],
         ["ls", "--limit", "many"],
         ["ls", "--lim", "1"],
         ["run", "a.py", "-i"],

@@ -3,6 +3,7 @@
 import io
 import os
 import time
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from hero_logic.cli.report import (
     wants_ascii,
     wants_colour,
 )
-from hero_logic.cli.tree import SpanForest, line_width
+from hero_logic.cli.tree import Line, SpanForest, line_width
 from hero_logic.core.records import Artifact, Counters, Play, Sandbox, Span, SpanRow
 
 START_MS = 1_795_183_331_250.0  # 2026-11-20 14:02:11.250 UTC
@@ -75,8 +76,16 @@ def text_of(lines) -> list[str]:
     return to_text(lines, colour=False).splitlines()
 
 
+def play_lines(play: Play, spans: Iterable[Span], *, with_logs: bool = False, **options) -> list[Line]:
+    logs: dict[str, str] = {}
+    forest = SpanForest()
+    forest.update(report.noting_logs(spans, logs))
+    logs_of = (lambda span_id: logs.get(span_id, "")) if with_logs else None
+    return show_lines(play, forest, logs_of=logs_of, **options)
+
+
 def shown(play: Play, *spans: Span, width: int = 80, with_logs: bool = False, **options) -> list[str]:
-    return text_of(show_lines(play, spans, width=width, with_logs=with_logs, max_lines=100, **options))
+    return text_of(play_lines(play, spans, width=width, with_logs=with_logs, max_lines=100, **options))
 
 
 def ended(play: Play, forest: SpanForest | None = None, *, width: int = 80) -> list[str]:
@@ -341,7 +350,7 @@ def test_a_tree_past_its_lines_says_what_it_left_out():
     spans = [span_of("r"), *(span_of(f"s{index}", "r") for index in range(50))]
 
     trees = [
-        text_of(show_lines(play_of(), spans, width=80, with_logs=with_logs, max_lines=4))[2:]
+        text_of(play_lines(play_of(), spans, width=80, with_logs=with_logs, max_lines=4))[2:]
         for with_logs in (True, False)
     ]
 
@@ -560,7 +569,7 @@ def test_any_record_can_be_shown_at_any_width(play, spans, width, with_logs, asc
     lines = [
         header(play, width=width, ascii_only=ascii_only),
         *final_lines(play, SpanForest(), width=width, ascii_only=ascii_only),
-        *show_lines(play, spans, width=width, with_logs=with_logs, max_lines=9, ascii_only=ascii_only),
+        *play_lines(play, spans, width=width, with_logs=with_logs, max_lines=9, ascii_only=ascii_only),
         *ls_lines([play, play], width=width, now_ms=0.0, ascii_only=ascii_only),
     ]
 

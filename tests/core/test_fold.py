@@ -317,7 +317,7 @@ def test_rule_8_order_across_connections_is_that_of_arrival() -> None:
     """Connections are no order of their own."""
     recording = Recording()
     for connection, text in [(1, "one"), (2, "two"), (1, "three")]:
-        recording.send(log(text=text, ts_ms=0), connection=connection)
+        recording.send(log(text=text, ts_ms=0), source=str(connection))
 
     assert recording.span().logs == "[0] one\n[0] two\n[0] three"
 
@@ -353,7 +353,7 @@ def test_rule_9_a_repeat_on_a_new_connection_of_the_same_writer_is_a_repeat() ->
     """A reconnect sends hello, and then again what may not have arrived."""
     recording = recorded(hello(), start(seq=1), log(ts_ms=0, seq=2))
 
-    recording.send(hello(), log(ts_ms=0, seq=2), end(seq=3), connection=1)
+    recording.send(hello(), log(ts_ms=0, seq=2), end(seq=3), source="1")
 
     assert recording.span().logs == "[0] t"
     assert recording.span().status == "ok"
@@ -375,7 +375,7 @@ def test_rule_9_two_writers_have_their_own_numbers() -> None:
     """A forked child counts from 1 again, under its own name."""
     recording = recorded(hello("parent"), log(ts_ms=0, seq=9))
 
-    recording.send(hello("child"), log(ts_ms=1, seq=1), connection=1)
+    recording.send(hello("child"), log(ts_ms=1, seq=1), source="1")
     recording.send(log(ts_ms=2, seq=10))
 
     assert recording.span().logs == "[0] t\n[1] t\n[2] t"
@@ -407,7 +407,7 @@ def test_rule_9_a_hello_on_another_connection_says_nothing_of_this_one() -> None
     """A writer is known by connection, and before its hello not at all."""
     recording = recorded(log(ts_ms=0, seq=1), hello(), log(ts_ms=1, seq=1))
 
-    recording.send(log(ts_ms=2, seq=1), connection=1)
+    recording.send(log(ts_ms=2, seq=1), source="1")
 
     assert recording.span().logs == "[0] t\n[1] t\n[2] t"
 
@@ -415,8 +415,8 @@ def test_rule_9_a_hello_on_another_connection_says_nothing_of_this_one() -> None
 def test_a_connection_that_ended_takes_its_writer_along() -> None:
     """Its number may be given to a connection that says no hello."""
     recording = recorded(hello(), log(ts_ms=0, seq=1))
-    recording.tree.disconnected(0)
-    recording.tree.disconnected(7)
+    recording.tree.disconnected("")
+    recording.tree.disconnected("7")
 
     recording.send(log(ts_ms=1, seq=1))
 

@@ -55,7 +55,7 @@ def test_the_fold_is_that_of_the_reference(
     for event in stream:
         connection = data.draw(st.integers(0, 1))
         received_ms = data.draw(st.sampled_from([0.0, 2.5, 1e12]))
-        recording.send(event, connection=connection, received_ms=received_ms)
+        recording.send(event, source=str(connection), received_ms=received_ms)
         decoded = reference_decode(json.dumps(event).encode())
         assert decoded is not None
         reference.fold(decoded, connection, received_ms)

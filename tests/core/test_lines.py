@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from hero_logic.core.lines import DEFAULT_MAX_LINE_BYTES, LineBuffer
@@ -153,3 +155,76 @@ def test_a_line_of_single_bytes_costs_no_more_than_its_bytes() -> None:
         lines.feed(b"x")
 
     assert lines.feed(b"\n") == b"x" * 300_000 + b"\n"
+
+
+MIB = 1024 * 1024
+
+
+def peak_bytes(pieces: int, piece: bytes, end: bytes = b"") -> int:
+    """The most memory that was in use while so many pieces and an end were fed, the pieces not counted."""
+    lines = LineBuffer()
+    tracemalloc.start()
+    try:
+        for _ in range(pieces):
+            lines.feed(piece)
+        lines.feed(end)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_endless_line_takes_the_memory_of_one_that_is_just_too_long() -> None:
+    """However long it gets: what is known to be too long is not held."""
+    piece = b"x" * (MIB // 8)
+
+    assert peak_bytes(1000, piece) <= 2.5 * MIB
+
+
+def test_a_long_line_is_in_memory_twice_at_most() -> None:
+    """Once as what was held, once as what is given out."""
+    piece = b"x" * (MIB // 32)
+
+    assert peak_bytes(31, piece, b"\n" + b"y" * 100) <= 2.5 * MIB
+
+
+def test_oversize_lines_among_very_short_ones_cost_no_more_than_their_bytes_many_times() -> None:
+    """Where a chunk has to be looked through line by line, its lines are not all kept as objects for long."""
+    held = b"x" * (MIB - 1)
+
+    assert peak_bytes(1, held, b"x\n" + b"abc\n" * 8192) <= 6 * MIB
+
+
+# Where a stream is
+
+
+@pytest.mark.parametrize(
+    ("pieces", "positions"),
+    [
+        ([b"ab", b"c\n", b"\n"], [0, 4, 5]),
+        ([b"a\nb", b"c", b"d\ne"], [2, 2, 6]),
+        ([b"123456", b"7", b"8\n", b"9"], [6, 7, 9, 9]),
+        ([b"a\n123456\nb\n12", b"345"], [11, 16]),
+    ],
+    ids=["blank", "cut", "too long", "too long within"],
+)
+def test_the_position_is_behind_what_was_given_out_or_discarded(
+    pieces: list[bytes], positions: list[int]
+) -> None:
+    """What is held still is not counted; what is known to be too long is, at once."""
+    lines = LineBuffer(max_line_bytes=4)
+
+    seen = []
+    for piece in pieces:
+        lines.feed(piece)
+        seen.append(lines.position)
+
+    assert seen == positions
+
+
+def test_the_position_at_the_end_is_the_length_of_the_stream() -> None:
+    """The last line without its newline counts."""
+    lines = LineBuffer()
+    lines.feed(b"a\nlast")
+    lines.finish()
+
+    assert lines.position == 6

@@ -45,9 +45,16 @@ def test_a_play_whose_runtime_is_gone_ends_within_a_second() -> None:
 
 def test_the_limits_of_the_protocol_are_those_of_the_table() -> None:
     """docs/protocol.md names these defaults."""
-    names = ("line_bytes", "unfinished_bytes", "spans", "tags_bytes", "log_bytes")
+    names = ("line_bytes", "unfinished_bytes", "spool_bytes", "spans", "tags_bytes", "log_bytes")
 
-    assert [default(name) for name in names] == [2**20, 64 * 2**20, 2_000_000, 64 * 2**10, 2**20]
+    assert [default(name) for name in names] == [
+        2**20,
+        64 * 2**20,
+        64 * 2**20,
+        2_000_000,
+        64 * 2**10,
+        2**20,
+    ]
 
 
 def test_an_empty_environment_gets_what_every_play_has() -> None:
@@ -58,6 +65,7 @@ def test_an_empty_environment_gets_what_every_play_has() -> None:
         "TMPDIR": "/w/tmp",
         "LANG": "C.UTF-8",
         "HERO_FLOW_SPAN_SOCK": "/w.sock",
+        "HERO_FLOW_SPAN_SPOOL": "/w/.hero-spans.jsonl",
         "HERO_FLOW_PLAY_SID": "s",
     }
 
@@ -84,10 +92,18 @@ def test_a_name_that_is_let_through_passes_if_it_is_set() -> None:
     assert not {"OTHER", "ABSENT"} & set(found)
 
 
-@pytest.mark.parametrize("name", ["PATH", "HOME", "HERO_FLOW_SPAN_SOCK", "HERO_FLOW_PLAY_SID", "TMPDIR"])
+@pytest.mark.parametrize(
+    "name",
+    ["PATH", "HOME", "HERO_FLOW_SPAN_SOCK", "HERO_FLOW_SPAN_SPOOL", "HERO_FLOW_PLAY_SID", "TMPDIR"],
+)
 def test_what_is_the_plays_own_cannot_be_replaced(name: str) -> None:
     """Not even by name."""
     assert made({name: "/evil"}, name)[name] != "/evil"
+
+
+def test_the_spool_of_another_play_does_not_pass() -> None:
+    """A play within a play has a spool of its own, in its own work directory."""
+    assert made({"HERO_FLOW_SPAN_SPOOL": "/other"})["HERO_FLOW_SPAN_SPOOL"] == "/w/.hero-spans.jsonl"
 
 
 def test_a_descriptor_of_another_runtimes_play_does_not_pass() -> None:

@@ -567,7 +567,7 @@ def test_one_bad_line_costs_no_good_one() -> None:
 
 def test_a_bad_line_says_why() -> None:
     """What is logged has a reason for a person, on one line."""
-    chunk = b'%%%\n{"type":"span_end","span_id":"a"}\n{"type":"\\n\\u001b"}\n[]\n\xff\n{"k":1e999}'
+    chunk = b'%%%\n{"type":"span_end","span_id":"a"}\n{"type":"\\n\\u001b"}\n[]\n{\xff\n{"k":1e999}'
 
     reasons = [bad.reason for bad in decode_lines(chunk).bad_lines]
 

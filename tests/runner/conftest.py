@@ -39,6 +39,4 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def listening(directory: Path) -> Iterator[Listening]:
     opened = Listening(directory)
     yield opened
-    opened.sink.gate.set()
-    opened.listener.request_end(0.0)
-    opened.handle.wait()
+    opened.listener.close()

@@ -160,6 +160,7 @@ def test_the_environment_is_exactly_the_allowlist(tmp_path: Path) -> None:
         "HERO_FLOW_MINE": "1",
         "HERO_FLOW_SPAN_FD": "99",
         "HERO_FLOW_SPAN_SOCK": "/evil.sock",
+        "HERO_FLOW_SPAN_SPOOL": "/evil.jsonl",
         "PYTHONPATH": "/evil",
         "PYTHONSTARTUP": "/evil.py",
         "LD_PRELOAD": "/evil.so",
@@ -173,6 +174,7 @@ def test_the_environment_is_exactly_the_allowlist(tmp_path: Path) -> None:
     work = str(tmp_path / "home" / "plays" / ran["sid"] / "work")
     found = ran["output"]
     assert found.pop("HERO_FLOW_SPAN_SOCK").endswith(f"spans-{ran['sid']}.sock")
+    assert found.pop("HERO_FLOW_SPAN_SPOOL") == f"{work}/.hero-spans.jsonl"
     assert found == {
         "PATH": PLAY_PATH,
         "HOME": work,

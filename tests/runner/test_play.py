@@ -10,26 +10,15 @@ from pathlib import Path
 import pytest
 
 from hero_logic.core.errors import LaunchFailed, SocketInUse
-from hero_logic.core.fold import Batch
 from hero_logic.core.policy import TierZero, play_environment
 from hero_logic.runner.play import PlayPlan, StagedPlay, read_aftermath
 from hero_logic.runner.span_socket import play_socket_path
 from hero_logic.runner.spawner import Spawner
 from hero_logic.runner.staging import PlayPaths
 from hero_logic.runner.supervisor import children_of
+from support.listening import Sink
 from support.processes import pids_with, wait_until_gone
 from support.waiting import wait_until
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.events: list[object] = []
-
-    def write(self, batch: Batch) -> None:
-        self.events += batch.events
-
-    def disconnected(self, connection: int) -> None:
-        return
 
 
 class Stage:
@@ -101,7 +90,8 @@ def test_a_play_goes_from_its_stage_to_its_leavings(stage: Stage) -> None:
         play.is_end_recorded = True
 
     assert (leavings.result.output, leavings.stdout, leavings.record.exit_code) == (7, "ran\n", 0)
-    assert report.events == len(sink.events) > 0
+    assert sum(len(chunk.data) for chunk in sink.chunks) == report.bytes > 0
+    assert sink.ended == ["1"]
     assert stage.is_clear()
 
 

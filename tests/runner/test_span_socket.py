@@ -10,14 +10,16 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from hero_logic.core.errors import BadSid, SocketInUse
-from hero_logic.core.fold import Batch
+from hero_logic.core.lines import Chunk
 from hero_logic.runner.span_socket import SpanListener, play_socket_path
 from support.listening import MIB, Listening, Sink, event
+from support.waiting import wait_until
 
 # The path
 
@@ -181,7 +183,7 @@ def test_the_socket_is_unlinked_where_the_sink_raises(directory: Path) -> None:
     """What ends the listener against its will is told by the handle, and nothing is left behind."""
 
     class Broken(Sink):
-        def write(self, batch: Batch) -> None:
+        def write(self, chunk: Chunk) -> bool:
             raise ZeroDivisionError("the sink")
 
     listener = SpanListener("s", Broken())
@@ -250,7 +252,115 @@ def test_closing_twice_is_harmless(directory: Path) -> None:
     assert not os.path.exists(listener.path)
 
 
+def test_an_end_that_was_asked_for_before_it_runs_is_heeded(directory: Path) -> None:
+    """A signal may come at any moment; what is there by then is read."""
+    sink = Sink()
+    listener = SpanListener("s", sink)
+    listener.bind()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(listener.path)
+        client.sendall(event("a"))
+    listener.request_end(10.0)
+    listener.run().wait()
+
+    assert sink.span_ids == ["a"]
+
+
+def test_a_signal_handler_may_ask_for_the_end(directory: Path) -> None:
+    """The main thread is waiting meanwhile, and wakes."""
+    opened = Listening(directory)
+    before = signal.signal(signal.SIGTERM, lambda *_: opened.listener.request_end(0.0))
+    try:
+        with opened.connect() as client:
+            client.sendall(event("a"))
+            wait_until(lambda: opened.sink.chunks, "the event")
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            opened.handle.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert (opened.sink.span_ids, opened.sink.ended) == (["a"], ["1"])
+
+
+def test_a_listener_has_ended_once_its_socket_is_gone_and_its_thread_too(directory: Path) -> None:
+    """Who waited finds nothing of it: no file, no thread, no descriptor."""
+    before = len(os.listdir("/proc/self/fd"))
+    opened = Listening(directory)
+    opened.send(event("a"))
+    opened.handle.finish()
+
+    assert not os.path.exists(opened.path)
+    assert "span-loop" not in {thread.name for thread in threading.enumerate()}
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 # Reading
+
+
+def test_the_chunks_of_a_connection_are_its_stream(listening: Listening) -> None:
+    """In order, nothing lost, nothing twice, whatever pieces it was written in; each ends with a line."""
+    code = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "data = b''.join(b'%d %s\\n' % (n, b'x' * (n * 37 % 900)) for n in range(10_000))\n"
+        "at = 0\n"
+        "while at < len(data): at += s.send(data[at:at + 1 + at * 31 % 5000])\n"
+    )
+    subprocess.run([sys.executable, "-c", code, listening.path], check=True)
+    listening.handle.finish()
+
+    expected = b"".join(b"%d %s\n" % (n, b"x" * (n * 37 % 900)) for n in range(10_000))
+    assert listening.sink.data_of("1") == expected
+    assert all(chunk.data.endswith(b"\n") for chunk in listening.sink.chunks)
+
+
+def test_a_chunk_says_where_it_ends_in_its_stream(directory: Path) -> None:
+    """Discarded lines count as soon as they are known, held bytes not yet, the last line at its end."""
+    opened = Listening(directory, max_line_bytes=5)
+    sent = 0
+    with opened.connect() as client:
+        for piece in (b"one\n", b"tw", b"o\nx", b"12345", b"789", b"0\n1\n", b"2\nyyyyyyyyy\n3\n4", b"5"):
+            client.sendall(piece)
+            sent += len(piece)
+            wait_until(lambda: opened.handle.report.bytes == sent, "the piece")  # noqa: B023
+    opened.handle.finish()
+
+    assert [(chunk.data, chunk.position, chunk.oversize) for chunk in opened.sink.chunks] == [
+        (b"one\n", 4, 0),
+        (b"two\n", 8, 0),
+        (b"", 14, 1),
+        (b"1\n", 21, 0),
+        (b"2\n3\n", 35, 1),
+        (b"45", 37, 0),
+    ]
+
+
+def test_positions_are_those_of_each_connection(listening: Listening) -> None:
+    """A second connection begins at 0 again, under its own name."""
+    listening.send(event("a"))
+    listening.send(event("a") + event("b"))
+    listening.handle.finish()
+
+    assert [(chunk.source, chunk.position) for chunk in listening.sink.chunks] == [
+        ("1", len(event("a"))),
+        ("2", len(event("a") + event("b"))),
+    ]
+
+
+def test_a_chunk_is_a_small_piece(listening: Listening) -> None:
+    """However much is there to read: who works it off must be able to stop in between."""
+    line = b"x" * 999 + b"\n"
+    listening.sink.fill()
+    with listening.connect() as client:
+        client.setblocking(False)
+        sent = 0
+        while select.select([], [client], [], 0.1)[1]:
+            sent += client.send(line * 500)
+    listening.sink.make_room()
+    listening.handle.finish()
+
+    assert len(listening.sink.data_of("1")) == sent
+    assert max(len(chunk.data) for chunk in listening.sink.chunks) <= 128 * 1024
 
 
 @pytest.mark.parametrize("end", [b"\n", b"", b"\r\n"])
@@ -259,7 +369,8 @@ def test_the_last_line_counts_with_and_without_its_newline(listening: Listening,
     listening.send(event("a") + event("b").rstrip(b"\n") + end)
     report = listening.handle.finish()
 
-    assert (listening.sink.span_ids, report.malformed) == (["a", "b"], 0)
+    assert (listening.sink.span_ids, listening.sink.malformed) == (["a", "b"], 0)
+    assert report.connections == 1
 
 
 def test_connections_one_after_another_are_one_stream(listening: Listening) -> None:
@@ -269,7 +380,7 @@ def test_connections_one_after_another_are_one_stream(listening: Listening) -> N
     report = listening.handle.finish()
 
     assert listening.sink.span_ids == ["a", "b"]
-    assert (report.connections, listening.sink.ended) == (2, [1, 2])
+    assert (report.connections, listening.sink.ended) == (2, ["1", "2"])
 
 
 def test_connections_at_once_do_not_mix_their_lines(listening: Listening) -> None:
@@ -279,9 +390,9 @@ def test_connections_at_once_do_not_mix_their_lines(listening: Listening) -> Non
         for start in range(0, max(len(first), len(second)), 7):
             one.sendall(first[start : start + 7])
             two.sendall(second[start : start + 7])
-    report = listening.handle.finish()
+    listening.handle.finish()
 
-    assert (sorted(listening.sink.span_ids), report.malformed) == (["a" * 50, "b" * 50], 0)
+    assert (sorted(listening.sink.span_ids), listening.sink.malformed) == (["a" * 50, "b" * 50], 0)
 
 
 def test_a_hundred_connections_at_once_lose_nothing(listening: Listening) -> None:
@@ -294,7 +405,7 @@ def test_a_hundred_connections_at_once_lose_nothing(listening: Listening) -> Non
         client.close()
     report = listening.handle.finish()
 
-    assert (report.connections, report.events, report.malformed) == (100, 2000, 0)
+    assert (report.connections, listening.sink.malformed) == (100, 0)
     assert len(set(listening.sink.span_ids)) == 2000
 
 
@@ -321,17 +432,16 @@ def test_a_line_of_a_mebibyte_is_kept_and_one_byte_more_is_not(
     report = listening.handle.finish()
 
     assert listening.sink.span_ids == (["long", "after"] if is_kept else ["after"])
-    assert (report.oversize, sum(batch.oversize for batch in listening.sink.batches)) == (not is_kept,) * 2
+    assert (report.oversize, listening.sink.oversize) == (not is_kept,) * 2
 
 
 def test_a_line_over_a_smaller_limit_is_told_and_counted(directory: Path) -> None:
-    """The limit is the caller's; who listens for bad lines hears of each."""
+    """The limit is the caller's; the sink hears of each line over it."""
     opened = Listening(directory, max_line_bytes=100)
     opened.send(b"x" * 101 + b"\n" + b" " * 101 + b"\r\n" + event("a"))
     report = opened.handle.finish()
 
-    assert (report.oversize, opened.sink.span_ids) == (2, ["a"])
-    assert [bad.reason for bad in opened.bad] == ["a line of more than 100 bytes"] * 2
+    assert (report.oversize, opened.sink.oversize, opened.sink.span_ids) == (2, 2, ["a"])
 
 
 @pytest.mark.parametrize(
@@ -340,28 +450,27 @@ def test_a_line_over_a_smaller_limit_is_told_and_counted(directory: Path) -> Non
     ids=["zeros", "noise", "depth", "half an event", "a number"],
 )
 def test_garbage_between_good_lines_is_counted_and_skipped(listening: Listening, garbage: bytes) -> None:
-    """The stream goes on."""
+    """It reaches the sink as a line among others, and the stream goes on."""
     listening.send(event("before") + garbage + b"\n" + event("after"))
-    report = listening.handle.finish()
+    listening.handle.finish()
 
-    assert (listening.sink.span_ids, report.malformed) == (["before", "after"], 1)
-    assert all(len(bad.preview) <= 200 for bad in listening.bad)
+    assert (listening.sink.span_ids, listening.sink.malformed) == (["before", "after"], 1)
 
 
 def test_garbage_without_any_newline_is_one_malformed_line(listening: Listening) -> None:
     """At the end of the connection what is left is a line."""
     listening.send(os.urandom(5000).replace(b"\n", b"."))
-    report = listening.handle.finish()
+    listening.handle.finish()
 
-    assert (report.malformed, report.events) == (1, 0)
+    assert (listening.sink.malformed, listening.sink.span_ids) == (1, [])
 
 
 def test_blank_lines_are_nothing(listening: Listening) -> None:
     """Neither events nor malformed, the last one without a newline too."""
     listening.send(b"\n \n\t\r\n" + event("a") + b"  \t")
-    report = listening.handle.finish()
+    listening.handle.finish()
 
-    assert (report.events, report.malformed) == (1, 0)
+    assert (listening.sink.span_ids, listening.sink.malformed) == (["a"], 0)
 
 
 def test_a_writer_that_is_killed_in_the_middle_of_a_line_costs_that_line_alone(listening: Listening) -> None:
@@ -373,10 +482,10 @@ def test_a_writer_that_is_killed_in_the_middle_of_a_line_costs_that_line_alone(l
     )
     text = (event("whole") + event("half")[:-10]).decode()
     killed = subprocess.run([sys.executable, "-c", code, listening.path, text], check=False)
-    report = listening.handle.finish()
+    listening.handle.finish()
 
     assert killed.returncode == -signal.SIGKILL
-    assert (listening.sink.span_ids, report.malformed) == (["whole"], 1)
+    assert (listening.sink.span_ids, listening.sink.malformed) == (["whole"], 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -394,4 +503,4 @@ def test_a_peer_of_another_user_is_refused(listening: Listening) -> None:
     subprocess.run([sys.executable, "-c", code, listening.path, event("evil").decode()], check=True)
     report = listening.handle.finish()
 
-    assert (report.refused_peers, report.connections, listening.sink.batches) == (1, 0, [])
+    assert (report.refused_peers, report.connections, listening.sink.chunks) == (1, 0, [])

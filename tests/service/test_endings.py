@@ -11,7 +11,7 @@ import pytest
 from hero_logic.core.outcome import ExitRecord, FlowResult, Leavings
 from hero_logic.core.records import Artifact, Play, Sandbox
 from hero_logic.core.redaction import Redactor
-from hero_logic.service.endings import end_lost_play, end_play, end_recording
+from hero_logic.service.endings import end_play, end_recording
 from hero_logic.service.ingest import Ingest
 from hero_logic.store.sqlite import SqliteStore
 
@@ -99,7 +99,7 @@ def test_the_first_end_of_a_play_stands(running: Running) -> None:
 def test_a_lost_play_whose_root_is_open_was_lost_with_its_runtime(running: Running) -> None:
     """Its last events were: that is told, and not what the flow did not do."""
     running.start("root")
-    play = end_lost_play(running.store, running.ingest, "p", left(output=1))
+    play = end_play(running.store, running.ingest, "p", left(output=1), is_runtime_gone=True)
 
     assert (play.status, play.error) == ("failed", "the runtime ended while this play ran")
 

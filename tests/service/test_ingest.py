@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hero_logic.core.errors import IllegalMove, MalformedEvent, NotFound, StoreError, StoreLocked
-from hero_logic.core.fold import Batch
-from hero_logic.core.records import Play, Sandbox, Span, SpanDelta
+from hero_logic.core.lines import Chunk
+from hero_logic.core.records import Counters, Play, PlayEnd, Sandbox, Span, SpanDelta
 from hero_logic.core.redaction import Redactor
-from hero_logic.core.wire import decode_lines
+from hero_logic.core.wire import BadLine
 from hero_logic.service.endings import end_recording
-from hero_logic.service.ingest import Ingest
+from hero_logic.service.ingest import Ingest, PlaySink
+from hero_logic.store.contract import Commit
 from hero_logic.store.sqlite import SqliteStore
 from support.waiting import wait_until
 
 
 class Failing:
-    """A store whose writes fail while ``error`` is set."""
+    """A store in which writes of the plays ``failing`` fail while ``error`` is set."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self.error: Exception | None = None
         self.failures = 0
+        self.failing = {"p"}
+        self.written: list[list[str]] = []
 
-    def write_spans(self, sid: str, delta: SpanDelta, *, closing: bool = False) -> int:
-        if self.error is not None:
+    def write_spans(self, deltas: Mapping[str, SpanDelta], *, closing: bool = False) -> int:
+        self.written.append(sorted(deltas))
+        if self.error is not None and self.failing.intersection(deltas):
             self.failures += 1
             raise self.error
-        return self._store.write_spans(sid, delta, closing=closing)
+        return self._store.write_spans(deltas, closing=closing)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -72,16 +76,20 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
     found.close()
 
 
-def batch(*lines: bytes, connection: int = 1) -> Batch:
-    decoded = decode_lines(b"".join(line + b"\n" for line in lines))
-    return Batch(decoded.events, received_ms=5.0, connection=connection, malformed=len(decoded.bad_lines))
+def chunk(*lines: bytes, source: str = "1", position: int = 0) -> Chunk:
+    return Chunk(b"".join(line + b"\n" for line in lines), source=source, position=position, received_ms=5.0)
 
 
-def heavy_batch(*lines: bytes) -> Batch:
-    """As if its lines had a mebibyte."""
-    heavy = batch(*lines)
-    heavy.size_bytes = 1024 * 1024
-    return heavy
+def heavy_chunk(*lines: bytes) -> Chunk:
+    """With a mebibyte of blank lines."""
+    return chunk(*lines, b" " * 1023 * 1024)
+
+
+def write_all(sink: PlaySink, chunks: Iterable[Chunk]) -> None:
+    """As who reads a file does."""
+    for one in chunks:
+        if not sink.write(one):
+            sink.wait_for_room()
 
 
 def start(span_id: str, **more: object) -> bytes:
@@ -166,7 +174,7 @@ def test_a_malformed_line_is_dropped_without_harm(opened: Opened, line: bytes) -
 def test_single_events_and_a_stream_come_through_the_same_door(opened: Opened, is_open: bool) -> None:
     """Whether the play's stream is open here or not."""
     if is_open:
-        opened.ingest.open("p").write(batch(start("stream")))
+        opened.ingest.open("p").write(chunk(start("stream")))
     opened.apply({"type": "span_tag", "span_id": "stream", "tags": {"k": 1}})
 
     assert opened.spans()["stream"].tags == {"k": 1}
@@ -195,7 +203,7 @@ def test_a_stream_is_on_disk_after_a_flush(opened: Opened) -> None:
     """All that was queued before."""
     sink = opened.ingest.open("p")
     for number in range(500):
-        sink.write(batch(start(str(number))))
+        sink.write(chunk(start(str(number))))
     opened.ingest.flush("p")
 
     assert list(opened.spans()) == [str(number) for number in range(500)]
@@ -205,14 +213,15 @@ def test_what_is_shown_is_on_disk_already(opened: Opened) -> None:
     """Written, then seen: in the order of the store, each row as it stands there."""
     shown: list[str] = []
 
-    def show(sid: str, delta: SpanDelta) -> None:
-        stored = opened.spans(sid)
-        shown.extend(row.span_id for row in delta.rows if stored[row.span_id].status == row.status)
+    def show(commit: Commit) -> None:
+        for sid, delta in commit.spans.items():
+            stored = opened.spans(sid)
+            shown.extend(row.span_id for row in delta.rows if stored[row.span_id].status == row.status)
 
-    opened.ingest.on_commit = show
+    opened.real.on_commit = show
     sink = opened.ingest.open("p")
     for number in range(50):
-        sink.write(batch(start(str(number))))
+        sink.write(chunk(start(str(number))))
     opened.ingest.flush("p")
 
     assert shown == [str(number) for number in range(50)]
@@ -222,8 +231,8 @@ def test_plays_do_not_mix(opened: Opened) -> None:
     """Spans of the same id belong to their own plays."""
     opened.add_play("q")
     first, second = opened.ingest.open("p"), opened.ingest.open("q")
-    first.write(batch(start("s", tags={"of": "p"})))
-    second.write(batch(start("s", tags={"of": "q"})))
+    first.write(chunk(start("s", tags={"of": "p"})))
+    second.write(chunk(start("s", tags={"of": "q"})))
     opened.ingest.flush("p")
     opened.ingest.flush("q")
 
@@ -237,7 +246,7 @@ def test_plays_do_not_mix(opened: Opened) -> None:
 def test_closing_ends_what_is_open(opened: Opened, status: str, found: str) -> None:
     """Rule 13, at the play's end and with its status; a span that has ended stays as it is."""
     sink = opened.ingest.open("p")
-    sink.write(batch(start("open"), start("done"), b'{"type":"span_end","span_id":"done","status":"ok"}'))
+    sink.write(chunk(start("open"), start("done"), b'{"type":"span_end","span_id":"done","status":"ok"}'))
     opened.ingest.close("p", status=status, end_ms=99.0)
     spans = opened.spans()
 
@@ -249,7 +258,7 @@ def test_closing_ends_what_is_open(opened: Opened, status: str, found: str) -> N
 def test_a_value_that_nobody_may_read_never_reaches_the_disk(opened: Opened, tmp_path: Path) -> None:
     """It is replaced before anything is queued."""
     sink = opened.ingest.open("p", redactor=Redactor(["s3cret-value"]))
-    sink.write(batch(start("s", tags={"k": ["a s3cret-value"]})))
+    sink.write(chunk(start("s", tags={"k": ["a s3cret-value"]})))
     opened.ingest.flush("p")
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
@@ -266,9 +275,9 @@ def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(opened: Opened
     opened.ingest.on_trouble = told.append
     opened.store.error = StoreLocked("locked by another process")
     sink = opened.ingest.open("p")
-    sink.write(batch(start("a")))
+    sink.write(chunk(start("a")))
     wait_until(lambda: opened.store.failures >= 2, "the second try")
-    sink.write(batch(start("b")))
+    sink.write(chunk(start("b")))
     opened.store.error = None
     opened.ingest.flush("p")
 
@@ -276,37 +285,41 @@ def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(opened: Opened
     assert "the spans of the play p wait: locked by another process" in told
 
 
-def test_the_queue_is_bounded_and_its_writer_waits(opened: Opened) -> None:
-    """While nothing can be written, a writer is held up before memory grows; then all of it is there."""
+def test_a_full_sink_says_so_and_when_it_has_room_again(opened: Opened) -> None:
+    """While nothing can be written its reader is held up before memory grows; nothing is lost."""
     opened.store.error = StoreLocked("locked")
     sink = opened.ingest.open("p")
+    has_room = threading.Event()
+    sink.on_room = has_room.set
     written = 0
-    done = threading.Event()
-
-    def write() -> None:
-        nonlocal written
-        for number in range(300):
-            sink.write(heavy_batch(start(str(number))))
-            written += 1
-        done.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    assert not done.wait(0.5)
-    held_up_at = written
+    while sink.write(heavy_chunk(start(str(written)))):
+        written += 1
+    was_full = not has_room.is_set()
     opened.store.error = None
-    writer.join()
-    opened.ingest.flush("p")
 
-    assert held_up_at < 150, "a batch may be a mebibyte"
-    assert len(opened.spans()) == 300
+    assert written < 20, "a chunk has a mebibyte"
+    assert was_full
+    assert has_room.wait(30)
+    opened.ingest.flush("p")
+    assert len(opened.spans()) == written + 1
+
+
+def test_a_full_play_leaves_room_to_the_others(opened: Opened) -> None:
+    """What one play may queue is not all that there is."""
+    opened.store.error = StoreLocked("locked")
+    opened.add_play("q")
+    full, other = opened.ingest.open("p"), opened.ingest.open("q")
+    while full.write(heavy_chunk(start("a"))):
+        pass
+
+    assert other.write(chunk(start("b")))
 
 
 def test_a_flush_tells_that_it_could_not_be_written(opened: Opened) -> None:
     """It does not wait for ever, and what was not written is written later."""
     opened.store.error = StoreLocked("locked")
     sink = opened.ingest.open("p")
-    sink.write(batch(start("a")))
+    sink.write(chunk(start("a")))
     wait_until(lambda: opened.store.failures, "the first try")
     with pytest.raises(StoreLocked):
         opened.ingest.flush("p")
@@ -323,8 +336,7 @@ def test_the_end_of_a_play_does_not_wait_for_a_store_that_never_comes_back(opene
     done = threading.Event()
 
     def write() -> None:
-        for number in range(300):
-            sink.write(heavy_batch(start(str(number))))
+        write_all(sink, (heavy_chunk(start(str(number))) for number in range(300)))
         done.set()
 
     writer = threading.Thread(target=write)
@@ -343,31 +355,42 @@ def test_leaving_does_not_wait_for_a_store_that_never_comes_back(tmp_path: Path)
     """The thread ends."""
     opened = Opened(tmp_path)
     opened.store.error = StoreError("the disk is full")
-    opened.ingest.open("p").write(batch(start("a")))
+    opened.ingest.open("p").write(chunk(start("a")))
     wait_until(lambda: opened.store.failures, "the first try")
     opened.close()
 
     assert not opened.ingest._thread.is_alive()
 
 
-@pytest.mark.parametrize("name", ["on_commit", "on_trouble"])
+@pytest.mark.parametrize("name", ["on_bad_line", "on_trouble"])
 def test_a_face_that_fails_stops_nothing(opened: Opened, name: str) -> None:
     """Its trouble is its own: a pipe that nobody reads must not cost the record."""
 
     def fail(*_: object) -> None:
         raise BrokenPipeError
 
-    told: list[str] = []
-    opened.ingest.on_trouble = told.append
-    setattr(opened.ingest, name, fail)
-    sink = opened.ingest.open("p")
-    sink.write(batch(b'{"type":"hello","protocol":9,"writer":"w"}', start("a")))
+    opened.ingest.on_trouble = fail
+    sink = opened.ingest.open("p", on_bad_line=fail if name == "on_bad_line" else None)
+    sink.write(chunk(b'{"type":"hello","protocol":9,"writer":"w"}', b"%%%", start("a")))
     opened.ingest.flush("p")
-    sink.write(batch(start("b")))
+    sink.write(chunk(b"%%%", start("b")))
     opened.ingest.flush("p")
 
     assert list(opened.spans()) == ["a", "b"]
-    assert (name == "on_trouble") or any("BrokenPipeError" in text for text in told)
+    assert opened.real.get_play("p").counters.malformed == 2
+
+
+def test_a_line_that_is_not_kept_is_told(opened: Opened) -> None:
+    """With why and how it begins; of one that was too long there is nothing to show."""
+    told: list[BadLine] = []
+    sink = opened.ingest.open("p", on_bad_line=told.append)
+    one = chunk(start("a"), b"%%%")
+    one.oversize = 1
+    sink.write(one)
+    opened.ingest.flush("p")
+
+    assert [bad_line.preview for bad_line in told] == ["%%%", ""]
+    assert opened.real.get_play("p").counters == Counters(events=1, malformed=1, oversize=1)
 
 
 def test_a_foreign_protocol_is_told_once(opened: Opened) -> None:
@@ -375,8 +398,8 @@ def test_a_foreign_protocol_is_told_once(opened: Opened) -> None:
     told: list[str] = []
     opened.ingest.on_trouble = told.append
     sink = opened.ingest.open("p")
-    sink.write(batch(b'{"type":"hello","protocol":9,"writer":"w"}', start("a")))
-    sink.write(batch(start("b")))
+    sink.write(chunk(b'{"type":"hello","protocol":9,"writer":"w"}', start("a")))
+    sink.write(chunk(start("b")))
     opened.ingest.flush("p")
 
     assert told == ["a writer of the play p speaks protocol 9; it is read as version 1"]
@@ -389,14 +412,96 @@ def test_nobody_waits_for_a_thread_that_has_failed(tmp_path: Path) -> None:
     sink = opened.ingest.open("p")
     calls: list[Callable[[], object]] = [
         lambda: opened.ingest.flush("p"),
-        lambda: sink.write(batch(start("b"))),
+        lambda: sink.write(chunk(start("b"))),
         lambda: opened.ingest.close("p", status="exited", end_ms=1.0),
     ]
-    sink.write(batch(start("a")))
+    sink.write(chunk(start("a")))
     wait_until(lambda: not opened.ingest._thread.is_alive(), "the end of the thread")
     for call in calls:
         with pytest.raises(StoreError, match="ZeroDivisionError"):
             call()
     opened.close()
 
-    assert opened.ingest._broken is not None
+    assert opened.ingest._turns._broken is not None
+
+
+# Many plays
+
+
+def test_what_waits_of_all_plays_is_one_transaction(opened: Opened) -> None:
+    """However many plays there are, the disk is waited for once."""
+    sids = [f"q{number}" for number in range(10)]
+    for sid in sids:
+        opened.add_play(sid)
+    sinks = [opened.ingest.open(sid) for sid in ["p", *sids]]
+    opened.store.error = StoreLocked("locked")
+    sinks[0].write(chunk(start("a")))
+    wait_until(lambda: opened.store.failures, "the first try")
+    for sink in sinks[1:]:
+        sink.write(chunk(start("a")))
+    opened.store.error = None
+    for sid in sids:
+        opened.ingest.flush(sid)
+
+    assert sorted(sids) in opened.store.written
+
+
+def test_a_play_that_is_refused_is_given_up_alone(opened: Opened) -> None:
+    """Another process ended it: the other plays are written, and whoever asks for this one is told."""
+    told: list[str] = []
+    opened.ingest.on_trouble = told.append
+    opened.add_play("q")
+    refused, other = opened.ingest.open("p"), opened.ingest.open("q")
+    opened.real.end_play("p", PlayEnd("failed", 2.0))
+    for number in range(20):
+        refused.write(chunk(start(str(number))))
+        other.write(chunk(start(str(number))))
+    opened.ingest.flush("q")
+    with pytest.raises(IllegalMove):
+        opened.ingest.flush("p")
+
+    assert len(opened.spans("q")) == 20
+    assert opened.spans("p") == {}
+    assert len(told) == 1
+    assert "the spans of the play p are not kept any more" in told[0]
+
+
+def test_a_play_whose_write_fails_does_not_keep_the_others_from_disk(opened: Opened) -> None:
+    """They are tried one by one."""
+    opened.add_play("q")
+    opened.store.error = StoreError("a row of p cannot be written")
+    failing, other = opened.ingest.open("p"), opened.ingest.open("q")
+    opened.ingest.hurry("p")
+    failing.write(chunk(start("a")))
+    other.write(chunk(start("a")))
+    opened.ingest.flush("q")
+
+    assert list(opened.spans("q")) == ["a"]
+
+
+# Positions
+
+
+def test_the_position_of_a_source_is_on_disk_with_its_events(opened: Opened) -> None:
+    """So that who goes on after a crash neither repeats nor leaves out a line."""
+    sink = opened.ingest.open("p")
+    sink.write(chunk(start("a"), source="1", position=100))
+    sink.write(chunk(start("b"), source="spool", position=70))
+    opened.ingest.flush("p")
+
+    assert [opened.real.load_position("p", source) for source in ("1", "spool", "2")] == [100, 70, 0]
+
+
+def test_spans_with_very_much_text_are_read_back_a_few_at_a_time(opened: Opened) -> None:
+    """What a batch speaks of may be a hundred times its own size; all of it is folded, each line once."""
+    sink = opened.ingest.open("p")
+    ids = [f"s{number}" for number in range(200)]
+    write_all(sink, (chunk(start(span_id, tags={"t": "x" * 60_000})) for span_id in ids))
+    opened.ingest.flush("p")
+    logs = [json.dumps({"type": "span_log", "span_id": i, "text": "t", "ts_ms": 1}).encode() for i in ids]
+    sink.write(chunk(*logs, position=9))
+    opened.ingest.flush("p")
+
+    assert sink.is_heavy
+    assert {span.logs for span in opened.spans().values()} == {"[1] t"}
+    assert opened.real.load_position("p", "1") == 9

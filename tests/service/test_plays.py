@@ -10,7 +10,7 @@ import pytest
 
 from hero_logic.core.errors import IllegalMove, NotFound
 from hero_logic.core.records import Counters, PlayEnd, Sandbox, SpanDelta, SpanRow
-from hero_logic.service.plays import Plays
+from hero_logic.service.plays import MAX_WHOLE_SPANS, Plays
 from hero_logic.store.sqlite import SqliteStore
 
 
@@ -124,6 +124,57 @@ def test_spans_come_in_pages_in_their_order(plays: Plays) -> None:
     plays.create("p")
     plays.begin("p", Sandbox())
     rows = [SpanRow(ordinal=n, span_id=str(n), start_ms=1.0) for n in range(4500)]
-    plays.store.write_spans("p", SpanDelta(rows, Counters(events=4500), 4500, {}))
+    plays.store.write_spans({"p": SpanDelta(rows, Counters(events=4500), 4500, {})})
 
     assert [span.span_id for span in plays.spans("p")] == [str(n) for n in range(4500)]
+
+
+def write(plays: Plays, *rows: SpanRow) -> None:
+    plays.create("p")
+    plays.begin("p", Sandbox())
+    plays.store.write_spans({"p": SpanDelta(list(rows), Counters(), len(rows), {})})
+
+
+@pytest.mark.parametrize(("count", "is_outlined"), [(MAX_WHOLE_SPANS, False), (MAX_WHOLE_SPANS + 1, True)])
+def test_a_large_play_is_read_in_part(plays: Plays, count: int, is_outlined: bool) -> None:
+    """One that is not is read whole, as it always was."""
+    write(plays, *(SpanRow(n, str(n), 1.0, status="ok", end_ms=2.0) for n in range(count)))
+    outline = plays.outline(plays.get("p"))
+
+    assert (outline is not None) == is_outlined
+    assert outline is None or len(outline.rows) < count
+
+
+def test_what_failed_comes_with_the_spans_around_it(plays: Plays) -> None:
+    """And whole where all of it is wanted, page by page, with its logs."""
+    rows = [SpanRow(0, "r", 1.0, status="ok", end_ms=9.0)]
+    rows += [
+        SpanRow(n, str(n), 1.0, parent_id="r", status="failed", end_ms=2.0, new_logs="hi", log_bytes=2)
+        for n in range(1, 2500)
+    ]
+    write(plays, *rows)
+    failed, around = plays.failed("p", limit=2)
+
+    assert [row.span_id for row in failed] == ["1", "2"]
+    assert [row.span_id for row in around] == ["r", "1", "2"]
+    assert [(span.span_id, span.logs) for span in plays.failed_whole("p")] == [
+        (str(n), "hi") for n in range(1, 2500)
+    ]
+
+
+def test_logs_are_read_of_one_span(plays: Plays) -> None:
+    """Of one that is not there it is an error."""
+    write(plays, SpanRow(0, "a", 1.0, new_logs="[1] hi"))
+
+    assert plays.logs("p", "a") == "[1] hi"
+    with pytest.raises(NotFound):
+        plays.logs("p", "none")
+
+
+def test_names_that_took_less_are_said_to_be_there(plays: Plays) -> None:
+    """Where there are more than were asked for."""
+    write(plays, *(SpanRow(n, str(n), 0.0, name=f"n{n}", status="ok", end_ms=n + 1.0) for n in range(3)))
+    names, is_more = plays.stats("p", limit=2)
+
+    assert ([one.name for one in names], is_more) == (["n2", "n1"], True)
+    assert plays.stats("p", limit=3)[1] is False

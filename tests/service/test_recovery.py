@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from hero_logic.app import open_session
 from hero_logic.config import Config
+from hero_logic.core.lines import Chunk
 from hero_logic.core.outcome import ExitRecord, FlowResult, Leavings
 from hero_logic.core.records import Play, Sandbox
 from hero_logic.runner.supervisor import children_of
@@ -351,6 +353,12 @@ def test_many_commands_at_once_recover_a_play_once(tmp_path: Path, marker: str) 
     assert read_document(client_at(tmp_path / "home"), play["sid"])["stdout"] == "said\n"
 
 
+class Spooled(BytesIO):
+    """What a play wrote while nobody listened."""
+
+    problem = ""
+
+
 class Gone:
     """A memory store with a play that runs, and services whose runtimes are in a directory of the test's."""
 
@@ -364,9 +372,18 @@ class Gone:
             self.owner.enter()
         self.store.create_play(Play(sid="p", runtime_sid="owner"), None)
         self.cleared: list[str] = []
+        self.spool: Spooled | None = None
 
     def recover(self, aftermath: Callable[[str], Leavings | None]) -> list[str]:
-        return recover(self.plays, self.ingest, self.runtimes, aftermath=aftermath, clear=self.cleared.append)
+        return recover(
+            self.plays,
+            self.ingest,
+            self.runtimes,
+            aftermath=aftermath,
+            clear=self.cleared.append,
+            open_spool=lambda _: self.spool,
+            now_ms=lambda: 5.0,
+        )
 
     def close(self) -> None:
         self.ingest.__exit__()
@@ -403,6 +420,37 @@ def test_a_lost_play_ends_as_its_exit_record_says(
     assert (play.status, play.end_ms) == (status, 7.0)
 
 
+def spooled_line(number: int) -> bytes:
+    return b'{"type":"span_log","span_id":"s","text":"%d","ts_ms":1}\n' % number
+
+
+def test_what_a_lost_play_spooled_is_taken_in(gone: Gone) -> None:
+    """Before its spans are closed and its end is decided; what is wrong with the file is told."""
+    gone.plays.begin("p", Sandbox())
+    gone.spool = Spooled(spooled_line(1) + b"%%%\n" + spooled_line(2))
+    gone.spool.problem = "only half of it is read"
+    gone.recover(lambda _: Leavings(ExitRecord("runtime_gone", 3.0), stderr="said\n"))
+    play = gone.store.get_play("p")
+
+    assert [span.logs for span in gone.store.read_spans("p")] == ["[1] 1\n[1] 2"]
+    assert (play.counters.events, play.counters.malformed) == (2, 1)
+    assert play.stderr == "said\n[hero-logic: only half of it is read]\n"
+    assert gone.spool.closed
+
+
+def test_a_spool_that_was_taken_in_half_is_read_on_from_there(gone: Gone) -> None:
+    """Whoever was at it was killed: no line is folded twice."""
+    gone.plays.begin("p", Sandbox())
+    sink = gone.ingest.open("p")
+    first = spooled_line(1)
+    sink.write(Chunk(first, source="spool", position=len(first), received_ms=1.0))
+    gone.ingest.flush("p")
+    gone.spool = Spooled(first + spooled_line(2))
+    gone.recover(lambda _: Leavings(ExitRecord("runtime_gone", 3.0)))
+
+    assert [span.logs for span in gone.store.read_spans("p")] == ["[1] 1\n[1] 2"]
+
+
 def test_a_lost_play_that_never_began_is_failed(gone: Gone) -> None:
     """Its runtime died between the record and the gate."""
     gone.recover(lambda _: Leavings(ExitRecord("runtime_gone", 3.0)))
@@ -435,6 +483,7 @@ def test_what_a_killed_runtime_did_not_clear_away_is_cleared(gone: Gone, tmp_pat
         aftermath=lambda _: None,
         clear=gone.cleared.append,
         leftovers=lambda: ["p", "mine", "unknown"],
+        now_ms=lambda: 5.0,
     )
 
     assert gone.cleared == ["p"]

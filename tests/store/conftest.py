@@ -2,4 +2,10 @@
 
 import pytest
 
-pytest.register_assert_rewrite("store.contract_suite", "store.span_contract")
+pytest.register_assert_rewrite(
+    "store.contract_suite",
+    "store.span_contract",
+    "store.commit_contract",
+    "store.reading_contract",
+    "store.changes_contract",
+)

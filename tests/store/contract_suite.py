@@ -10,6 +10,8 @@ from hero_logic.core.errors import IllegalMove, NotFound, StoreError
 from hero_logic.core.lifecycle import MOVES, TERMINAL
 from hero_logic.core.records import Artifact, Play, PlayEnd, Sandbox
 from hero_logic.store.contract import Store
+from store.changes_contract import ChangesContract
+from store.commit_contract import CommitContract, MarksContract, SeveralPlaysContract
 from store.facts import (
     FULL_PLAY,
     HORRORS,
@@ -20,6 +22,7 @@ from store.facts import (
     delta,
     row,
 )
+from store.reading_contract import ReadingContract
 from store.span_contract import SpanContract
 
 
@@ -249,7 +252,7 @@ class LawContract:
         add_running_play(store)
         before = store.revision()
 
-        revision = store.write_spans("p", delta(row(0), row(1), row(2)))
+        revision = store.write_spans({"p": delta(row(0), row(1), row(2))})
 
         assert revision == before + 4
         assert store.get_play("p").revision == store.revision() == revision
@@ -259,7 +262,7 @@ class LawContract:
         assert store.revision() == 0
         seen = [store.create_play(Play(sid="p")), store.create_play(Play(sid="q"))]
         seen += [store.begin_play(sid, start_ms=1.0, sandbox=Sandbox()) for sid in "pq"]
-        seen += [store.write_spans(sid, delta(row(0))) for sid in "qp"]
+        seen += [store.write_spans({sid: delta(row(0))}) for sid in "qp"]
         store.read_spans("p")
         store.end_play("q", PlayEnd("ok", 1.0))
         seen.append(store.get_play("q").revision)
@@ -275,7 +278,7 @@ class LawContract:
         late = row(1)
 
         with pytest.raises(IllegalMove, match=rf"'p' has ended \({status}\)"):
-            store.write_spans("p", delta(late, events=9, writers={"w": 1}))
+            store.write_spans({"p": delta(late, events=9, writers={"w": 1})})
 
         assert store.get_play("p") == before
         assert len(store.read_spans("p")) == 1
@@ -288,7 +291,7 @@ class LawContract:
         [one] = store.load_open_rows("p", limit=9)
         one.status, one.end_ms = "timed_out", 9.0
 
-        store.write_spans("p", delta(one, span_count=1), closing=True)
+        store.write_spans({"p": delta(one, span_count=1)}, closing=True)
 
         assert [span.status for span in store.read_spans("p")] == ["timed_out"]
         assert store.get_play("p").status == "timed_out"
@@ -298,7 +301,7 @@ class LawContract:
         """In the order of their creation; neither plays that run nor those whose spans have all ended."""
         add_ended_play(store, row(0, status="running"), row(1, status="running"), sid="open")
         add_ended_play(store, row(0), sid="closed")
-        store.write_spans(add_running_play(store, "running"), delta(row(0, status="running")))
+        store.write_spans({add_running_play(store, "running"): delta(row(0, status="running"))})
         add_ended_play(store, row(0), row(1, status="running"), sid="also")
 
         assert store.plays_with_open_spans() == ["open", "also"]
@@ -311,12 +314,12 @@ class LawContract:
         first, second, third = row(0), row(1), row(2)
         setattr(second, clash, getattr(first, clash))
         if where == "stored":
-            store.write_spans("p", delta(first, span_count=1))
+            store.write_spans({"p": delta(first, span_count=1)})
         batch = [third, second] if where == "stored" else [third, first, second]
         before = (store.get_play("p"), store.read_spans("p"), store.revision())
 
         with pytest.raises(StoreError):
-            store.write_spans("p", delta(*batch, events=9, span_count=9, writers={"w": 1}))
+            store.write_spans({"p": delta(*batch, events=9, span_count=9, writers={"w": 1})})
 
         assert (store.get_play("p"), store.read_spans("p"), store.revision()) == before
         assert store.load_fold_state("p").writers == {}
@@ -330,7 +333,7 @@ class LawContract:
         one.is_stored = True
 
         with pytest.raises(StoreError, match="1 spans were to be changed that are not in the store"):
-            store.write_spans("p", delta(one, row(1)))
+            store.write_spans({"p": delta(one, row(1))})
 
         assert store.read_spans("p") == []
 
@@ -341,7 +344,7 @@ class LawContract:
         def record(sid: str) -> None:
             add_running_play(store, sid)
             for number in range(20):
-                revisions.append(store.write_spans(sid, delta(row(number), span_count=number + 1)))
+                revisions.append(store.write_spans({sid: delta(row(number), span_count=number + 1)}))
                 store.read_spans(sid)
 
         threads = [threading.Thread(target=record, args=(f"play{number}",)) for number in range(4)]
@@ -379,5 +382,14 @@ class LawContract:
             store.create_play(Play(sid="p"))
 
 
-class StoreContract(PlayContract, SpanContract, LawContract):
+class StoreContract(
+    PlayContract,
+    SpanContract,
+    LawContract,
+    SeveralPlaysContract,
+    MarksContract,
+    CommitContract,
+    ReadingContract,
+    ChangesContract,
+):
     """All of it."""

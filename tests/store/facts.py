@@ -113,6 +113,6 @@ def add_running_play(store: Store, sid: str = "p") -> str:
 def add_ended_play(store: Store, *rows: SpanRow, sid: str = "p", status: str = "ok") -> str:
     """A play that has these spans and has ended."""
     add_running_play(store, sid)
-    store.write_spans(sid, delta(*rows, span_count=len(rows)))
+    store.write_spans({sid: delta(*rows, span_count=len(rows))})
     store.end_play(sid, PlayEnd(status=status, end_ms=9.0))  # type: ignore[arg-type] # given by name in the tests
     return sid

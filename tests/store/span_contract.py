@@ -17,7 +17,7 @@ class SpanContract:
     def test_a_span_is_read_back_whole(self, store: Store) -> None:
         """Every field of a span is kept."""
         add_running_play(store)
-        store.write_spans("p", delta(copy.deepcopy(FULL_ROW)))
+        store.write_spans({"p": delta(copy.deepcopy(FULL_ROW))})
 
         [span] = store.read_spans("p")
 
@@ -27,12 +27,13 @@ class SpanContract:
     def test_a_row_is_loaded_as_it_was_written(self, store: Store) -> None:
         """A loaded row is the written one, stored, with no new logs and the size of its tags."""
         add_running_play(store)
-        store.write_spans("p", delta(copy.deepcopy(FULL_ROW)))
+        given = copy.deepcopy(FULL_ROW)
+        store.write_spans({"p": delta(given)})
 
         [loaded] = store.load_rows("p", ["s0"])
 
         size = len(msgspec.json.encode(FULL_ROW.tags))
-        assert loaded == msgspec.structs.replace(FULL_ROW, new_logs="", is_stored=True, tags_bytes=size)
+        assert loaded == msgspec.structs.replace(given, new_logs="", is_stored=True, tags_bytes=size)
 
     @pytest.mark.parametrize("text", HORRORS)
     def test_a_span_keeps_any_text(self, store: Store, text: str) -> None:
@@ -40,7 +41,7 @@ class SpanContract:
         add_running_play(store)
         one = row(0, new_logs=text)
         one.span_id, one.name, one.error, one.tags = f"s{text}", text, text, {text: text}
-        store.write_spans("p", delta(one))
+        store.write_spans({"p": delta(one)})
 
         [span] = store.read_spans("p")
         assert (span.span_id, span.name, span.error, span.logs) == (f"s{text}", text, text, text)
@@ -56,9 +57,24 @@ class SpanContract:
         setattr(bad, field, text)
 
         with pytest.raises(StoreError, match=r"NUL|surrogate"):
-            store.write_spans("p", delta(row(0), bad))
+            store.write_spans({"p": delta(row(0), bad)})
 
         assert store.read_spans("p") == []
+
+    @pytest.mark.parametrize("field", ["error", "new_logs", "name"])
+    @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+    def test_no_later_write_brings_such_text_either(self, store: Store, field: str, text: str) -> None:
+        """What changes of a span that is stored is held against the same rule."""
+        add_running_play(store)
+        one = row(0, status="running")
+        store.write_spans({"p": delta(one)})
+        setattr(one, field, text)
+        one.is_start_stored = field != "name"
+
+        with pytest.raises(StoreError, match=r"NUL|surrogate"):
+            store.write_spans({"p": delta(one, row(1))})
+
+        assert [span.error for span in store.read_spans("p")] == [""]
 
     def test_a_lone_surrogate_in_tags_is_refused(self, store: Store) -> None:
         """Tags are text too."""
@@ -67,15 +83,16 @@ class SpanContract:
         bad.tags = {"k": "\udfff"}
 
         with pytest.raises(StoreError, match="surrogate"):
-            store.write_spans("p", delta(bad))
+            store.write_spans({"p": delta(bad)})
 
         assert store.read_spans("p") == []
 
     def test_a_stored_row_is_replaced(self, store: Store) -> None:
         """A second write of a row replaces all but its logs, and adds no second row."""
         add_running_play(store)
-        store.write_spans("p", delta(row(0, status="running")))
+        store.write_spans({"p": delta(row(0, status="running"))})
         [loaded] = store.load_rows("p", ["s0"])
+        loaded.is_start_stored = False
         for field in (
             "start_ms",
             "parent_id",
@@ -98,21 +115,33 @@ class SpanContract:
         ):
             setattr(loaded, field, getattr(FULL_ROW, field))
 
-        store.write_spans("p", delta(loaded))
+        store.write_spans({"p": delta(loaded)})
 
         [again] = store.load_rows("p", ["s0"])
         size = len(msgspec.json.encode(FULL_ROW.tags))
-        assert again == msgspec.structs.replace(FULL_ROW, new_logs="", is_stored=True, tags_bytes=size)
+        expected = msgspec.structs.replace(
+            FULL_ROW,
+            new_logs="",
+            is_stored=True,
+            is_start_stored=True,
+            tags_bytes=size,
+            revision=loaded.revision,
+        )
+        assert again == expected
         assert len(store.read_spans("p")) == 1
 
     def test_rows_are_marked_as_stored(self, store: Store) -> None:
-        """After a write its rows are stored; nothing else of them is touched."""
+        """After a write its rows are stored and have their revisions; nothing else of them is touched."""
         add_running_play(store)
+        before = store.revision()
         one = row(0, new_logs="x")
 
-        store.write_spans("p", delta(one))
+        store.write_spans({"p": delta(one)})
 
-        assert one == msgspec.structs.replace(row(0, new_logs="x"), is_stored=True)
+        expected = msgspec.structs.replace(
+            row(0, new_logs="x"), is_stored=True, is_start_stored=True, revision=before + 1
+        )
+        assert one == expected
 
     @pytest.mark.parametrize("first", ["", "[1] a", "x" * 100_000])
     def test_logs_are_appended(self, store: Store, first: str) -> None:
@@ -120,12 +149,12 @@ class SpanContract:
         add_running_play(store)
         one = row(0, status="running", new_logs=first)
         other = row(1, new_logs="[9] other")
-        store.write_spans("p", delta(one, other))
+        store.write_spans({"p": delta(one, other)})
         for number in range(12):
             one.new_logs = f"\n[{number}] more"
-            store.write_spans("p", delta(one))
+            store.write_spans({"p": delta(one)})
         one.new_logs = ""
-        store.write_spans("p", delta(one))
+        store.write_spans({"p": delta(one)})
 
         logs = [span.logs for span in store.read_spans("p")]
         assert logs == [first + "".join(f"\n[{number}] more" for number in range(12)), "[9] other"]
@@ -134,10 +163,10 @@ class SpanContract:
         """Rows are told apart one by one."""
         add_running_play(store)
         old = row(0, status="running")
-        store.write_spans("p", delta(old))
+        store.write_spans({"p": delta(old)})
         old.status = "ok"
 
-        store.write_spans("p", delta(old, row(1)))
+        store.write_spans({"p": delta(old, row(1))})
 
         assert [(span.span_id, span.status) for span in store.read_spans("p")] == [("s0", "ok"), ("s1", "ok")]
 
@@ -147,7 +176,7 @@ class SpanContract:
             add_running_play(store, sid)
             one = row(0)
             one.name = f"of {sid}"
-            store.write_spans(sid, delta(one))
+            store.write_spans({sid: delta(one)})
 
         assert [store.read_spans(sid)[0].name for sid in ("p", "q")] == ["of p", "of q"]
         assert store.load_rows("q", ["s0"])[0].name == "of q"
@@ -158,8 +187,8 @@ class SpanContract:
         counters = Counters(1, 2, 3, 4, 5)
         batch = delta(row(0), span_count=1, writers={"a": 3, "b": 1})
         batch.counters = counters
-        store.write_spans("p", batch)
-        store.write_spans("p", delta(span_count=1, events=8, writers={"a": 7}))
+        store.write_spans({"p": batch})
+        store.write_spans({"p": delta(span_count=1, events=8, writers={"a": 7})})
 
         state = store.load_fold_state("p")
 
@@ -171,7 +200,7 @@ class SpanContract:
     def test_writing_spans_leaves_the_rest_of_a_play_alone(self, store: Store) -> None:
         """A batch changes the totals of its play and nothing else."""
         store.create_play(FULL_PLAY)
-        revision = store.write_spans("full", delta(row(0), events=9, span_count=7))
+        revision = store.write_spans({"full": delta(row(0), events=9, span_count=7)})
 
         expected = msgspec.structs.replace(
             FULL_PLAY, counters=Counters(events=9), span_count=7, revision=revision
@@ -189,10 +218,10 @@ class SpanContract:
     @pytest.mark.parametrize("call", ["load_fold_state", "read_spans", "write_spans"])
     def test_spans_of_an_unknown_play_are_not_found(self, store: Store, call: str) -> None:
         """Reading or writing a play that is not there is NotFound."""
-        arguments = [delta(row(0))] if call == "write_spans" else []
+        argument = {"gone": delta(row(0))} if call == "write_spans" else "gone"
 
         with pytest.raises(NotFound, match=UNKNOWN_PLAY):
-            getattr(store, call)("gone", *arguments)
+            getattr(store, call)(argument)
 
     def test_rows_of_an_unknown_play_are_none(self, store: Store) -> None:
         """Those of these spans that are there: none."""
@@ -203,7 +232,7 @@ class SpanContract:
     def test_rows_are_found_among_thousands(self, store: Store) -> None:
         """Any number of ids can be asked for; unknown ones and repeats add nothing."""
         add_running_play(store)
-        store.write_spans("p", delta(*(row(number) for number in range(3000))))
+        store.write_spans({"p": delta(*(row(number) for number in range(3000)))})
         wanted = [f"s{number}" for number in range(0, 6000, 2)]
 
         loaded = store.load_rows("p", [*wanted, "s0", "", "nobody"])
@@ -213,7 +242,7 @@ class SpanContract:
     def test_open_rows_are_those_that_run(self, store: Store) -> None:
         """In the order of their ordinals, at most ``limit``."""
         add_running_play(store)
-        store.write_spans("p", delta(*(row(n, status="running" if n % 2 else "ok") for n in range(10))))
+        store.write_spans({"p": delta(*(row(n, status="running" if n % 2 else "ok") for n in range(10)))})
 
         assert [one.ordinal for one in store.load_open_rows("p", limit=3)] == [1, 3, 5]
         assert [one.ordinal for one in store.load_open_rows("p", limit=99)] == [1, 3, 5, 7, 9]
@@ -223,17 +252,17 @@ class SpanContract:
         """What is open follows the status."""
         add_running_play(store)
         one = row(0, status="running")
-        store.write_spans("p", delta(one))
+        store.write_spans({"p": delta(one)})
         one.status = "failed"
-        store.write_spans("p", delta(one))
+        store.write_spans({"p": delta(one)})
 
         assert store.load_open_rows("p", limit=9) == []
 
     def test_a_page_is_of_the_asked_ordinals(self, store: Store) -> None:
         """From ``start`` on, at most ``limit``, by ordinal, whatever the order of the writes and gaps."""
         add_running_play(store)
-        store.write_spans("p", delta(row(5), row(8)))
-        store.write_spans("p", delta(row(0), row(2)))
+        store.write_spans({"p": delta(row(5), row(8))})
+        store.write_spans({"p": delta(row(0), row(2))})
 
         def page(**asked: int) -> list[str]:
             return [span.span_id for span in store.read_spans("p", **asked)]
@@ -246,7 +275,7 @@ class SpanContract:
     def test_a_page_is_of_2000_spans(self, store: Store) -> None:
         """That is the limit where none is given."""
         add_running_play(store)
-        store.write_spans("p", delta(*(row(number) for number in range(2001))))
+        store.write_spans({"p": delta(*(row(number) for number in range(2001)))})
 
         assert len(store.read_spans("p")) == 2000
 
@@ -256,9 +285,8 @@ class SpanContract:
         failed_root = row(3, parent_id="", status="failed")
         failed_root.error = "why"
         ok_root, failed_child = row(0, parent_id=""), row(1, status="failed")
-        store.write_spans(
-            "p", delta(ok_root, failed_child, failed_root, row(4, parent_id="", status="running"))
-        )
+        open_root = row(4, parent_id="", status="running")
+        store.write_spans({"p": delta(ok_root, failed_child, failed_root, open_root)})
 
         assert store.first_root_not_ok("p") == RootSpan("step 3", "failed", "why")
 
@@ -266,9 +294,9 @@ class SpanContract:
         """Where all roots ended ok there is nothing to find."""
         add_running_play(store)
         late = row(0, parent_id="", status="running")
-        store.write_spans("p", delta(late, row(1, status="failed")))
+        store.write_spans({"p": delta(late, row(1, status="failed"))})
         late.status = "ok"
-        store.write_spans("p", delta(late))
+        store.write_spans({"p": delta(late)})
 
         assert store.first_root_not_ok("p") is None
 
@@ -276,7 +304,7 @@ class SpanContract:
         """Changing a row that was written or loaded changes nothing in the store."""
         add_running_play(store)
         given = copy.deepcopy(FULL_ROW)
-        store.write_spans("p", delta(given))
+        store.write_spans({"p": delta(given)})
         given.tags["o"]["k"] = "changed"
         store.load_rows("p", ["s0"])[0].tags["o"]["k"] = "changed"
         store.read_spans("p")[0].tags["o"]["k"] = "changed"

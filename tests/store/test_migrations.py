@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from hero_logic.core.errors import StoreDamaged, StoreError, StoreVersionMismatc
 from hero_logic.store import migrations
 from hero_logic.store.sqlite import SqliteStore
 from store.facts import add_running_play
+
+NEXT = migrations.SCHEMA_VERSION + 1
+"""The schema of the next release."""
 
 
 @pytest.fixture
@@ -47,17 +51,15 @@ def digest(path: str) -> str:
 
 @pytest.fixture
 def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release with a second migration, of the given directory."""
+    """A release with one more migration, of the given directory."""
     directory = tmp_path / "migrations"
-    directory.mkdir()
-    first = migrations._read_migration(1)
-    (directory / "0001_plays_and_spans.sql").write_text(first, encoding="utf-8")
-    (directory / "0002_stars.sql").write_text(
+    shutil.copytree(migrations._DIRECTORY, directory)
+    (directory / f"{NEXT:04d}_stars.sql").write_text(
         "-- Stars; of plays.\nCREATE TABLE stars (play INTEGER);\nINSERT INTO stars SELECT id FROM plays;\n"
     )
     monkeypatch.setattr(migrations, "_DIRECTORY", str(directory))
-    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 2)
-    return directory
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", NEXT)
+    return directory / f"{NEXT:04d}_stars.sql"
 
 
 def test_the_last_migration_is_the_schema_of_this_release() -> None:
@@ -92,7 +94,7 @@ def test_an_older_database_is_migrated(
 ) -> None:
     """A database of the release before gets what it lacks, and keeps what it has."""
     with monkeypatch.context() as before:
-        before.setattr(migrations, "SCHEMA_VERSION", 1)
+        before.setattr(migrations, "SCHEMA_VERSION", NEXT - 1)
         old = SqliteStore.open(path)
         add_running_play(old)
         old.close()
@@ -102,7 +104,7 @@ def test_an_older_database_is_migrated(
     assert store.last_play_sid() == "p"
     store.close()
     assert run(path, "SELECT play FROM stars") == [(1,)]
-    assert marks(path)[1] == 2
+    assert marks(path)[1] == NEXT
 
 
 def test_a_new_database_gets_every_migration(path: str, next_release: Path) -> None:
@@ -110,7 +112,7 @@ def test_a_new_database_gets_every_migration(path: str, next_release: Path) -> N
     SqliteStore.open(path).close()
 
     assert run(path, "SELECT count(*) FROM stars") == [(0,)]
-    assert marks(path) == (migrations.APPLICATION_ID, 2, "wal")
+    assert marks(path) == (migrations.APPLICATION_ID, NEXT, "wal")
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
@@ -135,33 +137,33 @@ def test_a_database_that_another_made_meanwhile_is_ours(path: str, mode: str) ->
 @pytest.mark.parametrize("first", ["CREATE TABLE stars (play);", "ROLLBACK;"])
 def test_a_failed_migration_leaves_the_schema_before_it(path: str, next_release: Path, first: str) -> None:
     """A migration is whole or not there, even one that ends its own transaction; earlier ones stay."""
-    (next_release / "0002_stars.sql").write_text(f"{first}\nINSERT INTO nowhere VALUES (1);\n")
+    next_release.write_text(f"{first}\nINSERT INTO nowhere VALUES (1);\n")
 
     with pytest.raises(StoreError, match="no such table: nowhere"):
         SqliteStore.open(path)
 
-    assert marks(path)[1] == 1
+    assert marks(path)[1] == NEXT - 1
     assert run(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'stars'") == [(0,)]
 
 
 def test_an_opening_after_a_failed_migration_goes_on(path: str, next_release: Path) -> None:
     """What failed once is done when it can be."""
-    good = (next_release / "0002_stars.sql").read_text()
-    (next_release / "0002_stars.sql").write_text("INSERT INTO nowhere VALUES (1);\n")
+    good = next_release.read_text()
+    next_release.write_text("INSERT INTO nowhere VALUES (1);\n")
     with pytest.raises(StoreError):
         SqliteStore.open(path)
-    (next_release / "0002_stars.sql").write_text(good)
+    next_release.write_text(good)
 
     SqliteStore.open(path).close()
 
-    assert marks(path)[1] == 2
+    assert marks(path)[1] == NEXT
 
 
 def test_a_missing_migration_is_said(path: str, next_release: Path) -> None:
     """An installation that lost a file says so, not that the database is at fault."""
-    (next_release / "0002_stars.sql").unlink()
+    next_release.unlink()
 
-    with pytest.raises(StoreError, match="has no migration 0002"):
+    with pytest.raises(StoreError, match=f"has no migration {NEXT:04d}"):
         SqliteStore.open(path)
 
 

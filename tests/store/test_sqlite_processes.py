@@ -47,7 +47,7 @@ written = 0
 while True:
     rows = [SpanRow(ordinal=n, span_id=f"s{n}", start_ms=1.0) for n in range(written, written + 50)]
     written += 50
-    store.write_spans("p", SpanDelta(rows, Counters(events=written), written, {"w": written}))
+    store.write_spans({"p": SpanDelta(rows, Counters(events=written), written, {"w": written})})
     print(written, flush=True)
 """
 
@@ -62,12 +62,12 @@ rows = [SpanRow(ordinal=n, span_id=f"s{n}", start_ms=1.0, error="x" * 900) for n
 delta = SpanDelta(rows, Counters(events=9), 1000, {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 try:
-    store.write_spans("p", delta)
+    store.write_spans({"p": delta})
 except StoreError as error:
     print(error)
 print(store.get_play("p").span_count, len(store.read_spans("p")), any(row.is_stored for row in rows))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.write_spans("p", delta)
+store.write_spans({"p": delta})
 print(store.get_play("p").span_count, len(store.read_spans("p")), all(row.is_stored for row in rows))
 store.close()
 """
@@ -126,13 +126,13 @@ def test_a_store_that_another_process_holds_is_waited_for(path: str) -> None:
     with running(HOLDER, path, "BEGIN IMMEDIATE") as holder:
         assert read_line(holder) == "held"
         with pytest.raises(StoreLocked) as caught:
-            store.write_spans("p", delta(one))
+            store.write_spans({"p": delta(one)})
         assert store.get_play("p").status == "running"
 
     assert path in str(caught.value)
     assert "0.05 s" in str(caught.value)
     assert not one.is_stored
-    store.write_spans("p", delta(one))
+    store.write_spans({"p": delta(one)})
     assert len(store.read_spans("p")) == 1
     store.close()
 

@@ -21,16 +21,14 @@ class Recording:
         self.rows = RowStore()
         self.tree = SpanTree(load=self.rows.load, limits=limits)
 
-    def send(self, *events: dict[str, Any], connection: int = 0, received_ms: float = RECEIVED_MS) -> None:
+    def send(self, *events: dict[str, Any], source: str = "", received_ms: float = RECEIVED_MS) -> None:
         """Fold events, given as what their lines say, in one batch."""
-        self.send_bytes(
-            b"".join(json.dumps(event).encode() + b"\n" for event in events), connection, received_ms
-        )
+        self.send_bytes(b"".join(json.dumps(event).encode() + b"\n" for event in events), source, received_ms)
 
-    def send_bytes(self, chunk: bytes, connection: int = 0, received_ms: float = RECEIVED_MS) -> None:
+    def send_bytes(self, chunk: bytes, source: str = "", received_ms: float = RECEIVED_MS) -> None:
         """Fold whole lines in one batch."""
         decoded = decode_lines(chunk)
-        self.tree.apply(Batch(decoded.events, received_ms, connection, malformed=len(decoded.bad_lines)))
+        self.tree.apply(Batch(decoded.events, received_ms, source, malformed=len(decoded.bad_lines)))
         self.commit()
 
     def commit(self) -> None:

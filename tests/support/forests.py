@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from unicodedata import category, east_asian_width
 
 from hero_logic.cli.forest import Node
 from hero_logic.cli.selection import Selection
 from hero_logic.cli.tree import Line, SpanForest, draw, render
 from hero_logic.core.records import SpanRow
+from hero_logic.service.outline import Outline
 
 NOW_MS = 10_000.0
+
+ordinals = count()
+"""Of the rows that tests make; tests/cli/conftest.py begins anew with each test."""
 
 
 def row(span_id: str, parent_id: str = "", name: str = "", status: str = "ok", **fields) -> SpanRow:
     """A span that began at 0 and took 12 ms, unless told otherwise; one that runs has no end."""
     fields.setdefault("start_ms", 0.0)
     fields.setdefault("end_ms", None if status == "running" else fields["start_ms"] + 12.0)
-    return SpanRow(0, span_id, parent_id=parent_id, name=name or span_id, status=status, **fields)
+    fields.setdefault("ordinal", next(ordinals))
+    return SpanRow(span_id=span_id, parent_id=parent_id, name=name or span_id, status=status, **fields)
 
 
 def forest_of(*rows: SpanRow, **options) -> SpanForest:
@@ -25,6 +31,16 @@ def forest_of(*rows: SpanRow, **options) -> SpanForest:
     forest = SpanForest(**options)
     forest.update(rows)
     return forest
+
+
+def part_of(
+    *rows: SpanRow,
+    counts: dict[str, int],
+    left_out: dict[str, tuple[int, int]] | None = None,
+    lost_parents: frozenset[str] = frozenset(),
+) -> Outline:
+    """A part of a large play."""
+    return Outline(1, list(rows), counts, left_out or {}, lost_parents)
 
 
 def texts(lines: list[Line]) -> list[str]:

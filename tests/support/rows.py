@@ -40,7 +40,7 @@ class RowStore:
         self.span_count = delta.span_count
         self.writers.update(delta.writers)
 
-    def load(self, span_ids: Sequence[str]) -> list[SpanRow]:
+    def load(self, span_ids: Sequence[str], max_bytes: int) -> list[SpanRow]:
         """Those of these spans that are there; a :data:`hero_logic.core.fold.RowLoader`."""
         self.asked.append(list(span_ids))
         return [self._row(span_id) for span_id in span_ids if span_id in self._rows]
@@ -71,6 +71,7 @@ class RowStore:
             self._rows[span_id],
             tags=tags_from_text(tags_text),
             tags_bytes=len(tags_text.encode()),
+            is_tags_bytes_exact=False,
             is_stored=True,
         )
 

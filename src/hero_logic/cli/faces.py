@@ -1,4 +1,4 @@
-"""What ``hero-logic run`` shows while a play runs.
+"""What ``hero-logic run`` and ``hero-logic watch`` show while a play runs.
 
 Laws:
 
@@ -11,34 +11,34 @@ Laws:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, TextIO
 
-from hero_logic.cli.forest import Node, SpanForest, tags_text, warnings_text
-from hero_logic.cli.report import to_text, wants_ascii
+from hero_logic.cli.forest import Node, SpanForest
+from hero_logic.cli.report import is_terminal, terminal_width, to_text, wants_ascii
 from hero_logic.cli.tree import (
     Glyphs,
     Line,
     clean,
     cut,
-    cut_middle,
-    duration_text,
     fit,
     glyphs_for,
     joined,
-    line_width,
+    path_lines,
+    tally_segments,
 )
 
 if TYPE_CHECKING:
+    from hero_logic.cli.forest import Part
     from hero_logic.core.records import Play, SpanRow
 
 MAX_PRINTED_SPANS = 1000
 DEFAULT_PIPE_WIDTH = 120
 """Cells of a line that goes into a file or another program: nothing says how wide its reader is."""
 
-_MIN_PATH_CELLS = 24
 _NOTE_PREFIX = "hero-logic: warning: "
 
 
@@ -85,8 +85,19 @@ class Face:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing more can be shown: nobody reads it, or it cannot be written."""
+        return self._is_silent
+
     def begin(self, play: Play, *, sandbox_line: str) -> None:
         """The play starts, kept in as ``sandbox_line`` says."""
+
+    def load(self, part: Part) -> None:
+        """A part of a large play as it stands, in the place of all that came before."""
+        with self._lock:
+            self.forest = SpanForest()
+            self.forest.load(part)
 
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:
         """These spans are new or have changed; the rows are used again once this returns."""
@@ -154,6 +165,18 @@ class PlainFace(Face):
         with self._lock:
             self._print([first_line(play, sandbox_line, self._width, self._glyphs)])
 
+    def load(self, part: Part) -> None:
+        """The same; before anything else was shown it says how much there is already."""
+        with self._lock:
+            is_first = not self.forest.span_count
+            super().load(part)
+            if not is_first:
+                return
+            counts: Line = [(f"{self._glyphs.ellipsis} {self.forest.span_count:,} spans so far: ", "dim")]
+            again = f"; hero-logic show {clean(self._sid, self._glyphs)} shows them"
+            line = [*counts, *tally_segments(self.forest.counts), (again, "dim")]
+            self._print([fit(line, self._width, self._glyphs)])
+
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:
         """Print the roots that began and the spans that ended, in the order in which they did."""
         with self._lock:
@@ -187,30 +210,31 @@ class PlainFace(Face):
         return [fit(line, self._width, self._glyphs)]
 
     def _end_lines(self, node: Node) -> list[Line]:
-        glyphs = self._glyphs
-        style = node.status if node.status in glyphs.marks else "failed"
-        duration = "" if node.end_ms is None else f"  {duration_text(node.end_ms - node.start_ms)}"
-        line: Line = [(glyphs.mark(node.status), style), (" ", "")]
-        names = (clean(name, glyphs) for name in self.forest.path(node))
-        room = max(self._width - line_width(line) - len(duration), _MIN_PATH_CELLS)
-        line.append((cut_middle(glyphs.path.join(names), room, glyphs), "name"))
-        line.append((duration, "dim"))
-        warnings = warnings_text(node.tags)
-        if warnings:
-            line.append((f"  ! {clean(warnings, glyphs)}", "warn"))
-        tags = clean(tags_text(node.tags), glyphs)
-        room = self._width - line_width(line) - 2
-        if tags and room > len(glyphs.ellipsis):
-            line.append((f"  {cut(tags, room, glyphs)}", "tag"))
-        lines = [fit(line, self._width, glyphs)]
-        if node.error and not any(child.error == node.error for child in node.below.values()):
-            error: Line = [("    ", ""), (clean(node.error, glyphs), "error")]
-            lines.append(fit(error, self._width, glyphs))
-        return lines
+        return path_lines(node, self.forest, width=self._width, glyphs=self._glyphs)
 
     def _print(self, lines: list[Line]) -> None:
         if lines and not self._is_silent:
             self._write(self._out, to_text(lines, colour=self._colour))
+
+
+def make_face(out: TextIO, err: TextIO, *, is_silent: bool = False) -> Face:
+    """The face for these streams: drawn in place on a terminal, a line a span anywhere else."""
+    if is_silent:
+        return QuietFace(out, err, writer=BackgroundWriter())
+    if is_terminal(out) and os.environ.get("TERM") != "dumb":
+        # rich is loaded for a terminal alone: docs/design/0004-start-up.md.
+        from hero_logic.cli.live import LiveFace
+
+        return LiveFace(out, err)
+    return PlainFace(out, err, width=width_of(out), writer=BackgroundWriter())
+
+
+def width_of(out: TextIO) -> int:
+    """Cells of a line: as everywhere, but that a pipe is wider than a terminal of which nothing is known."""
+    environment = dict(os.environ)
+    if not is_terminal(out):
+        environment.setdefault("COLUMNS", str(DEFAULT_PIPE_WIDTH))
+    return terminal_width(out, environment)
 
 
 def first_line(play: Play, sandbox_line: str, width: int, glyphs: Glyphs) -> Line:

@@ -6,6 +6,7 @@ Laws:
 2. An update costs what changed, whatever the play has grown to.
 3. Every span is counted; at most ``max_kept`` are kept. The ones that ended go first, and leave their
    count at the place where they stood.
+4. What is on record and was never read (:meth:`SpanForest.load`) is counted like what is not kept.
 """
 
 from __future__ import annotations
@@ -14,46 +15,63 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from hero_logic.cli.wording import MAX_TEXT_CHARS, bounded_tags, first_line, last_log_line
 from hero_logic.core.records import Span, SpanRow
 from hero_logic.core.wire import escape_controls
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Protocol
+
     from hero_logic.cli.tree import Drawing
 
-MAX_KEPT = 20_000
-MAX_TEXT_CHARS = 200
+    class Part(Protocol):
+        """A part of what is on record of a large play, as service/outline.py chooses it."""
 
-_MAX_ERROR_CHARS = 400
-_MAX_KEY_CHARS = 40
-_MAX_VALUE_CHARS = 100
-_MAX_TAGS_CHARS = 400
-_MAX_TAGS = 40
-_RUNTIME_TAGS = (
-    "hero.progress",
-    "hero.total",
-    "hero.lost",
-    "hero.truncated",
-    "hero.unknown_status",
-    "hero.damaged",
-)
-_REQUEST_TAG = "rpc.request"
-_UNLISTED = ("hero.", "rpc.", "error.")
-_PLAIN = frozenset("_-./:@+%*#~")
+        @property
+        def rows(self) -> list[SpanRow]:
+            """The spans that were read."""
+            ...
+
+        @property
+        def counts(self) -> dict[str, int]:
+            """All spans, by status."""
+            ...
+
+        @property
+        def left_out(self) -> Mapping[str, tuple[int, int]]:
+            """By parent (``""``: the roots): how many of its children were not read, after which ordinal."""
+            ...
+
+        @property
+        def lost_parents(self) -> Collection[str]:
+            """Ids that spans name as their parents, and that never came."""
+            ...
+
+
+MAX_KEPT = 20_000
+UNREAD = ""
+"""In a tally, instead of a status: spans that are on record and were not read."""
+
 _MAX_CLIMB = 1000
-_MAX_REMEMBERED = 20_000
+_MAX_REMEMBERED = 1 << 24
+"""Spans of which the last status is known, kept or not: a byte each."""
+_MAX_CODE = 255
+_END = 1 << 62
+"""A place after every span."""
 _BAD = ("failed", "timed_out")
 
 PARENT_UNKNOWN = "(parent unknown)"
 PARENT_NOT_KEPT = "(parent not kept)"
+PARENT_NOT_READ = "(parent not shown)"
 PARENT_LOOP = "(its parents form a loop)"
 
 
 class Node:
-    """One span as it is drawn; or, where ``tally`` is there, those that are no longer kept in its place.
+    """One span as it is drawn; or, where ``tally`` is there, those that are not kept, in their place.
 
-    All text in it is free of control characters and bounded.
+    Its ``order`` is twice the span's place among all spans of the play, so that there is room between two
+    for those that are not kept. All text in it is free of control characters and bounded.
     """
 
     __slots__ = (
@@ -100,7 +118,7 @@ class Node:
         self.note = ""
 
     def children(self) -> list[Node]:
-        """In the order of arrival, with the one that stands for those no longer kept among them."""
+        """In the order of the play's spans, with the one that stands for those not kept among them."""
         if not self.is_sorted:
             self.below = dict(sorted(self.below.items()))
             self.is_sorted = True
@@ -109,12 +127,6 @@ class Node:
     def is_leaf(self) -> bool:
         """Whether no span below it is kept."""
         return len(self.below) == (self.gap is not None)
-
-
-class _Written(str):
-    """A value of a tag that is already as it is shown."""
-
-    __slots__ = ()
 
 
 class Changes:
@@ -153,17 +165,24 @@ class SpanForest:
         self._nodes: dict[str, Node] = {}
         self._orphans: dict[str, dict[str, Node]] = {}
         self._max_kept = max_kept
-        self._next_order = 0
+        self._next_place = 0
+        self._statuses = _Statuses()
         # The first spans of a play and its failures tell more than what came in between: they go last.
         self._recent: deque[Node] = deque()
         self._early: list[Node] = []
-        self._refused: set[str] = set()
-        self._refused_unnamed = 0
+        self._unread: dict[str, int] = {}
+        self._unread_below = 0
+        self._lost_parents: Collection[str] | None = None
 
     @property
     def span_count(self) -> int:
         """Of all spans, kept or not."""
         return sum(self.counts.values())
+
+    @property
+    def unread(self) -> int:
+        """How many of the counted spans were never read."""
+        return sum(self._unread.values())
 
     def update(self, rows: Iterable[Span | SpanRow]) -> Changes:
         """Take what is new or has changed, parents before or after their children."""
@@ -184,9 +203,29 @@ class SpanForest:
                 _copy(node, row)
                 if is_moved:
                     self._place(node)
+            if isinstance(row, SpanRow):
+                self._statuses.put(row.ordinal, row.status)
             self._set_status(node, row.status, changes)
         self.version += 1
         return changes
+
+    def load(self, part: Part) -> None:
+        """Begin with a part of what is on record; what changes from then on comes by :meth:`update`."""
+        self._lost_parents = part.lost_parents
+        self.update(part.rows)
+        for status, count in part.counts.items():
+            unread = count - self.counts.get(status, 0)
+            if unread > 0:
+                self._unread[status] = unread
+                _add(self.counts, status, unread)
+        self._unread_below = sum(part.counts.values())
+        for parent_id, (count, after) in part.left_out.items():
+            above = self._nodes.get(parent_id) if parent_id else self.root
+            if above is not None:
+                gap = above.gap or _make_gap(above, 2 * after + 1)
+                assert gap.tally is not None, "a gap has one"
+                _add(gap.tally, UNREAD, count)
+        self.version += 1
 
     def path(self, node: Node, *, max_names: int = 20) -> list[str]:
         """The names from the root to a span, the middle of a very long way left out."""
@@ -202,19 +241,25 @@ class SpanForest:
 
     def _meet(self, row: Span | SpanRow) -> Node | None:
         """A node for a span that is not kept, or None where it cannot be."""
-        if self.dropped and isinstance(row, SpanRow) and row.is_stored:
-            self._end_refused(row)
-            return None
+        place = self._next_place
+        if isinstance(row, SpanRow):
+            place = row.ordinal
+            known = self._statuses.get(place)
+            if known:
+                self._change_unkept(row, known)
+                return None
+            if _MAX_REMEMBERED <= place < self._next_place:
+                # One of those before the last one that we heard of: it is counted, and no more is known.
+                return None
+            if place < self._unread_below:
+                self._take_from_unread(row)
+        self._next_place = max(self._next_place, place) + 1
         if len(self._nodes) >= self._max_kept and not self._make_room():
             self._refuse(row)
             return None
-        node = Node(row.span_id, self._new_order())
+        node = Node(row.span_id, 2 * place)
         self._nodes[row.span_id] = node
         return node
-
-    def _new_order(self) -> int:
-        self._next_order += 1
-        return self._next_order
 
     def _set_status(self, node: Node, status: str, changes: Changes) -> None:
         was = node.status
@@ -243,12 +288,17 @@ class SpanForest:
             parent = self._nodes.get(node.parent_id)
             if parent is None:
                 self._orphans.setdefault(node.parent_id, {})[node.span_id] = node
-                node.note = PARENT_NOT_KEPT if self.dropped else PARENT_UNKNOWN
+                node.note = self._why_no_parent(node.parent_id)
             elif _is_at_or_below(parent, node):
                 node.note = PARENT_LOOP
             else:
                 above = parent
         _attach(node, above)
+
+    def _why_no_parent(self, parent_id: str) -> str:
+        if self._lost_parents is not None:
+            return PARENT_UNKNOWN if parent_id in self._lost_parents else PARENT_NOT_READ
+        return PARENT_NOT_KEPT if self.dropped else PARENT_UNKNOWN
 
     def _adopt(self, node: Node) -> None:
         """The children that came before their parent move to it."""
@@ -273,7 +323,7 @@ class SpanForest:
         if node.is_queued or node is self.root or node.status in ("", "running") or not node.is_leaf():
             return
         node.is_queued = True
-        is_early = node.order <= self._max_kept // 4
+        is_early = node.order // 2 < self._max_kept // 4
         if is_early or node.status in _BAD:
             self._early.append(node)
         else:
@@ -315,89 +365,65 @@ class SpanForest:
 
     def _refuse(self, row: Span | SpanRow) -> None:
         """Only count a span: all that are kept still run."""
-        gap = self.root.gap or _make_gap(self.root, self._new_order())
-        assert gap.tally is not None
+        gap = self.root.gap or _make_gap(self.root, _END)
+        assert gap.tally is not None, "a gap has one"
         _add(gap.tally, row.status, 1)
         _add(self.counts, row.status, 1)
         self.dropped += 1
-        if row.status != "running":
-            return
-        if len(self._refused) < _MAX_REMEMBERED:
-            self._refused.add(row.span_id)
-        else:
-            self._refused_unnamed += 1
+        if isinstance(row, SpanRow):
+            self._statuses.put(row.ordinal, row.status)
 
-    def _end_refused(self, row: SpanRow) -> None:
-        """A span that is not kept has changed: the count has to follow where it had been running."""
-        if row.status == "running":
+    def _change_unkept(self, row: SpanRow, known: str) -> None:
+        """A span that is not kept has changed: the counts have to follow where it had been running."""
+        if row.status == known:
             return
-        if row.span_id in self._refused:
-            self._refused.discard(row.span_id)
-        elif self._refused_unnamed:
-            self._refused_unnamed -= 1
-        else:
-            return
+        self._statuses.put(row.ordinal, row.status)
+        # One that runs was refused, and is counted there: only those that ended are dropped.
         gap = self.root.gap
-        assert gap is not None, "made when the span was refused"
-        assert gap.tally is not None, "a gap has one"
-        for tally in (self.counts, gap.tally):
-            _add(tally, "running", -1)
-            _add(tally, row.status, 1)
+        for tally in (self.counts, gap and gap.tally):
+            if tally:
+                _add(tally, known, -1)
+                _add(tally, row.status, 1)
+
+    def _take_from_unread(self, row: SpanRow) -> None:
+        """A span that was counted and not read has changed: it is read now.
+
+        What it was before is not known: while there are unread ones that run, it has probably just ended.
+        """
+        was = "running" if self._unread.get("running") else row.status
+        if self._unread.get(was):
+            _add(self._unread, was, -1)
+            _add(self.counts, was, -1)
+        above = self._nodes.get(row.parent_id) if row.parent_id else self.root
+        gap = None if above is None else above.gap
+        if above is None or gap is None or not gap.tally or not gap.tally.get(UNREAD):
+            return
+        _add(gap.tally, UNREAD, -1)
+        if not any(gap.tally.values()) and not any(gap.inside.values()):
+            above.gap = None
+            del above.below[gap.order]
 
 
-def value_text(value: Any) -> str:  # noqa: ANN401  # any JSON value
-    """A value of a tag in a few characters: compact JSON, and a string bare where nobody can misread it.
+class _Statuses:
+    """The last known status of each span, by ordinal, a byte each."""
 
-    >>> value_text("eu-west-1"), value_text("two words"), value_text("12"), value_text([1, {"a": None}])
-    ('eu-west-1', '"two words"', '"12"', '[1,{"a":null}]')
-    """
-    if isinstance(value, _Written):
-        return value
-    if isinstance(value, str):
-        head = value[: _MAX_VALUE_CHARS + 1]
-        text = head if _is_plain(head) else _json(head)
-        if len(value) > _MAX_VALUE_CHARS:
-            return escape_controls(text[:_MAX_VALUE_CHARS]) + "…"
-    else:
-        text = _json(value)
-    text = escape_controls(text[: _MAX_VALUE_CHARS + 1])
-    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
+    def __init__(self) -> None:
+        self._codes = bytearray()
+        self._names = [""]
 
+    def get(self, ordinal: int) -> str:
+        """The status, or ``""`` for a span that nobody heard of."""
+        return self._names[self._codes[ordinal]] if 0 <= ordinal < len(self._codes) else ""
 
-def first_line(text: str) -> str:
-    """The first line of a text that holds anything, escaped and bounded.
-
-    >>> first_line("\\nValueError: no\\nTraceback ...")
-    'ValueError: no'
-    """
-    line = text.lstrip().split("\n", 1)[0].rstrip()
-    return escape_controls(line[:_MAX_ERROR_CHARS])
-
-
-def last_log_line(logs: str) -> str:
-    """The last line of a span's logs without its time, escaped and bounded.
-
-    >>> last_log_line("[1] one\\n[2] WARNING two")
-    'WARNING two'
-    """
-    line = logs.rstrip().rsplit("\n", 1)[-1]
-    _, text = split_log_time(line)
-    return escape_controls(text.strip()[:MAX_TEXT_CHARS])
-
-
-def split_log_time(line: str) -> tuple[float | None, str]:
-    """The time in milliseconds and the text of a line of logs; a line of a longer text has no time.
-
-    >>> split_log_time("[1700000000000] hi"), split_log_time("  more")
-    ((1700000000000.0, 'hi'), (None, '  more'))
-    """
-    if not line.startswith("["):
-        return None, line
-    stamp, bracket, _ = line[1:40].partition("] ")
-    digits = stamp.removeprefix("-")
-    if not bracket or not digits.isascii() or not digits.isdigit():
-        return None, line
-    return float(stamp), line[len(stamp) + 3 :]
+    def put(self, ordinal: int, status: str) -> None:
+        """Remember it, unless there is no room for so many, or for so many statuses."""
+        if not 0 <= ordinal < _MAX_REMEMBERED or (status not in self._names and len(self._names) > _MAX_CODE):
+            return
+        if status not in self._names:
+            self._names.append(status)
+        if ordinal >= len(self._codes):
+            self._codes.extend(bytes(max(ordinal + 1 - len(self._codes), len(self._codes) // 8)))
+        self._codes[ordinal] = self._names.index(status)
 
 
 def _copy(node: Node, row: Span | SpanRow) -> None:
@@ -412,94 +438,7 @@ def _copy(node: Node, row: Span | SpanRow) -> None:
         node.last_log = last_log_line(logs)
     tags = row.tags
     if tags:
-        node.tags = _bounded_tags(tags)
-
-
-def _bounded_tags(tags: dict[str, Any]) -> dict[str, Any]:
-    """A copy of what is shown of tags: to write it out costs more, and most spans are never drawn."""
-    kept = {key: _bounded(tags[key]) for key in _RUNTIME_TAGS if key in tags}
-    for key, value in tags.items():
-        if len(kept) > _MAX_TAGS:
-            break
-        if key == _REQUEST_TAG or not key.startswith(_UNLISTED):
-            kept[key[:_MAX_KEY_CHARS]] = _bounded(value)
-    return kept
-
-
-def _bounded(value: Any) -> Any:  # noqa: ANN401  # any JSON value
-    if isinstance(value, str):
-        return value[: _MAX_VALUE_CHARS + 1]
-    return _Written(value_text(value)) if isinstance(value, (dict, list)) else value
-
-
-def tags_text(tags: dict[str, Any]) -> str:
-    """Tags as ``key=value``, those left out that are shown otherwise or of no interest here.
-
-    >>> tags_text({"rows": 7, "region": "eu", "hero.progress": 3})
-    'rows=7 region=eu'
-    """
-    parts = []
-    room = _MAX_TAGS_CHARS
-    for key, value in tags.items():
-        if key == _REQUEST_TAG:
-            # The arguments of a call are what tells it from those beside it.
-            parts.append(escape_controls(value) if isinstance(value, str) else value_text(value))
-            continue
-        if key.startswith(_UNLISTED):
-            continue
-        if room <= 0:
-            parts.append("…")
-            break
-        part = f"{escape_controls(key[:_MAX_KEY_CHARS])}={value_text(value)}"
-        parts.append(part)
-        room -= len(part) + 1
-    return " ".join(parts)
-
-
-def warnings_text(tags: dict[str, Any]) -> str:
-    """What the runtime says in a span's tags that it could not keep.
-
-    >>> warnings_text({"hero.lost": 3, "hero.truncated": True})
-    '3 events lost, not kept whole'
-    """
-    parts = []
-    if "hero.lost" in tags:
-        lost = tags["hero.lost"]
-        parts.append(f"{value_text(lost)} {'event' if lost == 1 else 'events'} lost")
-    if tags.get("hero.truncated"):
-        parts.append("not kept whole")
-    if "hero.unknown_status" in tags:
-        parts.append(f"unknown status {value_text(tags['hero.unknown_status'])}")
-    if "hero.damaged" in tags:
-        parts.append("tags damaged on disk")
-    return ", ".join(parts)
-
-
-def number_tag(tags: dict[str, Any], key: str) -> float | None:
-    """A tag that is a number a person can read, or None."""
-    value = tags.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value if -1e15 < value < 1e15 else None
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a string without quotes reads as that string, and as no number or word of JSON."""
-    if text in ("", "true", "false", "null") or not all(c.isalnum() or c in _PLAIN for c in text):
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return True
-    return False
-
-
-def _json(value: Any) -> str:  # noqa: ANN401  # any JSON value
-    try:
-        return msgspec.json.encode(value).decode()
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
-        # An integer past 64 bits, half a surrogate pair, or nesting without end: shown, not judged.
-        return repr(value) if isinstance(value, (int, str)) else "(cannot be shown)"
+        node.tags = bounded_tags(tags)
 
 
 def _add(tally: dict[str, int], status: str, count: int) -> None:

@@ -33,6 +33,7 @@ from hero_logic.cli.tree import (
 )
 
 if TYPE_CHECKING:
+    from hero_logic.cli.forest import Part
     from hero_logic.core.records import Play, SpanRow
 
 FRAMES_PER_SECOND = 12
@@ -99,6 +100,11 @@ class LiveFace(Face):
             # Whatever ends this process must not leave a terminal without a cursor.
             atexit.register(self.close)
             self._guarded(live.start)
+
+    def load(self, part: Part) -> None:
+        """The same; the next tick draws it."""
+        with self._forest_lock:
+            super().load(part)
 
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:
         """Take what changed; the next tick draws it. Never waits for the terminal, which may be stopped."""

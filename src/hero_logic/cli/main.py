@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "run": "run a flow, show its steps live, record them",
+    "watch": "follow a play that runs, whoever started it",
     "show": "show a play again",
     "ls": "list plays, the newest first",
     "ingest": "record a file of span events as a play",
@@ -178,6 +179,12 @@ def put_json(pieces: Iterable[bytes]) -> None:
     is_seen = sys.stdout.isatty()
     put_bytes(_without_controls(piece) if is_seen else piece for piece in pieces)
     put_bytes([b"\n"])
+
+
+def put_json_lines(lines: Iterable[bytes]) -> None:
+    """Print JSON documents of a line each, which end in newlines, at once; else as :func:`put_json`."""
+    is_seen = sys.stdout.isatty()
+    put_bytes(_without_controls(line) if is_seen else line for line in lines)
 
 
 def flush() -> None:

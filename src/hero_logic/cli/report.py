@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
-from hero_logic.cli.forest import MAX_KEPT, SpanForest, split_log_time
+from hero_logic.cli.forest import SpanForest
+from hero_logic.cli.tables import table_lines
 from hero_logic.cli.tree import (
     Glyphs,
     Line,
@@ -29,6 +30,7 @@ from hero_logic.cli.tree import (
     text_width,
     wrap,
 )
+from hero_logic.cli.wording import split_log_time
 from hero_logic.core.wire import escape_controls
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35", "c
 _CODES = {name: ";".join(_SGR[word] for word in words.split()) for name, words in STYLES.items()}
 
 _MIN_FLOW_CELLS = 8
+_FLOW = 2
+"""Which column of the list of plays it is."""
 _MAX_ERROR_LINES = 40
 _ERROR_HEAD_LINES = 12
 _MAX_HEADLINE_CHARS = 1000
@@ -124,11 +128,11 @@ def final_lines(
 
 def show_lines(
     play: Play,
-    spans: Iterable[Span],
+    forest: SpanForest,
     *,
     width: int,
-    with_logs: bool,
     max_lines: int,
+    logs_of: Callable[[str], str] | None = None,
     now_ms: float | None = None,
     path: str = "",
     artifacts_dir: str = "",
@@ -138,10 +142,10 @@ def show_lines(
 
     Args:
         play: the play.
-        spans: all of its spans; read once.
+        forest: its spans, or of a large play a part of them.
         width: cells of a line.
-        with_logs: all logs of each span, under it.
         max_lines: of the tree; what is left out of it is said there. Logs count apart.
+        logs_of: given the id of a span, all of its logs, to be shown under it; None for none.
         now_ms: for the durations of what still runs.
         path: the file that the flow came from.
         artifacts_dir: where the artifacts lie.
@@ -154,16 +158,12 @@ def show_lines(
     if play.input_json.strip() not in ("", "{}"):
         text = clean(_compact_json(play.input_json), glyphs)
         lines.append([("  input ", "dim"), (text, "name")])
-    logs: dict[str, str] = {}
-    forest = SpanForest(max_kept=max(MAX_KEPT, max_lines))
-    forest.update(_noting_logs(spans, logs) if with_logs else spans)
     lines.append([])
-    if with_logs:
-        lines.extend(_tree_with_logs(forest, logs, width, max_lines, now_ms, glyphs))
+    if logs_of is not None:
+        lines.extend(_tree_with_logs(forest, logs_of, width, max_lines, now_ms, glyphs))
     else:
         lines.extend(render(forest, width=width, max_lines=max_lines, now_ms=now_ms, ascii_only=ascii_only))
-    if not forest.span_count:
-        lines.append([("no spans", "dim")])
+    lines.extend(_total_lines(forest))
     lines.extend(_section([*_error_lines(play, width, glyphs)]))
     left = _artifact_lines(play, artifacts_dir, width, glyphs)
     lines.extend(_section([*left, *_counter_lines(play, width, glyphs)]))
@@ -200,8 +200,7 @@ def ls_lines(plays: list[Play], *, width: int, now_ms: float, ascii_only: bool =
                 (f"{play.span_count:,}", "dim"),
             ]
         )
-    widths = _column_widths(rows, width)
-    return [fit(_table_line(row, widths, glyphs), width, glyphs) for row in rows]
+    return table_lines(rows, flexible=_FLOW, right_aligned=(4, 5), width=width, glyphs=glyphs)
 
 
 def to_text(lines: Iterable[Line], *, colour: bool) -> str:
@@ -294,6 +293,17 @@ def _span_counts(counts: dict[str, int], glyphs: Glyphs) -> Line:
     return line
 
 
+def _total_lines(forest: SpanForest) -> list[Line]:
+    """What the tree cannot say of itself: that it is empty, or only a part of all there is."""
+    if not forest.span_count:
+        return [[("no spans", "dim")]]
+    if not forest.unread:
+        return []
+    totals: Line = [(f"  {forest.span_count:,} spans: ", "dim"), *tally_segments(forest.counts)]
+    rest = f"  {forest.unread:,} of them are not read for this; --failed lists those that failed"
+    return [[], totals, [(rest, "dim")]]
+
+
 def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
     """Why a play is not ok: its first line whole, then the rest, the middle of a long one left out."""
     if play.status == "ok" or not play.error.strip():
@@ -374,7 +384,8 @@ def _compact_json(text: str) -> str:
         return text
 
 
-def _noting_logs(spans: Iterable[Span], logs: dict[str, str]) -> Iterator[Span]:
+def noting_logs(spans: Iterable[Span], logs: dict[str, str]) -> Iterator[Span]:
+    """The spans as they come; their logs are put aside."""
     for span in spans:
         if span.logs:
             logs[span.span_id] = span.logs
@@ -382,7 +393,12 @@ def _noting_logs(spans: Iterable[Span], logs: dict[str, str]) -> Iterator[Span]:
 
 
 def _tree_with_logs(
-    forest: SpanForest, logs: dict[str, str], width: int, max_lines: int, now_ms: float | None, glyphs: Glyphs
+    forest: SpanForest,
+    logs_of: Callable[[str], str],
+    width: int,
+    max_lines: int,
+    now_ms: float | None,
+    glyphs: Glyphs,
 ) -> list[Line]:
     drawing = draw(forest, width=width, max_lines=max_lines, ascii_only=glyphs.is_ascii)
     lines = []
@@ -394,8 +410,8 @@ def _tree_with_logs(
         if node.status != "running":
             lines.extend(lines_under(entry, drawing.selection, width=width, ascii_only=glyphs.is_ascii))
         lead = entry.lead_under(width, glyphs)
-        logs_of_span = _log_lines(logs.get(node.span_id, ""), width - text_width(lead), glyphs)
-        lines.extend([(lead, "dim"), *line] for line in logs_of_span)
+        logs = _log_lines(logs_of(node.span_id), width - text_width(lead), glyphs)
+        lines.extend([(lead, "dim"), *line] for line in logs)
     return lines
 
 
@@ -460,35 +476,3 @@ def _output_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
                 )
             break
     return lines
-
-
-_FLOW = 2
-_RIGHT_ALIGNED = (4, 5)
-
-
-def _column_widths(rows: list[list[tuple[str, str]]], width: int) -> list[int]:
-    """Cells of each column; those that have no room are missing at the end."""
-    widths = [max(text_width(row[index][0]) for row in rows) for index in range(len(rows[0]))]
-    while sum(widths) + 2 * (len(widths) - 1) > width and len(widths) > _FLOW + 1:
-        others = sum(widths) - widths[_FLOW] + 2 * (len(widths) - 1)
-        if width - others >= min(widths[_FLOW], _MIN_FLOW_CELLS):
-            break
-        widths.pop()
-    others = sum(widths) - widths[_FLOW] + 2 * (len(widths) - 1)
-    widths[_FLOW] = max(min(widths[_FLOW], width - others), 1)
-    return widths
-
-
-def _table_line(row: list[tuple[str, str]], widths: list[int], glyphs: Glyphs) -> Line:
-    line: Line = []
-    for index, cells in enumerate(widths):
-        text, style = row[index]
-        text = cut(text, cells, glyphs)
-        padding = " " * (cells - text_width(text))
-        if index:
-            line.append(("  ", ""))
-        if index in _RIGHT_ALIGNED:
-            line.extend([(padding, ""), (text, style)])
-        else:
-            line.extend([(text, style), (padding, "")])
-    return line

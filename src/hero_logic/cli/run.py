@@ -24,8 +24,6 @@ from hero_logic.core.errors import BadFlowFile, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
-
     from hero_logic.cli.faces import Face
     from hero_logic.cli.forest import SpanForest
     from hero_logic.core.records import Play, SpanRow
@@ -109,7 +107,7 @@ def _print_play(arguments: argparse.Namespace, client: Client, play: Play, face:
             put_json(reading.document(reading.play(play.sid)))
         return
     if not arguments.quiet:
-        _print_end(play, face, client.artifacts_dir(play.sid))
+        print_end(play, face.forest, client.artifacts_dir(play.sid))
     _print_output(play)
     if arguments.quiet and STATUS_EXITS.get(play.status) != EXIT_OK:
         reason = play.error.partition("\n")[0]
@@ -136,7 +134,9 @@ class _LateFace:
 
     def begin(self, play: Play, *, sandbox_line: str) -> None:
         try:
-            self._face = _make_face(sys.stdout, sys.stderr, is_silent=self._is_silent)
+            from hero_logic.cli.faces import make_face
+
+            self._face = make_face(sys.stdout, sys.stderr, is_silent=self._is_silent)
             self._face.begin(play, sandbox_line=sandbox_line)
         finally:
             self._is_there.set()
@@ -167,28 +167,6 @@ class _LateFace:
             self._face.close()
 
 
-def _make_face(out: TextIO, err: TextIO, *, is_silent: bool) -> Face:
-    from hero_logic.cli import faces, report
-
-    if is_silent:
-        return faces.QuietFace(out, err, writer=faces.BackgroundWriter())
-    if report.is_terminal(out) and os.environ.get("TERM") != "dumb":
-        from hero_logic.cli.live import LiveFace
-
-        return LiveFace(out, err)
-    return faces.PlainFace(out, err, width=_width(out), writer=faces.BackgroundWriter())
-
-
-def _width(out: TextIO) -> int:
-    """Cells of a line: as everywhere, but that a pipe is wider than a terminal of which nothing is known."""
-    from hero_logic.cli import faces, report
-
-    environment = dict(os.environ)
-    if not report.is_terminal(out):
-        environment.setdefault("COLUMNS", str(faces.DEFAULT_PIPE_WIDTH))
-    return report.terminal_width(out, environment)
-
-
 def _check_path(path: str) -> None:
     try:
         os.path.abspath(path).encode()
@@ -209,13 +187,14 @@ def _read_document(path: str) -> bytes:
         raise UsageError(f"--input {path}: {getattr(error, 'strerror', error)}.") from error
 
 
-def _print_end(play: Play, face: _LateFace, artifacts_dir: str) -> None:
-    from hero_logic.cli import report
+def print_end(play: Play, forest: SpanForest, artifacts_dir: str) -> None:
+    """How a play ended, and how to see it again."""
+    from hero_logic.cli import faces, report
 
     lines = report.final_lines(
         play,
-        face.forest,
-        width=_width(sys.stdout),
+        forest,
+        width=faces.width_of(sys.stdout),
         artifacts_dir=artifacts_dir,
         ascii_only=report.wants_ascii(sys.stdout),
     )

@@ -15,14 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from unicodedata import category, east_asian_width
 
-from hero_logic.cli.forest import Node, SpanForest, number_tag, tags_text, warnings_text
+from hero_logic.cli.forest import UNREAD, Node, SpanForest
 from hero_logic.cli.selection import Selection
+from hero_logic.cli.wording import number_tag, tags_text, warnings_text
 from hero_logic.core.wire import escape_controls
 
 __all__ = [
     "Entry",
     "Glyphs",
     "Line",
+    "Segment",
     "SpanForest",
     "clean",
     "cut",
@@ -34,6 +36,7 @@ __all__ = [
     "joined",
     "line_width",
     "lines_under",
+    "path_lines",
     "render",
     "tally_segments",
     "text_width",
@@ -45,9 +48,10 @@ Line = list[Segment]
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SPINNER_FRAME_MS = 100
-_STATUS_WORDS = {"timed_out": "timed out"}
-_STATUS_ORDER = ("ok", "failed", "timed_out", "cancelled", "running")
+_STATUS_WORDS = {"timed_out": "timed out", UNREAD: "not read"}
+_STATUS_ORDER = ("ok", "failed", "timed_out", "cancelled", "running", UNREAD)
 _MIN_NAME_CELLS = 12
+_MIN_PATH_CELLS = 24
 _WIDE_TERMINAL = 100
 
 
@@ -184,6 +188,32 @@ def lines_under(entry: Entry, selection: Selection, *, width: int, ascii_only: b
     return [
         fit([(entry.lead_under(width, glyphs), "dim"), (clean(text, glyphs), style)], max(width, 1), glyphs)
     ]
+
+
+def path_lines(node: Node, forest: SpanForest, *, width: int, glyphs: Glyphs) -> list[Line]:
+    """A span that has ended, by itself: its way from the root in one line, its error in another.
+
+    An error that one of its children has too is told there.
+    """
+    style = node.status if node.status in glyphs.marks else "failed"
+    duration = "" if node.end_ms is None else f"  {duration_text(node.end_ms - node.start_ms)}"
+    line: Line = [(glyphs.mark(node.status), style), (" ", "")]
+    names = (clean(name, glyphs) for name in forest.path(node))
+    room = max(width - line_width(line) - len(duration), _MIN_PATH_CELLS)
+    line.append((cut_middle(glyphs.path.join(names), room, glyphs), "name"))
+    line.append((duration, "dim"))
+    warnings = warnings_text(node.tags)
+    if warnings:
+        line.append((f"  ! {clean(warnings, glyphs)}", "warn"))
+    tags = clean(tags_text(node.tags), glyphs)
+    room = width - line_width(line) - 2
+    if tags and room > len(glyphs.ellipsis):
+        line.append((f"  {cut(tags, room, glyphs)}", "tag"))
+    lines = [fit(line, width, glyphs)]
+    if node.error and not any(child.error == node.error for child in node.below.values()):
+        error: Line = [("    ", ""), (clean(node.error, glyphs), "error")]
+        lines.append(fit(error, width, glyphs))
+    return lines
 
 
 def duration_text(duration_ms: float) -> str:
@@ -398,18 +428,23 @@ def _group_line(entry: Entry, nodes: list[Node], selection: Selection, pen: _Pen
     count = sum(siblings.values())
     word = "more" if selection.has_shown_sibling(nodes[0]) else "spans" if count != 1 else "span"
     line: Line = [(_clip_branch(entry.branch, entry.depth, pen.width, glyphs), "dim")]
-    line.append((f"{glyphs.ellipsis} {count:,} {word}: ", "dim"))
-    line.extend(tally_segments(siblings))
+    line.append((f"{glyphs.ellipsis} {count:,} {word}", "dim"))
+    if siblings.get(UNREAD) != count:
+        line.extend([(": ", "dim"), *tally_segments(siblings)])
     if inside:
         line.extend(_inside_segments("; ", inside))
     return fit(line, pen.width, glyphs)
 
 
 def _inside_segments(lead: str, tally: dict[str, int]) -> Line:
-    """How many spans are inside others that are shown without them; that all went well needs no words."""
+    """How many spans are inside others that are shown without them; that all went well needs no words.
+
+    Those that were not read may have more inside them.
+    """
     count = sum(tally.values())
-    if tally.get("ok") == count:
-        return [(f"{lead}{count:,} inside", "dim")]
+    unread = tally.get(UNREAD, 0)
+    if tally.get("ok", 0) + unread == count:
+        return [(f"{lead}{count:,}{'+' if unread else ''} inside", "dim")]
     return [(f"{lead}{count:,} inside: ", "dim"), *tally_segments(tally)]
 
 

@@ -4,8 +4,9 @@ Laws:
 
 1. The fold is pure: the time of receipt comes in with the batch, rows that were written before come in
    through a loader, and what changed goes out as a :class:`SpanDelta`.
-2. Its memory is that of the batch and of the spans that run, never that of the play: a span that has
-   ended is forgotten once it is written, and read back if an event still comes for it.
+2. Its memory is that of what is pending and of some of the spans that run, never that of the play: a span
+   that has ended is forgotten once it is written, and read back if an event still comes for it; so is the
+   highest ``seq`` of a writer whose connections have ended.
 3. A delta stays pending until :meth:`SpanTree.committed` says that it is on disk; a write that failed
    is tried again with all that came meanwhile.
 
@@ -33,13 +34,22 @@ UNKNOWN_STATUS_TAG: Final = "hero.unknown_status"
 _PROTECTION: Final = {TRUNCATED_TAG: 1, UNKNOWN_STATUS_TAG: 2}
 
 # A row that runs costs a read when its next event comes, if it is not kept; one that is heavy, or one of
-# very many, is not worth its memory.
-_MAX_CACHED_ROWS: Final = 20_000
-_MAX_CACHED_ROW_BYTES: Final = 4 * 1024
+# very many, is not worth its memory. Tags take up to twenty times the memory of their text.
+_MAX_CACHED_ROWS: Final = 5_000
+_MAX_CACHED_ROW_BYTES: Final = 1024
+
+_MAX_RECALLED_BYTES: Final = 4 * 1024 * 1024
+_MAX_WRITER_CHARS: Final = 128
+_PREFIX_CHARS: Final = 8
+_MAX_PREFIXES: Final = 1_000
+_MAX_NOTED_CHARS: Final = 128
+_MAX_FOREIGN_PROTOCOLS: Final = 10
 
 _encode: Final = msgspec.json.Encoder().encode
 
-RowLoader = Callable[[Sequence[str]], list[SpanRow]]
+RowLoader = Callable[[Sequence[str], int], list[SpanRow]]
+"""Given ids and a number of bytes: those rows that are there, as many as it takes to pass that much text."""
+SeqLoader = Callable[[Sequence[str]], dict[str, int]]
 
 
 class FoldLimits(msgspec.Struct, frozen=True):
@@ -53,15 +63,22 @@ class FoldLimits(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct):
-    """What was read of one connection at one moment."""
+    """What was read of one source at one moment."""
 
     events: list[Event]
     received_ms: float
-    connection: int = 0
+    source: str = ""
+    """The connection or file that it came from; "" for one that has no name, and no position."""
+    position: int = 0
+    """How many bytes of the source are read with this batch."""
     malformed: int = 0
     oversize: int = 0
     size_bytes: int = 0
-    """Of the lines that it was read from: what it weighs while it waits."""
+    """Of the lines that it was read from."""
+
+
+class TooMuchRecalled(Exception):
+    """A batch speaks of spans with more text than should be read back at once: bring it in pieces."""
 
 
 class SpanTree:
@@ -80,10 +97,12 @@ class SpanTree:
         state: FoldState | None = None,
         *,
         load: RowLoader | None = None,
+        load_seqs: SeqLoader | None = None,
         limits: FoldLimits | None = None,
     ) -> None:
         self._limits = limits or FoldLimits()
         self._load = load or _no_rows
+        self._load_seqs = load_seqs
         self._counters = Counters()
         self._span_count = 0
         self._writers: dict[str, int] = {}
@@ -91,10 +110,13 @@ class SpanTree:
             self._counters = msgspec.structs.replace(state.counters)
             self._span_count = state.span_count
             self._writers = dict(state.writers)
-        self._stored_spans = self._span_count
-        self._writer_of: dict[int, str] = {}
+        self._are_all_prefixes_known = self._span_count == 0
+        self._highest_ids: dict[str, str] = {}
+        self._writer_of: dict[str, str] = {}
         self._rows: dict[str, SpanRow] = {}
         self._recalled: list[str] = []
+        self._positions: dict[str, int] = {}
+        self._pending_bytes = 0
         self._changed: dict[str, SpanRow] = {}
         self._new_logs: dict[str, list[str]] = {}
         self._risen_writers: set[str] = set()
@@ -107,23 +129,39 @@ class SpanTree:
         """The totals so far, those of a delta that is still pending included."""
         return self._counters
 
-    def apply(self, batch: Batch) -> None:
-        """Fold what one connection brought."""
+    @property
+    def pending_rows(self) -> int:
+        """How many rows the next delta has."""
+        return len(self._changed)
+
+    @property
+    def pending_bytes(self) -> int:
+        """About how much text is held for the next delta: the lines it was made from, the rows read back."""
+        return self._pending_bytes
+
+    def apply(self, batch: Batch, *, is_smallest: bool = False) -> None:
+        """Fold what one source brought, whole or, where this raises, nothing of it: it can come again.
+
+        Raises:
+            TooMuchRecalled: unless it ``is_smallest``.
+            whatever the loaders raise.
+        """
         events = batch.events
-        if self._stored_spans:
-            # First of all: a loader that raises leaves the tree as it was, and the batch can come again.
-            self._recall(events)
-        counters = self._counters
-        counters.malformed += batch.malformed
-        counters.oversize += batch.oversize
+        self._recall_seqs(events)
+        self._recall(events, 2**62 if is_smallest else _MAX_RECALLED_BYTES)
+        if batch.source:
+            self._positions[batch.source] = batch.position
+        self._pending_bytes += batch.size_bytes
         if batch.malformed or batch.oversize:
             self._is_dirty = True
+            self._counters.malformed += batch.malformed
+            self._counters.oversize += batch.oversize
+        counters = self._counters
         received_ms = batch.received_ms
-        writer = self._writer_of.get(batch.connection)
+        writer = self._writer_of.get(batch.source)
         for event in events:
             if type(event) is Hello:
-                self._hello(batch.connection, event)
-                writer = event.writer
+                writer = self._hello(batch.source, event)
                 continue
             self._is_dirty = True
             if writer is not None and self._is_repeat(writer, event.seq):
@@ -131,9 +169,9 @@ class SpanTree:
             else:
                 self._fold(event, received_ms)
 
-    def disconnected(self, connection: int) -> None:
-        """A connection has ended; its number may come again for another writer."""
-        self._writer_of.pop(connection, None)
+    def disconnected(self, source: str) -> None:
+        """A connection has ended; its name may come again for another writer."""
+        self._writer_of.pop(source, None)
 
     def delta(self) -> SpanDelta | None:
         """What changed since the last :meth:`committed`, or None if nothing did."""
@@ -148,6 +186,7 @@ class SpanTree:
             counters=self._counters,
             span_count=self._span_count,
             writers={writer: self._writers[writer] for writer in self._risen_writers},
+            positions=self._positions,
         )
 
     def committed(self) -> None:
@@ -168,9 +207,10 @@ class SpanTree:
         self._recalled = []
         self._changed = {}
         self._new_logs = {}
-        self._risen_writers = set()
+        self._positions = {}
+        self._pending_bytes = 0
+        self._forget_writers()
         self._is_dirty = False
-        self._stored_spans = self._span_count
         # In one go: to look for the first again after each would be quadratic, for a dict keeps its gaps.
         for span_id in list(islice(rows, max(0, len(rows) - _MAX_CACHED_ROWS))):
             del rows[span_id]
@@ -191,20 +231,69 @@ class SpanTree:
             self._changed[row.span_id] = row
             self._is_dirty = True
 
-    def _hello(self, connection: int, event: Hello) -> None:
-        self._writer_of[connection] = event.writer
-        if event.protocol != PROTOCOL_VERSION:
-            self.foreign_protocols.append(event.protocol)
+    def _forget_writers(self) -> None:
+        """Those that are gone are read back, from where they are now, if one of them comes again."""
+        self._risen_writers = set()
+        if self._load_seqs is None or not self._writers:
+            return
+        here = set(self._writer_of.values())
+        if not here.issuperset(self._writers):
+            self._writers = {writer: seq for writer, seq in self._writers.items() if writer in here}
 
-    def _recall(self, events: list[Event]) -> None:
-        """Read back the rows of spans that this batch speaks of and that are not at hand."""
+    def _hello(self, source: str, event: Hello) -> str:
+        writer = self._writer_of[source] = _writer_key(event.writer)
+        if event.protocol != PROTOCOL_VERSION and len(self.foreign_protocols) < _MAX_FOREIGN_PROTOCOLS:
+            self.foreign_protocols.append(event.protocol)
+        return writer
+
+    def _recall_seqs(self, events: list[Event]) -> None:
+        """Read back how far the writers were that present themselves in these events."""
+        if self._load_seqs is None:
+            return
+        wanted = {_writer_key(event.writer) for event in events if type(event) is Hello}
+        wanted.difference_update(self._writers)
+        if wanted:
+            self._writers.update(self._load_seqs(list(wanted)))
+
+    def _recall(self, events: list[Event], max_bytes: int) -> None:
+        """Read back the rows of spans that these events speak of and that are not at hand."""
         rows = self._rows
         wanted = {event.span_id for event in events if type(event) is not Hello}  # type: ignore[union-attr]  # so
         wanted.difference_update(rows)
-        if wanted:
-            for row in self._load(list(wanted)):
-                rows[row.span_id] = row
-                self._recalled.append(row.span_id)
+        heard = self._heard_before(wanted)
+        if not heard:
+            return
+        found = self._load(heard, max_bytes)
+        found_bytes = sum(map(_text_size, found))
+        if found_bytes > max_bytes:
+            raise TooMuchRecalled
+        self._pending_bytes += found_bytes
+        for row in found:
+            rows[row.span_id] = row
+            self._recalled.append(row.span_id)
+
+    def _heard_before(self, wanted: set[str]) -> list[str]:
+        """Those of these spans that may have a row: all but the ones that are certainly new.
+
+        Writers count their spans up behind a prefix of their own. An id above the highest that was heard of
+        with its first eight characters has never been heard of, however it came about.
+        """
+        highest = self._highest_ids
+        heard: list[str] = []
+        risen: dict[str, str] = {}
+        for span_id in wanted:
+            prefix = span_id[:_PREFIX_CHARS]
+            known = highest.get(prefix)
+            is_new = self._are_all_prefixes_known if known is None else span_id > known
+            if not is_new or len(span_id) > _MAX_NOTED_CHARS:
+                heard.append(span_id)
+            elif span_id > risen.get(prefix, ""):
+                risen[prefix] = span_id
+        if len(highest) + len(risen) > _MAX_PREFIXES:
+            self._are_all_prefixes_known = False
+            risen = {prefix: span_id for prefix, span_id in risen.items() if prefix in highest}
+        highest.update(risen)
+        return heard
 
     def _is_repeat(self, writer: str, seq: int | UnsetType) -> bool:
         """Rule 9; a ``seq`` that is higher than any before becomes the writer's highest."""
@@ -241,11 +330,11 @@ class SpanTree:
         self._counters.events += is_kept or is_new
         if not is_whole:
             self._counters.truncated += 1
-            row.tags[TRUNCATED_TAG] = True
-            row.protected_tags |= _PROTECTION[TRUNCATED_TAG]
+            _protect(row, TRUNCATED_TAG, value=True)
 
     def _start(self, row: SpanRow, event: SpanStart) -> tuple[bool, bool]:
         """Rules 1 and 2: what the event carries takes its value, what it does not is kept."""
+        row.is_start_stored = False
         row.name = event.name
         if event.start_ms is not UNSET:
             row.start_ms = event.start_ms
@@ -276,29 +365,27 @@ class SpanTree:
             }
         if not tags:
             return True, True
-        # Adding up what came never counts too little; only past the limit is it worth an exact count.
-        row.tags_bytes += len(_encode(tags)) + 1
-        if row.tags_bytes <= self._limits.max_tags_bytes:
-            row.tags.update(tags)
-            return True, True
+        if not row.is_tags_bytes_exact:
+            # Adding up what came never counts too little; only past the limit is it worth an exact count.
+            row.tags_bytes += len(_encode(tags)) + 1
+            if row.tags_bytes <= self._limits.max_tags_bytes:
+                row.tags.update(tags)
+                return True, True
+            row.tags_bytes = _exact_tags_bytes(row)
+            row.is_tags_bytes_exact = True
         return self._tag_one_by_one(row, tags)
 
     def _tag_one_by_one(self, row: SpanRow, tags: dict[str, Any]) -> tuple[bool, bool]:
-        sizes = {
-            key: _entry_bytes(key, value) for key, value in row.tags.items() if not _is_protected(row, key)
-        }
-        # {} and a comma after each entry but the last: 1 + sum of (entry + 1), or 2 for none.
-        total = 1 + sum(sizes.values()) + len(sizes)
         dropped = 0
         for key, value in tags.items():
-            entry_bytes = _entry_bytes(key, value)
-            new_total = total + entry_bytes + 1 - (sizes[key] + 1 if key in sizes else 0)
+            new_total = row.tags_bytes + _entry_bytes(key, value) + 1
+            if key in row.tags:
+                new_total -= _entry_bytes(key, row.tags[key]) + 1
             if new_total > self._limits.max_tags_bytes:
                 dropped += 1
                 continue
-            total = new_total
+            row.tags_bytes = new_total
             row.tags[key] = value
-        row.tags_bytes = total
         return dropped == 0, dropped < len(tags)
 
     def _log(self, row: SpanRow, event: SpanLog, received_ms: float, is_new: bool) -> tuple[bool, bool]:
@@ -336,13 +423,35 @@ class SpanTree:
             row.status = event.status
         else:
             row.status = "failed"
-            row.tags[UNKNOWN_STATUS_TAG] = event.status
-            row.protected_tags |= _PROTECTION[UNKNOWN_STATUS_TAG]
+            _protect(row, UNKNOWN_STATUS_TAG, value=event.status)
         return True, True
 
 
-def _no_rows(span_ids: Sequence[str]) -> list[SpanRow]:
+def _no_rows(span_ids: Sequence[str], max_bytes: int) -> list[SpanRow]:
     return []
+
+
+def _writer_key(writer: str) -> str:
+    """A writer as it is remembered: one that gave itself a name of a mebibyte is known by its digest."""
+    if len(writer) <= _MAX_WRITER_CHARS:
+        return writer
+    from hashlib import sha256  # loads OpenSSL, which no honest writer's name is worth
+
+    return f"sha256:{sha256(writer.encode()).hexdigest()}"
+
+
+def _exact_tags_bytes(row: SpanRow) -> int:
+    """What the writer's tags of a row take: {} and a comma after each entry but the last, or 2 for none."""
+    entries = [_entry_bytes(key, value) for key, value in row.tags.items() if not _is_protected(row, key)]
+    return 1 + sum(entries) + len(entries)
+
+
+def _protect(row: SpanRow, key: str, *, value: object) -> None:
+    """Set a tag of the runtime; from then on it counts towards no limit, whoever set it before."""
+    if row.is_tags_bytes_exact and key in row.tags and not _is_protected(row, key):
+        row.tags_bytes -= _entry_bytes(key, row.tags[key]) + 1
+    row.tags[key] = value
+    row.protected_tags |= _PROTECTION[key]
 
 
 def _is_protected(row: SpanRow, key: str) -> bool:

@@ -12,6 +12,25 @@ from __future__ import annotations
 DEFAULT_MAX_LINE_BYTES = 1024 * 1024
 
 
+class Chunk:
+    """Whole lines of one source, as they were read at one moment; not decoded yet.
+
+    ``oversize`` counts the lines that were discarded since the chunk before. ``position`` is how many bytes
+    of the source end with this chunk, discarded ones included.
+    """
+
+    __slots__ = ("data", "oversize", "position", "received_ms", "source")
+
+    def __init__(
+        self, data: bytes, *, source: str, position: int, received_ms: float, oversize: int = 0
+    ) -> None:
+        self.data = data
+        self.source = source
+        self.position = position
+        self.received_ms = received_ms
+        self.oversize = oversize
+
+
 class LineBuffer:
     """The lines of one connection.
 
@@ -19,7 +38,7 @@ class LineBuffer:
     ``oversize`` at the moment it is known to be too long.
     """
 
-    __slots__ = ("_is_discarding", "_max_line_bytes", "_unfinished", "oversize")
+    __slots__ = ("_is_discarding", "_max_line_bytes", "_taken_bytes", "_unfinished", "oversize")
 
     def __init__(self, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> None:
         self.oversize = 0
@@ -28,6 +47,12 @@ class LineBuffer:
         # of the line.
         self._unfinished = bytearray()
         self._is_discarding = False
+        self._taken_bytes = 0
+
+    @property
+    def position(self) -> int:
+        """How many bytes were taken and are not held any more: given out, or discarded."""
+        return self._taken_bytes - len(self._unfinished)
 
     @property
     def unfinished_bytes(self) -> int:
@@ -36,6 +61,7 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes; give the whole lines that they complete, each with its newline, or ``b""``."""
+        self._taken_bytes += len(data)
         end = data.rfind(b"\n")
         if end == -1:
             self._keep(data)

@@ -61,7 +61,13 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("artifact_files", 10_000, "files", "Listed and kept of `artifacts/`."),
     Limit("line_bytes", DEFAULT_MAX_LINE_BYTES, "bytes", "Longest line of the span stream."),
-    Limit("unfinished_bytes", 64 * MIB, "bytes", "Unfinished lines of all connections of a play."),
+    Limit("unfinished_bytes", 64 * MIB, "bytes", "Unfinished lines of all connections of a process."),
+    Limit(
+        "spool_bytes",
+        64 * MIB,
+        "bytes",
+        "Events of a play that its listener did not take, kept in its work directory until its end.",
+    ),
     Limit("spans", 2_000_000, "spans", "Kept of a play."),
     Limit("tags_bytes", 64 * KIB, "bytes", "Tags of a span, as JSON text."),
     Limit("log_bytes", 1 * MIB, "bytes", "Logs of a span."),
@@ -93,7 +99,11 @@ PASSED_VARIABLES = ("TRACEPARENT",)
 FLOW_VARIABLE_PREFIX = "HERO_FLOW_"
 SPAN_SOCKET_VARIABLE = "HERO_FLOW_SPAN_SOCK"
 SPAN_DESCRIPTOR_VARIABLE = "HERO_FLOW_SPAN_FD"
+SPAN_SPOOL_VARIABLE = "HERO_FLOW_SPAN_SPOOL"
 PLAY_SID_VARIABLE = "HERO_FLOW_PLAY_SID"
+
+SPAN_SPOOL_NAME = ".hero-spans.jsonl"
+"""The file in a play's work directory that events go to once nobody takes them from the socket."""
 
 MIN_REDACTED_CHARS = 4
 """A value shorter than this is not redacted: it would blot out half of every log."""
@@ -127,7 +137,7 @@ def play_environment(
     Args:
         operator: the environment of the one who runs it.
         sid: the play's.
-        work_dir: its home and its place for temporary files.
+        work_dir: its home, its place for temporary files, and for the spool of its events.
         socket_path: where its spans go.
         let_through: names that ``--env`` lets through; those that are not set are left out.
 
@@ -149,6 +159,7 @@ def play_environment(
             "TMPDIR": work_dir + "/tmp",  # noqa: S108  # the play's own
             "LANG": "C.UTF-8",
             SPAN_SOCKET_VARIABLE: socket_path,
+            SPAN_SPOOL_VARIABLE: f"{work_dir}/{SPAN_SPOOL_NAME}",
             PLAY_SID_VARIABLE: sid,
         }
     )

@@ -81,7 +81,13 @@ class SpanRow(msgspec.Struct, gc=False):
     new_logs: str = ""
     tags_bytes: int = 0
     """At least the size of the writer's tags as JSON text; not stored, made anew when a row is read."""
+    is_tags_bytes_exact: bool = False
+    """Whether it is their size, as it is once they have come near their limit."""
     is_stored: bool = False
+    is_start_stored: bool = False
+    """Whether all that a start says of it is on disk as it is here: then the rest alone has to be written."""
+    revision: int = 0
+    """That of its last write; 0 where it was never written."""
 
 
 class FoldState(msgspec.Struct):
@@ -91,6 +97,8 @@ class FoldState(msgspec.Struct):
     span_count: int
     writers: dict[str, int]
     """The highest ``seq`` seen of each writer."""
+    positions: dict[str, int] = {}
+    """How many bytes of each source (a connection, a spool file) are folded and on disk."""
 
 
 class SpanDelta(msgspec.Struct):
@@ -101,6 +109,8 @@ class SpanDelta(msgspec.Struct):
     span_count: int
     writers: dict[str, int]
     """Only the writers whose highest ``seq`` rose."""
+    positions: dict[str, int] = {}
+    """Only the sources of which more bytes are folded."""
 
 
 class Sandbox(msgspec.Struct, frozen=True):
@@ -179,3 +189,31 @@ class RootSpan(msgspec.Struct, frozen=True):
     name: str
     status: str
     error: str
+
+
+class Changes(msgspec.Struct):
+    """What changed in a store after a revision: each play and each span once, as it is now.
+
+    ``revision`` is where to go on: what is not here yet has a higher one. ``is_all`` says that nothing
+    was left out for the limit.
+    """
+
+    revision: int
+    plays: list[Play]
+    """Without the heavy fields, in the order of their revisions."""
+    spans: list[tuple[str, SpanRow]]
+    """(sid, row), in the order of their revisions; ``new_logs`` is what came above ``since`` and up to ``revision``."""
+    is_all: bool
+
+
+class NameStats(msgspec.Struct, frozen=True):
+    """What the ended spans of one name took, in milliseconds; ``failed`` counts all that did not end ok."""
+
+    name: str
+    count: int
+    failed: int
+    total_ms: float
+    min_ms: float
+    max_ms: float
+    p50_ms: float
+    p95_ms: float

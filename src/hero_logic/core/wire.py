@@ -123,6 +123,8 @@ _fast_decoder: Final = msgspec.json.Decoder(Event)
 
 # A NUL can only arrive as an escape, as JSON has no raw one. Half a surrogate pair needs no such look:
 # msgspec refuses it.
+_BLANK: Final = b" \t\r\n"
+_OPEN_BRACE: Final = ord("{")
 _NUL_ESCAPE: Final = b"\\u0000"
 _without_strings: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?').sub
 _TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
@@ -184,9 +186,13 @@ def decode_line(line: bytes) -> Event | None:
     events = _decode_canonical(line)
     if events is not None and len(events) == 1:
         return events[0]
-    text = _utf8(line)
-    if not text.strip(" \t\r\n"):
+    rest = line.lstrip(_BLANK)
+    if not rest:
         return None
+    if rest[0] != _OPEN_BRACE:
+        # Before anything that costs: a writer may send ten million lines of one byte.
+        raise MalformedEvent("not JSON, or not an object: it does not begin with {")
+    text = _utf8(line)
     if _is_too_deep(line):
         raise MalformedEvent(f"more than {MAX_NESTING} levels of nesting, or brackets that do not match")
     return _event_of(_parse_object(text))

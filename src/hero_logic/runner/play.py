@@ -18,7 +18,8 @@ from hero_logic.core.errors import LaunchFailed
 from hero_logic.core.policy import TierZero, default
 from hero_logic.runner import collection
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
-from hero_logic.runner.span_socket import ListenReport, SpanListener
+from hero_logic.runner.span_socket import SpanListener
+from hero_logic.runner.spool import Spool, open_spool
 from hero_logic.runner.staging import PlayPaths, stage_play
 
 TYPE_CHECKING = False
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hero_logic.core.outcome import Leavings
-    from hero_logic.core.wire import BadLine
-    from hero_logic.runner.span_socket import ListenerHandle, SpanSink
+    from hero_logic.runner.span_loop import SpanLoop
+    from hero_logic.runner.span_reader import ListenReport, SpanSink
+    from hero_logic.runner.span_socket import ListenerHandle
     from hero_logic.runner.spawner import Spawner
 
 _GATE_DESCRIPTOR = 3
@@ -36,6 +38,9 @@ _RESULT_DESCRIPTOR = 4
 _MAX_MESSAGE_BYTES = 65536
 _SUPERVISOR_WAIT_S = 3.0
 _SUPERVISOR_POLL_S = 0.01
+_WITHHELD_SPOOL = (
+    "the events in its spool are withheld, as the runtime that knew what to redact in them was killed"
+)
 _WITHHELD = "[hero-logic: withheld, as the runtime that knew what to redact in it was killed]"
 
 
@@ -95,14 +100,13 @@ class StagedPlay:
         *,
         plays_dir: str,
         cache_dir: str,
-        on_bad_line: Callable[[BadLine], None] | None = None,
     ) -> None:
         self._plan = plan
         self._spawner = spawner
         self._cache_dir = cache_dir
         self.paths = PlayPaths(plays_dir, plan.sid)
         # It is bound before there is a store to write to, and reads once there is.
-        self._listener = SpanListener(plan.sid, None, on_bad_line=on_bad_line)
+        self._listener = SpanListener(plan.sid, None)
         self._handle: ListenerHandle | None = None
         self._listened: ListenReport | None = None
         self._control: _socket.socket | None = None
@@ -138,11 +142,11 @@ class StagedPlay:
             self._is_gate_open = True
             self._say(OPEN_GATE)
 
-    def begin(self, sink: SpanSink) -> None:
-        """Open the gate, if it is not open, and read the play's events into the sink."""
+    def begin(self, sink: SpanSink, loop: SpanLoop | None = None) -> None:
+        """Open the gate, if it is not open, and have a loop read the play's events into the sink."""
         self.open_gate()
         self._listener.sink = sink
-        self._handle = self._listener.run()
+        self._handle = self._listener.run(loop)
 
     def cancel(self) -> None:
         """Ask the play to end: SIGTERM, and SIGKILL after the grace. May be called from a signal handler."""
@@ -167,6 +171,10 @@ class StagedPlay:
         assert self._handle is not None, "the play was begun"
         self._listened = self._handle.finish()
         return self._listened
+
+    def open_spool(self) -> Spool | None:
+        """Once the play has ended: the events that its listener did not take, if there are any."""
+        return open_spool(self.paths.work)
 
     def leavings(self) -> Leavings:
         """Once the play has ended: its result, its output, its artifacts."""
@@ -287,6 +295,15 @@ def read_aftermath(paths: PlayPaths) -> Leavings | None:
     }
     leavings = read_leavings(paths, record)
     return _withheld(leavings) if os.path.exists(paths.redacts) else leavings
+
+
+def open_lost_spool(paths: PlayPaths) -> Spool | None:
+    """The spool of a play whose runtime is gone, if there is one."""
+    spool = open_spool(paths.work)
+    if spool is None or not os.path.exists(paths.redacts):
+        return spool
+    spool.close()
+    return Spool(os.devnull, problem=_WITHHELD_SPOOL)
 
 
 def _withheld(leavings: Leavings) -> Leavings:

@@ -37,8 +37,21 @@ def end_play(
     timeout_s: float | None = None,
     cancelled_by: str = "",
     redactor: Redactor | None = None,
+    problem: str = "",
+    is_runtime_gone: bool = False,
 ) -> Play:
     """Close a play's open spans and give it its end; the play as it then stands.
+
+    Args:
+        store: where the play is.
+        ingest: what is queued of the play is written first.
+        sid: the play's.
+        leavings: what is left of it.
+        timeout_s: the deadline that it had, in seconds.
+        cancelled_by: the signal that cancelled it, or "".
+        redactor: takes out what nobody may read.
+        problem: what went wrong in keeping its record; it is told at the end of its stderr.
+        is_runtime_gone: whether this is recovery, in another process than the one that ran it.
 
     Raises:
         StoreError: it could not be written; the play has no end yet.
@@ -46,24 +59,16 @@ def end_play(
     if redactor is not None:
         # Before anything is cut: half a value would not be known again.
         leavings = _redacted(leavings, redactor)
-    root = _close(store, ingest, sid, leavings)
+    if problem:
+        stderr = f"{leavings.stderr.rstrip()}\n[hero-logic: {problem}]\n".lstrip()
+        leavings = msgspec.structs.replace(leavings, stderr=stderr)
+    ingest.close(sid, status=leavings.record.reason, end_ms=leavings.record.end_ms)
+    root = store.first_root_not_ok(sid)
     outcome = decide(leavings, root, timeout_s=timeout_s, cancelled_by=cancelled_by)
     if _is_root_end_lost(leavings, root):
-        outcome = msgspec.structs.replace(outcome, error=ROOT_END_LOST)
-    store.end_play(sid, _end_of(store, sid, outcome, leavings))
-    return store.get_play(sid)
-
-
-def end_lost_play(store: Store, ingest: Ingest, sid: str, leavings: Leavings) -> Play:
-    """Give a play whose runtime is gone its end, by what is left of it.
-
-    The process may have ended well while the last of its events were lost with the runtime: that its
-    root is open then is the runtime's doing, and is told as such.
-    """
-    root = _close(store, ingest, sid, leavings)
-    outcome = decide(leavings, root)
-    if _is_root_end_lost(leavings, root):
-        outcome = msgspec.structs.replace(outcome, error=RUNTIME_ENDED)
+        # The process may have ended well while the last of its events were lost with the runtime: that its
+        # root is open then is the runtime's doing, and is told as such.
+        outcome = msgspec.structs.replace(outcome, error=RUNTIME_ENDED if is_runtime_gone else ROOT_END_LOST)
     store.end_play(sid, _end_of(store, sid, outcome, leavings))
     return store.get_play(sid)
 
@@ -97,12 +102,6 @@ def end_recording(store: Store, ingest: Ingest, sid: str, *, end_ms: float) -> P
     end = PlayEnd("ok", end_ms) if root is None else PlayEnd("failed", end_ms, root_error(root))
     store.end_play(sid, end)
     return store.get_play(sid)
-
-
-def _close(store: Store, ingest: Ingest, sid: str, leavings: Leavings) -> RootSpan | None:
-    """End the spans that are open; the first root that is not ok."""
-    ingest.close(sid, status=leavings.record.reason, end_ms=leavings.record.end_ms)
-    return store.first_root_not_ok(sid)
 
 
 def _end_of(store: Store, sid: str, outcome: Outcome, leavings: Leavings) -> PlayEnd:

@@ -1,85 +1,112 @@
-"""The one door for events: folded, written, then shown.
+"""The one door for events: decoded, folded, written, then shown.
 
-A span socket, a pushed event, the import of a file and recovery all come through here. One thread folds
-and writes for all plays: what comes while it writes becomes the next transaction, so that an idle play is
-written at once and a busy one in large batches. Its queue is bounded; who writes into a full one waits,
-and so does, through the socket, the play.
+A span socket, a pushed event, the import of a file, a spool and recovery all come through here. One thread
+decodes, folds and writes for all plays of this process:
 
-A store that cannot be written (locked by another process, a full disk) is tried again until the play has
-ended: nothing is lost while there is somebody to wait. What shows the events (a face) can stop neither this
-thread nor the play: where it fails, it is shown nothing more.
+1. What came of all plays is written in one transaction: at once where the thread is idle; where it is busy,
+   after a pause of at most 20 ms that leaves the thread nine tenths of its time, or at 5,000 rows.
+2. Plays take turns by the time that they cost, so that one that sends what is slow to read slows down
+   nobody but itself.
+3. Its queue is bounded in bytes, for each play and for all. A sink that is full says so; who reads a socket
+   stops reading that play's, and so holds up, through the kernel, the play.
+4. A store that cannot be written (locked by another process, a full disk) is tried again until the play has
+   ended: nothing is lost while there is somebody to wait. A play that the store refuses (it has ended, it was
+   deleted) is given up alone.
+
+What shows the events can stop neither this thread nor the play: see service/feed.py.
 """
 
 from __future__ import annotations
 
 import signal
-from collections import deque
 from collections.abc import Callable
-from threading import Condition, Event, Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hero_logic.core.errors import IllegalMove, MalformedEvent, StoreError
-from hero_logic.core.fold import Batch, FoldLimits, SpanTree
+from hero_logic.core.errors import HeroLogicError, IllegalMove, MalformedEvent, StoreError, StoreLocked
+from hero_logic.core.fold import Batch, FoldLimits, SpanTree, TooMuchRecalled
 from hero_logic.core.lifecycle import is_terminal
-from hero_logic.core.records import SpanDelta
-from hero_logic.core.wire import decode_line
+from hero_logic.core.lines import Chunk
+from hero_logic.core.wire import BadLine, decode_line, decode_lines
+from hero_logic.service.turns import Item, Lane, Turns
 from hero_logic.store.contract import Store
 
 if TYPE_CHECKING:
     from hero_logic.core.redaction import Redactor
 
-# A store that is locked for as long as we wait for it (30 s) must not hold up a play that says much: this is
-# 150,000 spans, a few hundred MB once they are decoded.
-_MAX_QUEUED_BYTES = 64 * 1024 * 1024
-_MAX_BATCH_BYTES = 2 * 1024 * 1024
-_BATCH_OVERHEAD_BYTES = 1000
+_BUSY_S = 0.020
+_REST_SHARE = 9.0
+_TURN_ROWS = 5_000
+_TURN_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 4 * 1024
 _TELL_AGAIN_S = 30.0
 _MAX_CLOSED_AT_ONCE = 5_000
 _RETRY_S = 0.1
+_OVERSIZE = BadLine("a line that is too long", "")
 
-OnCommit = Callable[[str, SpanDelta], None]
 OnTrouble = Callable[[str], None]
+OnBadLine = Callable[[BadLine], None]
 
 
 def _ignore(*_: object) -> None:
     return None
 
 
-class PlaySink:
-    """Takes the events of one play; see :meth:`Ingest.open`."""
+class PlaySink(Lane):
+    """Takes the stream of one play; see :meth:`Ingest.open`.
 
-    def __init__(self, ingest: Ingest, sid: str, tree: SpanTree, redactor: Redactor | None) -> None:
+    ``on_room`` is called, by the thread that writes, once a sink that was full has room again.
+    """
+
+    def __init__(
+        self,
+        turns: Turns,
+        sid: str,
+        tree: SpanTree,
+        *,
+        redactor: Redactor | None,
+        on_bad_line: OnBadLine,
+    ) -> None:
+        super().__init__(turns)
         self.sid = sid
         self.tree = tree
+        self.redactor = redactor
+        self._on_bad_line = on_bad_line
         self.is_ending = False
         self.is_awaited = False
-        self.failure: StoreError | None = None
-        self._ingest = ingest
-        self._redactor = redactor
+        self.is_heavy = False
+        """Whether its spans hold so much text that few of them may be read back at a time."""
+        self.failure: HeroLogicError | None = None
+
+    def write(self, chunk: Chunk) -> bool:
+        """Queue whole lines, at once; False where there is no room for more until ``on_room`` is called."""
+        return self.put(chunk)
+
+    def disconnected(self, source: str) -> None:
+        """A source has ended, after all its chunks."""
+        self.put(source)
+
+    def tell_bad_lines(self, bad_lines: list[BadLine]) -> None:
+        """Tell of lines that were not kept; who fails to hear of it is told no more."""
+        try:
+            for bad_line in bad_lines:
+                self._on_bad_line(bad_line)
+        except Exception:  # noqa: BLE001  # a face's trouble is its own: the play goes on, recorded
+            self._on_bad_line = _ignore
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the play has ended and its events cannot be written: what still comes is let go."""
-        return self.is_ending and self.failure is not None
-
-    def write(self, batch: Batch) -> None:
-        """Queue a batch; waits where the queue is full."""
-        if self._redactor is not None:
-            batch.events = [self._redactor.event(event) for event in batch.events]
-        self._ingest.queue(self, batch)
-
-    def disconnected(self, connection: int) -> None:
-        """A connection has ended, after all its batches."""
-        self._ingest.queue(self, connection)
+        """Whether what still comes is let go: it cannot be written and is not tried again."""
+        failure = self.failure
+        return failure is not None and (self.is_ending or not isinstance(failure, StoreError))
 
 
 class Ingest:
     """Writes the events of all plays of this process; a context manager that ends its thread.
 
-    ``on_commit`` is called after each transaction with what it changed, by the thread that wrote it;
-    ``on_trouble`` with a sentence where something has to wait or is odd. Both are to be set before a play
-    is opened.
+    ``on_trouble`` is called with a sentence where something has to wait or is odd; set it before a play is
+    opened.
     """
 
     def __init__(
@@ -92,15 +119,11 @@ class Ingest:
         self._store = store
         self._now_ms = now_ms
         self._limits = limits
-        self.on_commit: OnCommit = _ignore
         self.on_trouble: OnTrouble = _ignore
-        self._items: deque[tuple[PlaySink, Batch | int | Event]] = deque()
-        self._queued_bytes = 0
-        self._changed = Condition()
-        self._is_ending = False
+        self._turns = Turns()
         self._sinks: dict[str, PlaySink] = {}
-        self._broken: BaseException | None = None
         self._pause = Event()
+        self._rests_until_s = 0.0
         self._told = ""
         self._told_at_s = 0.0
         self._thread = Thread(target=self._run, name="ingest", daemon=True)
@@ -110,48 +133,59 @@ class Ingest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._is_ending = True
-            for sink in self._sinks.values():
-                sink.is_ending = True
-            self._changed.notify_all()
+        for sink in list(self._sinks.values()):
+            sink.is_ending = True
+        self._turns.end()
         self._thread.join()
 
-    def open(self, sid: str, *, redactor: Redactor | None = None) -> PlaySink:
-        """Where the events of a play go from now on.
+    def open(
+        self, sid: str, *, redactor: Redactor | None = None, on_bad_line: OnBadLine | None = None
+    ) -> PlaySink:
+        """Where the stream of a play goes from now on.
+
+        Args:
+            sid: the play's.
+            redactor: takes out what nobody may read, before anything is folded.
+            on_bad_line: called, by the thread that writes, for each line that was not kept.
 
         Raises:
             NotFound: there is no such play.
         """
-        sink = PlaySink(self, sid, self._tree(sid), redactor)
+        sink = PlaySink(
+            self._turns, sid, self._tree(sid), redactor=redactor, on_bad_line=on_bad_line or _ignore
+        )
         self._sinks[sid] = sink
         return sink
 
+    def sink(self, sid: str) -> PlaySink | None:
+        """Where the stream of a play goes, if it is open."""
+        return self._sinks.get(sid)
+
     def apply_event_json(self, sid: str, line: bytes) -> None:
-        """Take one event of a play, as one line of its stream.
+        """Take one event of a play, as one line of its stream; it is on disk when this returns.
 
         Raises:
             MalformedEvent: the line is not an event; nothing changed.
             NotFound: there is no such play.
             IllegalMove: the play has ended.
+            StoreError: it could not be written.
         """
-        event = decode_line(line)
-        if event is None:
+        if decode_line(line) is None:
             raise MalformedEvent(
                 "a blank line is no event; send one JSON object, as docs/protocol.md has them."
             )
-        batch = Batch([event], received_ms=self._now_ms())
-        sink = self._sinks.get(sid)
-        if sink is not None:
-            sink.write(batch)
+        is_open = sid in self._sinks
+        if not is_open:
+            status = self._store.get_play(sid).status
+            if is_terminal(status):
+                raise IllegalMove(f"the play {sid} has ended ({status}) and takes no more events.")
+            self.open(sid)
+        self._sinks[sid].write(Chunk(line + b"\n", source="", position=0, received_ms=self._now_ms()))
+        try:
             self.flush(sid)
-            return
-        status = self._store.get_play(sid).status
-        if is_terminal(status):
-            raise IllegalMove(f"the play {sid} has ended ({status}) and takes no more events.")
-        tree = self._tree(sid)
-        tree.apply(batch)
-        self._write(sid, tree)
+        finally:
+            if not is_open:
+                del self._sinks[sid]
 
     def hurry(self, sid: str) -> None:
         """The play has ended: a write that fails is not tried again. May be called from a signal handler."""
@@ -164,17 +198,19 @@ class Ingest:
 
         Raises:
             StoreError: it could not be written.
+            NotFound: the play was deleted meanwhile.
+            IllegalMove: the play was ended meanwhile, by another process.
         """
         done = Event()
         sink = self._sinks[sid]
         sink.is_awaited = True
-        self.queue(sink, done)
+        sink.put(done)
         done.wait()
         sink.is_awaited = False
-        self._check_thread()
+        self._turns.check()
         failure = sink.failure
         if failure is not None:
-            if not sink.is_ending:
+            if not sink.is_given_up:
                 sink.failure = None
             raise failure
 
@@ -192,110 +228,136 @@ class Ingest:
             tree = self._tree(sid)
         while rows := self._store.load_open_rows(sid, limit=_MAX_CLOSED_AT_ONCE):
             tree.close(rows, status=status, end_ms=end_ms)
-            self._write(sid, tree, closing=True)
-
-    def queue(self, sink: PlaySink, item: Batch | int | Event) -> None:
-        """Give the thread something to do; waits where too much waits already."""
-        weight = _weight(item)
-        with self._changed:
-            while self._queued_bytes > _MAX_QUEUED_BYTES and weight and self._broken is None:
-                self._changed.wait()
-            self._check_thread()
-            self._items.append((sink, item))
-            self._queued_bytes += weight
-            self._changed.notify_all()
-
-    def _check_thread(self) -> None:
-        if self._broken is not None:
-            raise StoreError(
-                f"the thread that records has failed: {self._broken!r}. This is a bug; please report it."
-            ) from self._broken
+            delta = tree.delta()
+            assert delta is not None, "rows were closed"
+            self._store.write_spans({sid: delta}, closing=True)
+            tree.committed()
 
     def _tree(self, sid: str) -> SpanTree:
         return SpanTree(
             self._store.load_fold_state(sid),
-            load=lambda span_ids: self._store.load_rows(sid, span_ids),
+            load=lambda span_ids, max_bytes: self._store.load_rows(sid, span_ids, max_bytes=max_bytes),
+            load_seqs=lambda writers: self._store.load_seqs(sid, writers),
             limits=self._limits,
         )
+
+    # --- the thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         # A signal that the kernel gives to this thread would not wake the one that acts on it.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        while True:
-            with self._changed:
-                while not self._items and not self._is_ending:
-                    self._changed.wait()
-                if not self._items:
-                    return
-                items = self._take()
-                self._changed.notify_all()
-            try:
-                self._fold_and_write(items)
-            except BaseException as error:  # noqa: BLE001  # raised again in every thread that asks something of us
-                self._break(error, items)
-                return
-
-    def _break(self, error: BaseException, items: list[tuple[PlaySink, Batch | int | Event]]) -> None:
-        """Let nobody wait for a thread that is no more."""
-        with self._changed:
-            self._broken = error
-            for _, item in (*items, *self._items):
-                if isinstance(item, Event):
-                    item.set()
-            self._changed.notify_all()
-
-    def _take(self) -> list[tuple[PlaySink, Batch | int | Event]]:
-        items = []
-        taken_bytes = 0
-        while self._items and taken_bytes < _MAX_BATCH_BYTES:
-            sink, item = self._items.popleft()
-            taken_bytes += _weight(item)
-            items.append((sink, item))
-        self._queued_bytes -= taken_bytes
-        return items
-
-    def _fold_and_write(self, items: list[tuple[PlaySink, Batch | int | Event]]) -> None:
-        touched: dict[str, PlaySink] = {}
         waiting: list[Event] = []
-        for sink, item in items:
+        try:
+            while self._turns.wait_for_work(self._rests_until_s):
+                began_s = monotonic()
+                self._turn(began_s + _BUSY_S, waiting)
+                ended_s = monotonic()
+                self._rests_until_s = ended_s + min(_BUSY_S, _REST_SHARE * (ended_s - began_s))
+        except BaseException as error:  # noqa: BLE001  # raised again in every thread that asks something of us
+            self._turns.fail(error)
+            for event in waiting:
+                event.set()
+
+    def _turn(self, until_s: float, waiting: list[Event]) -> None:
+        """Fold what there is, as much as one transaction should hold, and write it."""
+        touched: dict[str, PlaySink] = {}
+        while (taken := self._turns.take()) is not None:
+            began_s = monotonic()
+            sink, item = taken
+            assert isinstance(sink, PlaySink), "all lanes are made by open()"
             touched[sink.sid] = sink
-            if isinstance(item, Batch):
-                if not sink.is_given_up:
-                    self._fold(sink, item)
-            elif isinstance(item, int):
-                sink.tree.disconnected(item)
-            else:
-                waiting.append(item)
-        for sink in touched.values():
-            self._write_until_done(sink)
+            self._work_off(sink, item, touched, waiting)
+            now_s = monotonic()
+            self._turns.charge(sink, now_s - began_s)
+            if now_s >= until_s or _is_enough(touched):
+                break
+        self._write(touched)
         for event in waiting:
             event.set()
+        waiting.clear()
 
-    def _fold(self, sink: PlaySink, batch: Batch) -> None:
-        """Fold a batch; reading back a row may meet a store that is locked, and is tried again."""
-        while True:
-            is_last = sink.is_ending
+    def _work_off(
+        self, sink: PlaySink, item: Item, touched: dict[str, PlaySink], waiting: list[Event]
+    ) -> None:
+        if isinstance(item, Chunk):
+            if not sink.is_given_up:
+                self._fold(sink, item, touched)
+        elif isinstance(item, str):
+            sink.tree.disconnected(item)
+        else:
+            waiting.append(item)
+
+    def _fold(self, sink: PlaySink, chunk: Chunk, touched: dict[str, PlaySink]) -> None:
+        """Fold a chunk; in pieces, and as several transactions, where it touches very much."""
+        pieces = _pieces(chunk) if sink.is_heavy else [chunk]
+        for piece in pieces:
             try:
-                sink.tree.apply(batch)
-                break
-            except StoreError as error:
-                if self._has_failed(sink, error, is_last=is_last):
-                    return
+                self._apply(sink, _decode(sink, piece))
+            except TooMuchRecalled:
+                sink.is_heavy = True
+                return self._fold(sink, chunk, touched)
+            if _is_enough(touched):
+                self._write(touched)
         for protocol in sink.tree.foreign_protocols:
             self._tell(f"a writer of the play {sink.sid} speaks protocol {protocol}; it is read as version 1")
         sink.tree.foreign_protocols.clear()
+        return None
+
+    def _apply(self, sink: PlaySink, batch: Batch) -> None:
+        """Fold a batch; reading back a row may meet a store that is locked, and is tried again."""
+        while not sink.is_given_up:
+            is_last = sink.is_ending
+            try:
+                return sink.tree.apply(batch, is_smallest=sink.is_heavy)
+            except StoreError as error:
+                if self._has_failed(sink, error, is_last=is_last):
+                    return None
+        return None
+
+    def _write(self, sinks: dict[str, PlaySink]) -> None:
+        """Write what is pending of some plays in one transaction; each alone where that is refused."""
+        began_s = monotonic()
+        deltas = {
+            sid: delta
+            for sid, sink in sinks.items()
+            if not sink.is_given_up and (delta := sink.tree.delta()) is not None
+        }
+        if len(deltas) > 1:
+            try:
+                self._store.write_spans(deltas)
+            except HeroLogicError as error:
+                if isinstance(error, StoreLocked):
+                    self._tell(f"the spans of {len(deltas)} plays wait: {error}")
+            else:
+                for sid in deltas:
+                    self._committed(sinks[sid], (monotonic() - began_s) / len(deltas))
+                return
+        for sid in deltas:
+            self._write_until_done(sinks[sid])
+            self._turns.charge(sinks[sid], monotonic() - began_s)
+
+    def _committed(self, sink: PlaySink, spent_s: float = 0.0) -> None:
+        sink.tree.committed()
+        sink.failure = None
+        self._turns.charge(sink, spent_s)
 
     def _write_until_done(self, sink: PlaySink) -> None:
         while not sink.is_given_up:
             # Asked before the try: who began to wait after it began is owed another one.
             is_last = sink.is_ending or sink.is_awaited
+            delta = sink.tree.delta()
+            if delta is None:
+                return
             try:
-                self._write(sink.sid, sink.tree)
+                self._store.write_spans({sink.sid: delta})
             except StoreError as error:
                 if self._has_failed(sink, error, is_last=is_last):
                     return
+            except HeroLogicError as error:
+                sink.failure = error
+                self._tell(f"the spans of the play {sink.sid} are not kept any more: {error}")
             else:
-                sink.failure = None
+                self._committed(sink)
                 return
 
     def _has_failed(self, sink: PlaySink, error: StoreError, *, is_last: bool) -> bool:
@@ -318,24 +380,45 @@ class Ingest:
         except Exception:  # noqa: BLE001  # nobody is left who could be told
             self.on_trouble = _ignore
 
-    def _show(self, sid: str, delta: SpanDelta) -> None:
-        try:
-            self.on_commit(sid, delta)
-        except Exception as error:  # noqa: BLE001  # a face's trouble is its own: the play goes on, recorded
-            self.on_commit = _ignore
-            self._tell(f"what shows the play {sid} has failed, and shows no more: {error!r}")
 
-    def _write(self, sid: str, tree: SpanTree, *, closing: bool = False) -> None:
-        delta = tree.delta()
-        if delta is None:
-            return
-        self._store.write_spans(sid, delta, closing=closing)
-        self._show(sid, delta)
-        tree.committed()
+def _is_enough(sinks: dict[str, PlaySink]) -> bool:
+    """Whether one transaction should hold no more than is pending."""
+    pending_rows = sum(sink.tree.pending_rows for sink in sinks.values())
+    return pending_rows >= _TURN_ROWS or sum(s.tree.pending_bytes for s in sinks.values()) >= _TURN_BYTES
 
 
-def _weight(item: Batch | int | Event) -> int:
-    """How many bytes of the queue's room something takes; what somebody waits for takes none."""
-    if isinstance(item, Batch):
-        return item.size_bytes + _BATCH_OVERHEAD_BYTES
-    return 1 if isinstance(item, int) else 0
+def _pieces(chunk: Chunk) -> list[Chunk]:
+    """A chunk as several small ones, each with its own position."""
+    data = chunk.data
+    if chunk.oversize or len(data) <= _PIECE_BYTES:
+        # Where a line was discarded, nobody knows where in the source the others lie.
+        return [chunk]
+    pieces = []
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start + _PIECE_BYTES) + 1 or len(data)
+        position = chunk.position - (len(data) - end)
+        pieces.append(
+            Chunk(data[start:end], source=chunk.source, position=position, received_ms=chunk.received_ms)
+        )
+        start = end
+    return pieces
+
+
+def _decode(sink: PlaySink, chunk: Chunk) -> Batch:
+    """The events of a chunk, free of what nobody may read; what is no event is told."""
+    decoded = decode_lines(chunk.data)
+    if decoded.bad_lines or chunk.oversize:
+        sink.tell_bad_lines([*decoded.bad_lines, *[_OVERSIZE] * chunk.oversize])
+    events = decoded.events
+    if sink.redactor is not None:
+        events = [sink.redactor.event(event) for event in events]
+    return Batch(
+        events,
+        received_ms=chunk.received_ms,
+        source=chunk.source,
+        position=chunk.position,
+        malformed=len(decoded.bad_lines),
+        oversize=chunk.oversize,
+        size_bytes=len(chunk.data),
+    )

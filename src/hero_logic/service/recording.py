@@ -1,18 +1,47 @@
-"""A stream of events that is read from a file, as one play (docs/protocol.md, "Commands")."""
+"""Streams that are read from a file: a whole play (docs/protocol.md, "Commands"), or the spool of one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from hero_logic.core.fold import Batch
-from hero_logic.core.lines import LineBuffer
+from hero_logic.core.lines import Chunk, LineBuffer
 from hero_logic.core.records import Play, Sandbox
-from hero_logic.core.wire import BadLine, decode_lines
+from hero_logic.core.wire import BadLine
 from hero_logic.service.endings import end_recording
-from hero_logic.service.session import Session
+from hero_logic.service.ingest import Ingest, PlaySink
+from hero_logic.store.contract import Store
 
-_READ_BYTES = 256 * 1024
+if TYPE_CHECKING:
+    from hero_logic.service.session import Session
+
+_READ_BYTES = 128 * 1024
+
+
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many; none at the end."""
+        ...
+
+
+class Spool(Readable, Protocol):
+    """The events that a play kept in a file, opened (runner/spool.py)."""
+
+    problem: str
+    """Why it is not read, or not to its end; else ""."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go on reading at that byte."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+_SPOOL = "spool"
 
 
 def record_stream(
@@ -28,29 +57,55 @@ def record_stream(
     session.ingest.on_trouble = note
     session.plays.create(sid)
     session.plays.begin(sid, Sandbox())
-    sink = session.ingest.open(sid)
+    sink = session.ingest.open(sid, on_bad_line=on_bad_line)
+    take_in(sink, stream, source="file", now_ms=session.now_ms)
+    return end_recording(session.store, session.ingest, sid, end_ms=session.now_ms())
+
+
+def take_in_spool(
+    store: Store, ingest: Ingest, sid: str, spool: Spool | None, *, now_ms: Callable[[], float]
+) -> str:
+    """Fold what a play wrote while nobody listened, if anything; what is to be told about it, or "".
+
+    Goes on where an earlier try was killed: how far that came is on record together with its spans.
+    """
+    if spool is None:
+        return ""
+    try:
+        position = store.load_position(sid, _SPOOL)
+        spool.seek(position)
+        sink = ingest.sink(sid) or ingest.open(sid)
+        take_in(sink, spool, source=_SPOOL, now_ms=now_ms, position=position)
+        return spool.problem
+    finally:
+        spool.close()
+
+
+def take_in(
+    sink: PlaySink, stream: Readable, *, source: str, now_ms: Callable[[], float], position: int = 0
+) -> None:
+    """Read a stream to its end into a play, as fast as it is folded.
+
+    Args:
+        sink: the play's.
+        stream: at ``position``.
+        source: what it is called among the play's sources.
+        now_ms: the time of receipt.
+        position: how many bytes of it are folded already, and on disk.
+    """
     lines = LineBuffer()
     told_oversize = 0
     is_open = True
     while is_open:
         data = stream.read(_READ_BYTES)
+        position += len(data)
         is_open = bool(data)
-        decoded = decode_lines(lines.feed(data) if data else lines.finish())
+        whole = lines.feed(data) if data else lines.finish()
         oversize = lines.oversize - told_oversize
         told_oversize += oversize
-        for bad_line in decoded.bad_lines:
-            on_bad_line(bad_line)
-        for _ in range(oversize):
-            on_bad_line(BadLine("a line that is too long", ""))
-        sink.write(
-            Batch(
-                decoded.events,
-                received_ms=session.now_ms(),
-                connection=1,
-                malformed=len(decoded.bad_lines),
-                oversize=oversize,
-                size_bytes=len(data),
-            )
-        )
-    sink.disconnected(1)
-    return end_recording(session.store, session.ingest, sid, end_ms=session.now_ms())
+        if whole or oversize:
+            end = position - lines.unfinished_bytes
+            chunk = Chunk(whole, source=source, position=end, received_ms=now_ms(), oversize=oversize)
+            if not sink.write(chunk):
+                sink.wait_for_room()
+    sink.disconnected(source)

@@ -1,4 +1,7 @@
-"""Plays whose runtime is gone get a truthful end: by their supervisor's exit record, if there is one."""
+"""Plays whose runtime is gone get a truthful end: by their supervisor's exit record, if there is one.
+
+What they spooled once their runtime was gone is taken in first, from where the last try got to.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from hero_logic.core.errors import NotFound
 from hero_logic.core.lifecycle import is_terminal
 from hero_logic.core.outcome import Leavings
 from hero_logic.core.records import Play
-from hero_logic.service.endings import end_lost_play
+from hero_logic.service.endings import end_play
 from hero_logic.service.ingest import Ingest
 from hero_logic.service.liveness import Runtimes
 from hero_logic.service.plays import Plays
+from hero_logic.service.recording import Spool, take_in_spool
 
 Aftermath = Callable[[str], Leavings | None]
+OpenSpool = Callable[[str], Spool | None]
 
 
 def recover(
@@ -23,7 +28,9 @@ def recover(
     *,
     aftermath: Aftermath,
     clear: Callable[[str], None],
+    open_spool: OpenSpool = lambda _: None,
     leftovers: Callable[[], Iterable[str]] = tuple,
+    now_ms: Callable[[], float],
 ) -> list[str]:
     """End each play that no living runtime runs; the sids of those that were ended.
 
@@ -33,14 +40,26 @@ def recover(
         runtimes: tells who lives; a play of a living runtime is never touched.
         aftermath: given a sid, what is left of the play; None while its supervisor still ends it.
         clear: given a sid, removes the play's files once its end is on record.
+        open_spool: given a sid, opens the events that the play's listener did not take, if there are any.
         leftovers: the sids of plays whose files are there: a runtime may be killed after it recorded an
             end and before it cleared away. Asked only where a runtime was killed.
+        now_ms: the time of receipt of what is spooled.
     """
     is_any_killed = runtimes.has_killed()
     if not (is_any_killed or _lost_plays(plays, runtimes) or plays.store.plays_with_open_spans()):
         return []
+    # What one process reads of a play here, another would move.
     with runtimes.recovering():
-        ended = _recover_alone(plays, ingest, runtimes, aftermath=aftermath, clear=clear)
+        ended = []
+        for play in _lost_plays(plays, runtimes):
+            leavings = aftermath(play.sid)
+            if leavings is None:
+                continue
+            problem = take_in_spool(plays.store, ingest, play.sid, open_spool(play.sid), now_ms=now_ms)
+            end_play(plays.store, ingest, play.sid, leavings, problem=problem, is_runtime_gone=True)
+            clear(play.sid)
+            ended.append(play.sid)
+        _close_open_spans(plays, ingest)
         if is_any_killed:
             _clear_leftovers(plays, runtimes, clear, leftovers())
             if not _lost_plays(plays, runtimes):
@@ -65,19 +84,8 @@ def _lost_plays(plays: Plays, runtimes: Runtimes) -> list[Play]:
     return [play for play in plays.store.unfinished_plays() if runtimes.is_gone(play.runtime_sid)]
 
 
-def _recover_alone(
-    plays: Plays, ingest: Ingest, runtimes: Runtimes, *, aftermath: Aftermath, clear: Callable[[str], None]
-) -> list[str]:
-    """What :func:`recover` does while no other process does: what one reads of a play, another would move."""
-    ended = []
-    for play in _lost_plays(plays, runtimes):
-        leavings = aftermath(play.sid)
-        if leavings is None:
-            continue
-        end_lost_play(plays.store, ingest, play.sid, leavings)
-        clear(play.sid)
-        ended.append(play.sid)
+def _close_open_spans(plays: Plays, ingest: Ingest) -> None:
+    """End what is open of plays that have their end: their runtime was killed between the two."""
     for sid in plays.store.plays_with_open_spans():
         play = plays.store.get_play(sid)
         ingest.close(sid, status=play.status, end_ms=play.end_ms or play.created_ms)
-    return ended

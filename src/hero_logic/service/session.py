@@ -11,7 +11,9 @@ from hero_logic.store.contract import Store
 
 if TYPE_CHECKING:
     from hero_logic.core.outcome import Leavings
+    from hero_logic.service.feed import Feed
     from hero_logic.service.ingest import Ingest
+    from hero_logic.service.recording import Spool
 
 
 class Session:
@@ -28,15 +30,18 @@ class Session:
         now_ms: Callable[[], float],
         aftermath: Callable[[str], Leavings | None],
         clear: Callable[[str], None],
+        open_spool: Callable[[str], Spool | None] = lambda _: None,
         leftovers: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self.now_ms = now_ms
         self.store = store
         self.plays = Plays(store, now_ms=now_ms, runtime_sid=runtimes.own_sid)
         self._ingest: Ingest | None = None
+        self._feed: Feed | None = None
         self._runtimes = runtimes
         self._aftermath = aftermath
         self._clear = clear
+        self._open_spool = open_spool
         self._leftovers = leftovers
 
     def __enter__(self) -> Session:
@@ -57,6 +62,15 @@ class Session:
             self._ingest = Ingest(self.store, now_ms=self.now_ms)
         return self._ingest
 
+    @property
+    def feed(self) -> Feed:
+        """Who wants to know what changes, made when somebody first does."""
+        if self._feed is None:
+            from hero_logic.service.feed import Feed
+
+            self._feed = Feed(self.store)
+        return self._feed
+
     def _recover(self) -> None:
         from hero_logic.service.recovery import recover
 
@@ -66,7 +80,9 @@ class Session:
             self._runtimes,
             aftermath=self._aftermath,
             clear=self._clear,
+            open_spool=self._open_spool,
             leftovers=self._leftovers,
+            now_ms=self.now_ms,
         )
 
     def _may_need_recovery(self) -> bool:

@@ -2,6 +2,8 @@
 
 Placeholders are plain ``?``: numbered ones are slow from Python 3.12 on.
 ``INDEXED BY`` makes SQLite refuse a statement rather than answer it by reading a whole play.
+``OR ROLLBACK`` in what writes spans: a statement that may fail in its middle, as one of many rows may, and
+one that fires a trigger, costs SQLite a journal of its own, unless its failure ends the transaction.
 """
 
 PLAY_COLUMNS = (
@@ -14,7 +16,7 @@ PLAY_COLUMNS = (
 
 SPAN_ROW_COLUMNS = (
     "ordinal, span_id, start_ms, parent_id, name, kind, end_ms, status, CAST(tags AS BLOB), error,"
-    " rpc_service, rpc_method, child_play_sid, source_file, source_line, log_bytes, protected_tags"
+    " rpc_service, rpc_method, child_play_sid, source_file, source_line, log_bytes, protected_tags, revision"
 )
 """A span without its logs, as :func:`hero_logic.store.rows.span_row` reads it.
 
@@ -133,10 +135,13 @@ WRITE_TOTALS = """
 """
 """Write a play's counters, its number of spans and its revision."""
 
-# --- writers -----------------------------------------------------------------------------------------
+# --- writers and sources -----------------------------------------------------------------------------
 
 LOAD_WRITERS = "SELECT writer, seq FROM writers WHERE play = ?"
 """The highest seq of each writer of a play."""
+
+LOAD_SEQ = "SELECT seq FROM writers WHERE play = (SELECT id FROM plays WHERE sid = ?) AND writer = ?"
+"""The highest seq of a writer."""
 
 WRITE_WRITER = """
     INSERT INTO writers (play, writer, seq) VALUES (?, ?, ?)
@@ -144,25 +149,57 @@ WRITE_WRITER = """
 """
 """Write the highest seq of a writer."""
 
+LOAD_SOURCES = "SELECT source, position FROM sources WHERE play = ?"
+"""How far each source of a play is read."""
+
+LOAD_POSITION = (
+    "SELECT position FROM sources WHERE play = (SELECT id FROM plays WHERE sid = ?) AND source = ?"
+)
+"""How far a source is read."""
+
+WRITE_POSITION = """
+    INSERT INTO sources (play, source, position) VALUES (?, ?, ?)
+    ON CONFLICT (play, source) DO UPDATE SET position = excluded.position
+"""
+"""Write how far a source is read."""
+
 # --- spans -------------------------------------------------------------------------------------------
 
-ADD_SPAN = """
-    INSERT INTO spans (
-        play, ordinal, span_id, parent_id, name, kind, start_ms, end_ms, status, error,
-        rpc_service, rpc_method, child_play_sid, source_file, source_line,
-        log_bytes, protected_tags, revision, tags, logs
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+SPAN_COLUMNS = (
+    "play", "ordinal", "span_id", "parent_id", "name", "kind", "start_ms", "end_ms", "status", "error",
+    "rpc_service", "rpc_method", "child_play_sid", "source_file", "source_line",
+    "log_bytes", "protected_tags", "revision", "tags", "logs",
+)  # fmt: skip
+"""The columns of a span, in the order in which :func:`hero_logic.store.rows.new_span_values` gives them."""
+
+SPANS_AT_ONCE = 25
+"""How many spans one statement adds: 25 take two thirds of the time of 25 statements, and more are no
+faster. An SQLite from before 2020 takes 999 placeholders."""
+
+_INTO_SPANS = f"INSERT OR ROLLBACK INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "  # noqa: S608 - constants
+_ONE_SPAN = f"({', '.join('?' * len(SPAN_COLUMNS))})"
+
+ADD_SPAN = _INTO_SPANS + _ONE_SPAN
 """Add a span; one that is there already is an error."""
 
+ADD_SPANS = _INTO_SPANS + ", ".join([_ONE_SPAN] * SPANS_AT_ONCE)
+"""Add ``SPANS_AT_ONCE`` spans."""
+
 UPDATE_SPAN = """
-    UPDATE spans SET
+    UPDATE OR ROLLBACK spans SET
         parent_id = ?, name = ?, kind = ?, start_ms = ?, end_ms = ?, status = ?, error = ?,
         rpc_service = ?, rpc_method = ?, child_play_sid = ?, source_file = ?, source_line = ?,
         log_bytes = ?, protected_tags = ?, revision = ?, tags = ?
     WHERE play = ? AND ordinal = ?
 """
-"""Write all that can change of a span but its logs."""
+"""Write all that can change of a span but its logs: a trigger keeps those that lie in its row."""
+
+UPDATE_REST_OF_SPAN = """
+    UPDATE OR ROLLBACK spans SET
+        end_ms = ?, status = ?, error = ?, log_bytes = ?, protected_tags = ?, revision = ?, tags = ?
+    WHERE play = ? AND ordinal = ?
+"""
+"""The same where nothing changed that a start says: the indexes over that are left alone."""
 
 ADD_LOGS = "INSERT INTO span_logs (play, ordinal, chunk, text) VALUES (?, ?, ?, ?)"
 """Append to the logs of a span."""
@@ -173,11 +210,12 @@ LOAD_ROWS = (
 )
 """The spans of these ids, a JSON array: a batch has more spans than a statement may have ``?``."""
 
-LOAD_OPEN_ROWS = (
+OPEN_SPANS = (
     f"SELECT {SPAN_ROW_COLUMNS} FROM spans INDEXED BY spans_open"  # noqa: S608 - columns are a constant
-    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND status = 'running' ORDER BY ordinal LIMIT ?"
+    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND status = 'running' AND ordinal > ?"
+    " ORDER BY ordinal LIMIT ?"
 )
-"""Spans of a play that still run, in the order of their ordinals."""
+"""Spans of a play that still run and come after an ordinal, in the order of their ordinals."""
 
 READ_SPANS = """
     SELECT ordinal, span_id, parent_id, name, kind, start_ms, end_ms, status, CAST(tags AS BLOB), logs, error,
@@ -197,3 +235,122 @@ FIRST_ROOT_NOT_OK = """
     ORDER BY ordinal LIMIT 1
 """
 """The first root that did not end ok, in the order of the fields of ``RootSpan``."""
+
+# --- reading back ------------------------------------------------------------------------------------
+
+CHILDREN = (
+    f"SELECT {SPAN_ROW_COLUMNS} FROM spans INDEXED BY spans_by_parent"  # noqa: S608 - columns are a constant
+    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND parent_id = ? AND ordinal > ?"
+    " ORDER BY ordinal LIMIT ?"
+)
+"""Spans with a parent that come after an ordinal."""
+
+CHILD_COUNT = (
+    "SELECT count(*) FROM spans INDEXED BY spans_by_parent"
+    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND parent_id = ?"
+)
+"""How many spans have a parent."""
+
+FAILED_SPANS = (
+    f"SELECT {SPAN_ROW_COLUMNS} FROM spans INDEXED BY spans_failed"  # noqa: S608 - columns are a constant
+    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND status NOT IN ('ok', 'running') AND ordinal > ?"
+    " ORDER BY ordinal LIMIT ?"
+)
+"""Spans that ended and not ok and come after an ordinal."""
+
+SPAN_COUNT = "SELECT id, span_count FROM plays WHERE sid = ?"
+"""A play's id and how many spans it has."""
+
+OPEN_COUNT = "SELECT count(*) FROM spans INDEXED BY spans_open WHERE play = ? AND status = 'running'"
+"""How many spans of a play still run."""
+
+FAILED_COUNTS = """
+    SELECT sum(status = 'failed'), sum(status = 'timed_out'), sum(status = 'cancelled')
+    FROM spans INDEXED BY spans_failed WHERE play = ? AND status NOT IN ('ok', 'running')
+"""
+"""How many spans of a play ended in each way but ok; NULLs where none did.
+
+Sums, since a GROUP BY would sort them: the index is in the order of pages, not of statuses.
+"""
+
+LEVELS_MS = (1, 10, 100, 1000, 10000, 100000, 1000000, 10000000)
+"""A span that took less than the n-th of these, and not less than the one before, is of level n."""
+
+RUNNING_LEVEL = 9
+
+DURATION_LEVEL = (
+    f"CASE WHEN end_ms IS NULL THEN {RUNNING_LEVEL} "
+    + " ".join(f"WHEN end_ms - start_ms < {ms} THEN {level}" for level, ms in enumerate(LEVELS_MS))
+    + f" ELSE {len(LEVELS_MS)} END"
+)
+"""The level of a span: what spans_by_time has, word for word, or SQLite would not know it again."""
+
+SPANS_BETWEEN = (
+    f"SELECT {SPAN_ROW_COLUMNS} FROM spans INDEXED BY spans_by_time"  # noqa: S608 - columns are a constant
+    f" WHERE play = ? AND {DURATION_LEVEL} = ? AND start_ms BETWEEN ? AND ?"
+    " AND (end_ms IS NULL OR max(start_ms, end_ms) >= ? AND max(end_ms - start_ms, 0) >= ?)"
+    " ORDER BY start_ms LIMIT ?"
+)
+"""Spans of a level that began between two times, did not end before a third, and took some time at least."""
+
+_LASTED_MS = "max(end_ms - start_ms, 0)"
+
+NAMED_DURATIONS = (
+    f"SELECT name, status <> 'ok', {_LASTED_MS} FROM spans NOT INDEXED"  # noqa: S608 - a constant
+    " WHERE play = ? AND end_ms IS NOT NULL"
+)
+"""How long each ended span of a play took, in milliseconds, and whether it ended not ok.
+
+It reads the play itself, whose spans lie side by side: docs/design/0009-reading-back.md.
+"""
+
+TOP_NAMES = (
+    "SELECT name FROM spans NOT INDEXED WHERE play = ? AND end_ms IS NOT NULL"  # noqa: S608 - a constant
+    f" GROUP BY name ORDER BY sum({_LASTED_MS}) DESC, name LIMIT ?"
+)
+"""The names whose ended spans took most."""
+
+FIND_LOGS = """
+    SELECT play, ordinal, logs FROM spans INDEXED BY spans_by_id
+    WHERE play = (SELECT id FROM plays WHERE sid = ?) AND span_id = ?
+"""
+"""The logs in the row of a span, and where the rest of them is."""
+
+# --- what changed ------------------------------------------------------------------------------------
+
+CHANGED_PLAYS = (
+    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_revision"  # noqa: S608 - columns are a constant
+    " WHERE revision > ? ORDER BY revision LIMIT ?"
+)
+"""Plays that changed after a revision."""
+
+CHANGED_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE id = ? AND revision > ?"  # noqa: S608 - a constant
+"""A play if it changed after a revision."""
+
+CHANGED_PLAY_IDS = "SELECT id FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
+"""The plays that changed after a revision: those whose spans may have."""
+
+SID_OF_PLAY = "SELECT sid FROM plays WHERE id = ?"
+"""The sid of a play."""
+
+CHANGED_SPANS = """
+    SELECT revision, ordinal FROM spans INDEXED BY spans_by_revision
+    WHERE play = ? AND revision > ? AND revision <= ?
+    UNION
+    SELECT chunk, ordinal FROM span_logs INDEXED BY span_logs_by_chunk
+    WHERE play = ? AND chunk > ? AND chunk <= ?
+    ORDER BY 1, 2 LIMIT ?
+"""
+"""Revisions between two of them at which spans of a play were last written, or a piece of their logs was."""
+
+SPANS_OF_ORDINALS = (
+    f"SELECT {SPAN_ROW_COLUMNS}, logs FROM spans"  # noqa: S608 - columns are a constant
+    " WHERE play = ? AND ordinal IN (SELECT value FROM json_each(?))"
+)
+"""Spans by their ordinals, a JSON array, with the logs in their rows."""
+
+CHANGED_LOGS = """
+    SELECT ordinal, text FROM span_logs INDEXED BY span_logs_by_chunk
+    WHERE play = ? AND chunk > ? AND chunk <= ? ORDER BY chunk
+"""
+"""What was appended to the logs of spans between two revisions."""

@@ -53,17 +53,29 @@ def check_end(end: PlayEnd) -> None:
         )
 
 
-def refuse_nul(row: SpanRow) -> None:
-    """Raise StoreError where a text of the row holds a NUL.
+def no_such_span(sid: str, span_id: str) -> NotFound:
+    """For a span id that no span of a play has."""
+    return NotFound(
+        f"there is no span {span_id!r} in a play {sid!r}; `hero-logic show` lists those there are."
+    )
+
+
+def has_nul(row: SpanRow) -> StoreError:
+    """For a row that has a text with a NUL.
 
     SQLite would take it and not find it again (its JSON functions end a string there), and PostgreSQL
     takes none. Tags are JSON, which writes it as an escape.
     """
+    return StoreError(
+        f"the span {row.span_id!r} has a text with a NUL, which a store cannot hold; nothing of its "
+        "batch was recorded. Replace it by U+FFFD."
+    )
+
+
+def refuse_nul(row: SpanRow) -> None:
+    """Raise StoreError where a text of the row holds a NUL."""
     if "\0" in (
         f"{row.span_id}{row.parent_id}{row.name}{row.kind}{row.error}{row.rpc_service}{row.rpc_method}"
         f"{row.child_play_sid}{row.source_file}{row.new_logs}"
     ):
-        raise StoreError(
-            f"the span {row.span_id!r} has a text with a NUL, which a store cannot hold; nothing of its "
-            "batch was recorded. Replace it by U+FFFD."
-        )
+        raise has_nul(row)

@@ -6,7 +6,9 @@ Laws, beside those of :mod:`hero_logic.store.contract`:
    for a write.
 2. A write takes SQLite's write lock at its beginning (``BEGIN IMMEDIATE``): it waits there, as long as it
    was told to, and never fails half way because another process came first.
-3. The last connection to close is one that may not write: SQLite would otherwise copy the log into the
+3. What listens to commits is its own: an error of it is printed like one that nobody caught, and what was
+   written stays written.
+4. The last connection to close is one that may not write: SQLite would otherwise copy the log into the
    database file when the last one closes, with two fsyncs (3.8 ms on an SSD, against 0.2 ms). The copying
    happens in the course of writing, each time the log has 1000 pages.
 """
@@ -15,34 +17,41 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from _thread import allocate_lock
 
 from hero_logic.core.errors import StoreError, UsageError
 from hero_logic.core.lifecycle import check_move, is_terminal
-from hero_logic.core.records import Counters, FlowVersion, FoldState, RootSpan
-from hero_logic.store import migrations, queries, rows
-from hero_logic.store.refusals import (
-    check_end,
-    has_ended,
-    is_closed,
-    is_known,
-    no_such_play,
-    no_such_version,
-    not_stored,
-    refuse_nul,
-)
-from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error
+from hero_logic.core.records import FlowVersion, RootSpan
+from hero_logic.store import migrations, queries, reading, rows, writing
+from hero_logic.store.contract import Commit
+from hero_logic.store.refusals import check_end, is_closed, is_known, no_such_play, no_such_version
+from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from hero_logic.core.records import Play, PlayEnd, Sandbox, Span, SpanDelta, SpanRow
+    from hero_logic.core.records import (
+        Changes,
+        FoldState,
+        NameStats,
+        Play,
+        PlayEnd,
+        Sandbox,
+        Span,
+        SpanDelta,
+        SpanRow,
+    )
     from hero_logic.store.contract import Store
 
 _SYNCHRONOUS = ("normal", "full")
 _PAST_EVERY_ID = 2**63 - 1
+
+
+def _ignore(commit: Commit) -> None:
+    return None
 
 
 class SqliteStore:
@@ -57,6 +66,7 @@ class SqliteStore:
     """
 
     def __init__(self, writer: sqlite3.Connection, *, path: str, busy_timeout_s: float) -> None:
+        self.on_commit: Callable[[Commit], None] = _ignore
         self._path = path
         self._busy_timeout_s = busy_timeout_s
         self._writer: sqlite3.Connection | None = writer
@@ -87,6 +97,8 @@ class SqliteStore:
                 "Anything less could lose the whole store in a power cut."
             )
         path = os.path.abspath(path)
+        if _has_lost_file(path):
+            raise has_lost_file(path)
         is_new = _make_file(path)
         writer: sqlite3.Connection | None = None
         try:
@@ -114,47 +126,48 @@ class SqliteStore:
 
     def create_play(self, play: Play, version: FlowVersion | None = None) -> int:
         """Record a new play, and its version; give its revision (contract.py)."""
-        with self._write_lock, self._writing() as connection:
-            if connection.execute(queries.FIND_PLAY, (play.sid,)).fetchone() is not None:
-                raise is_known(play.sid)
-            if version is not None:
-                _add_version(connection, version)
-            revision = _next_revision(connection)
-            added = connection.execute(queries.ADD_PLAY, rows.play_values(play, revision))
-            connection.execute(
-                queries.ADD_PLAY_TEXTS,
-                (added.lastrowid, play.input_json, play.output_json, play.stdout, play.stderr),
-            )
-            return revision
+        with self._write_lock:
+            with self._writing() as connection:
+                if connection.execute(queries.FIND_PLAY, (play.sid,)).fetchone() is not None:
+                    raise is_known(play.sid)
+                if version is not None:
+                    writing.add_version(connection, version)
+                revision = writing.add_play(connection, play)
+            self._tell(Commit(revision, plays=(play.sid,)))
+        return revision
 
     def begin_play(self, sid: str, *, start_ms: float, sandbox: Sandbox) -> int:
         """Move a pending play to ``running``; give its revision (contract.py)."""
-        with self._write_lock, self._writing() as connection:
-            play, status = _find_play(connection, sid)
-            check_move(status, "running")
-            revision = _next_revision(connection)
-            connection.execute(
-                queries.BEGIN_PLAY,
-                (start_ms, sandbox.tier, sandbox.isolation, sandbox.resources, revision, play),
-            )
-            return revision
+        with self._write_lock:
+            with self._writing() as connection:
+                play, status = writing.find_play(connection, sid)
+                check_move(status, "running")
+                revision = writing.next_revision(connection)
+                connection.execute(
+                    queries.BEGIN_PLAY,
+                    (start_ms, sandbox.tier, sandbox.isolation, sandbox.resources, revision, play),
+                )
+            self._tell(Commit(revision, plays=(sid,)))
+        return revision
 
     def end_play(self, sid: str, end: PlayEnd) -> bool:
         """Give a play its end; False, and nothing changed, where it had one already (contract.py)."""
         check_end(end)
-        with self._write_lock, self._writing() as connection:
-            play, status = _find_play(connection, sid)
-            if is_terminal(status):
-                return False
-            check_move(status, end.status)
-            artifacts = rows.artifacts_text(end)
-            revision = _next_revision(connection)
-            connection.execute(
-                queries.END_PLAY,
-                (end.status, end.end_ms, end.error, end.exit_code, artifacts, revision, play),
-            )
-            connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
-            return True
+        with self._write_lock:
+            with self._writing() as connection:
+                play, status = writing.find_play(connection, sid)
+                if is_terminal(status):
+                    return False
+                check_move(status, end.status)
+                artifacts = rows.artifacts_text(end)
+                revision = writing.next_revision(connection)
+                connection.execute(
+                    queries.END_PLAY,
+                    (end.status, end.end_ms, end.error, end.exit_code, artifacts, revision, play),
+                )
+                connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
+            self._tell(Commit(revision, plays=(sid,)))
+        return True
 
     def get_play(self, sid: str) -> Play:
         """The play, whole but for its spans (contract.py)."""
@@ -173,7 +186,7 @@ class SqliteStore:
     def list_plays(self, *, limit: int, before: str | None = None) -> list[Play]:
         """Plays, the one created last first, without the heavy fields (contract.py)."""
         with self._read_lock, self._reading() as connection:
-            before_id = _PAST_EVERY_ID if before is None else _find_play(connection, before)[0]
+            before_id = _PAST_EVERY_ID if before is None else writing.find_play(connection, before)[0]
             return [
                 rows.play(values)
                 for values in connection.execute(queries.LIST_PLAYS, (before_id, max(limit, 0)))
@@ -199,61 +212,47 @@ class SqliteStore:
 
     # --- spans ---------------------------------------------------------------------------------------
 
-    def write_spans(self, sid: str, delta: SpanDelta, *, closing: bool = False) -> int:
-        """Write what a batch changed in one transaction; give the last revision (contract.py).
-
-        The rows are marked as stored when they are.
-        """
-        with self._write_lock, self._writing() as connection:
-            play, status = _find_play(connection, sid)
-            if is_terminal(status) and not closing:
-                raise has_ended(sid, status)
-            revision = 1 + _write_rows(connection, play, delta.rows, after=_read_revision(connection))
-            if delta.writers:
-                connection.executemany(
-                    queries.WRITE_WRITER, [(play, writer, seq) for writer, seq in delta.writers.items()]
-                )
-            _write_totals(connection, play, delta, revision)
-        for row in delta.rows:
-            row.is_stored = True
+    def write_spans(self, deltas: Mapping[str, SpanDelta], *, closing: bool = False) -> int:
+        """Write what changed in these plays in one transaction; give the last revision (contract.py)."""
+        with self._write_lock:
+            with self._writing() as connection:
+                before = revision = writing.read_revision(connection)
+                for sid, delta in deltas.items():
+                    revision = writing.write_delta(connection, sid, delta, after=revision, closing=closing)
+                connection.execute(queries.WRITE_REVISION, (revision,))
+            if deltas:
+                writing.mark_as_stored(deltas, after=before)
+                self._tell(Commit(revision, spans=deltas))
         return revision
 
     def load_fold_state(self, sid: str) -> FoldState:
         """What the fold needs to go on with a play (contract.py)."""
         with self._read_lock, self._reading() as connection:
-            values = connection.execute(queries.LOAD_COUNTERS, (sid,)).fetchone()
-            if values is None:
-                raise no_such_play(sid)
-            play, *counters, span_count = values
-            return FoldState(
-                counters=Counters(*counters),
-                span_count=span_count,
-                writers=dict(connection.execute(queries.LOAD_WRITERS, (play,))),
-            )
+            return reading.fold_state(connection, sid)
 
-    def load_rows(self, sid: str, span_ids: Sequence[str]) -> list[SpanRow]:
-        """Those of these spans that are there, as they were last written, in any order."""
+    def load_seqs(self, sid: str, writers: Sequence[str]) -> dict[str, int]:
+        """The highest ``seq`` of these writers of a play; those that are not known are left out."""
         with self._read_lock, self._reading() as connection:
-            wanted = rows.encode_json(list(span_ids)).decode()
-            return [rows.span_row(values) for values in connection.execute(queries.LOAD_ROWS, (sid, wanted))]
+            return reading.seqs(connection, sid, writers)
+
+    def load_position(self, sid: str, source: str) -> int:
+        """How many bytes of a source are folded and on disk; 0 for a new one."""
+        with self._read_lock, self._reading() as connection:
+            return reading.position(connection, sid, source)
+
+    def load_rows(self, sid: str, span_ids: Sequence[str], *, max_bytes: int | None = None) -> list[SpanRow]:
+        """Those of these spans that are there, as they were last written, in any order (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.spans_of_ids(connection, sid, span_ids, max_bytes)
 
     def load_open_rows(self, sid: str, *, limit: int) -> list[SpanRow]:
         """At most ``limit`` spans of a play that are still ``running``, in the order of their ordinals."""
-        with self._read_lock, self._reading() as connection:
-            return [
-                rows.span_row(values)
-                for values in connection.execute(queries.LOAD_OPEN_ROWS, (sid, max(limit, 0)))
-            ]
+        return self.running_spans(sid, limit=limit)
 
     def read_spans(self, sid: str, *, start: int = 0, limit: int = 2000) -> list[Span]:
         """A page of a play's spans: at most ``limit`` from the ordinal ``start`` on (contract.py)."""
         with self._read_lock, self._reading() as connection:
-            play, _ = _find_play(connection, sid)
-            page = connection.execute(queries.READ_SPANS, (play, start, max(limit, 0))).fetchall()
-            if not page:
-                return []
-            chunks = connection.execute(queries.READ_LOGS, (play, page[0][0], page[-1][0])).fetchall()
-        return rows.spans(page, chunks)
+            return reading.whole_spans(connection, sid, start, limit)
 
     def first_root_not_ok(self, sid: str) -> RootSpan | None:
         """The first root (a span whose parent is ``""``) that did not end ``ok``, or None."""
@@ -261,12 +260,70 @@ class SqliteStore:
             values = connection.execute(queries.FIRST_ROOT_NOT_OK, (sid,)).fetchone()
             return None if values is None else RootSpan(*values)
 
+    # --- reading back --------------------------------------------------------------------------------
+
+    def children(self, sid: str, parent_id: str, *, after: int = -1, limit: int) -> list[SpanRow]:
+        """Spans with that parent (``""``: the roots), in the order of their ordinals."""
+        with self._read_lock, self._reading() as connection:
+            return reading.page(connection, queries.CHILDREN, sid, parent_id, after, limit=limit)
+
+    def child_counts(self, sid: str, parent_ids: Sequence[str]) -> dict[str, int]:
+        """How many children each of these spans has; those without any are left out."""
+        with self._read_lock, self._reading() as connection:
+            return reading.child_counts(connection, sid, parent_ids)
+
+    def failed_spans(self, sid: str, *, after: int = -1, limit: int) -> list[SpanRow]:
+        """Spans that ended and not ``ok``, in the order of their ordinals."""
+        with self._read_lock, self._reading() as connection:
+            return reading.page(connection, queries.FAILED_SPANS, sid, after, limit=limit)
+
+    def running_spans(self, sid: str, *, after: int = -1, limit: int) -> list[SpanRow]:
+        """Spans that still run, in the order of their ordinals."""
+        with self._read_lock, self._reading() as connection:
+            return reading.page(connection, queries.OPEN_SPANS, sid, after, limit=limit)
+
+    def spans_between(
+        self, sid: str, *, from_ms: float, to_ms: float, min_duration_ms: float = 0.0, limit: int
+    ) -> list[SpanRow]:
+        """Spans of which any moment lies between two times: what runs, then the longest (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.spans_between(
+                connection, sid, from_ms=from_ms, to_ms=to_ms, min_ms=min_duration_ms, limit=limit
+            )
+
+    def status_counts(self, sid: str) -> dict[str, int]:
+        """How many spans of a play have which status; those of none are left out (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.status_counts(connection, sid)
+
+    def name_stats(self, sid: str, *, limit: int) -> list[NameStats]:
+        """What the ended spans of each name took, the highest total first (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.name_stats(connection, sid, limit)
+
+    def read_logs(self, sid: str, span_id: str) -> str:
+        """The logs of one span, whole (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.logs(connection, sid, span_id)
+
+    def changes(self, *, since: int, sid: str | None = None, limit: int) -> Changes:
+        """What has a revision above ``since``, of one play or of all (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.changes(connection, since=since, sid=sid, limit=limit)
+
     def revision(self) -> int:
         """The revision of the last change."""
         with self._read_lock, self._reading() as connection:
-            return _read_revision(connection)
+            return writing.read_revision(connection)
 
-    # --- connections: call these with their lock held ------------------------------------------------
+    # --- call these with their lock held -------------------------------------------------------------
+
+    def _tell(self, commit: Commit) -> None:
+        """Law 7 of the contract: with the write lock held."""
+        try:
+            self.on_commit(commit)
+        except Exception:  # noqa: BLE001  # law 3: what was written must not look as if it had failed
+            sys.excepthook(*sys.exc_info())
 
     def _writing(self) -> _Transaction:
         if self._writer is None:
@@ -337,80 +394,23 @@ class _Transaction:
         return as_store_error(error, path=self._path, waited_s=self._busy_timeout_s)
 
 
-# --- statements of a write: each within the caller's transaction -----------------------------------------
-
-
-def _find_play(connection: sqlite3.Connection, sid: str) -> tuple[int, str]:
-    """The id and the status of a play."""
-    found: tuple[int, str] | None = connection.execute(queries.FIND_PLAY, (sid,)).fetchone()
-    if found is None:
-        raise no_such_play(sid)
-    return found
-
-
-def _read_revision(connection: sqlite3.Connection) -> int:
-    return int(connection.execute(queries.READ_REVISION).fetchone()[0])
-
-
-def _next_revision(connection: sqlite3.Connection) -> int:
-    """Take one revision."""
-    revision = _read_revision(connection) + 1
-    connection.execute(queries.WRITE_REVISION, (revision,))
-    return revision
-
-
-def _add_version(connection: sqlite3.Connection, version: FlowVersion) -> None:
-    """Add a version and its flow, each unless it is known."""
-    connection.execute(queries.ADD_FLOW, (version.flow_name, version.path, version.created_ms))
-    connection.execute(
-        queries.ADD_VERSION,
-        (version.version_sid, version.created_ms, version.source, version.flow_name, version.path),
-    )
-
-
-def _write_rows(connection: sqlite3.Connection, play: int, changed: list[SpanRow], *, after: int) -> int:
-    """Write span rows, each with the next revision after ``after``; give the last of them."""
-    revision = after
-    new: list[tuple[object, ...]] = []
-    known: list[tuple[object, ...]] = []
-    logs: list[tuple[object, ...]] = []
-    for row in changed:
-        refuse_nul(row)
-        revision += 1
-        if row.is_stored:
-            known.append(rows.changed_span_values(play, row, revision))
-        else:
-            new.append(rows.new_span_values(play, row, revision))
-        if row.new_logs and (row.is_stored or len(row.new_logs) > rows.INLINE_LOGS):
-            logs.append((play, row.ordinal, revision, row.new_logs))
-    connection.executemany(queries.ADD_SPAN, new)
-    updated = connection.executemany(queries.UPDATE_SPAN, known).rowcount
-    if known and updated != len(known):
-        raise not_stored(len(known) - updated)
-    connection.executemany(queries.ADD_LOGS, logs)
-    return revision
-
-
-def _write_totals(connection: sqlite3.Connection, play: int, delta: SpanDelta, revision: int) -> None:
-    """Write what a batch makes of its play's own row, and the store's revision."""
-    total = delta.counters
-    connection.execute(
-        queries.WRITE_TOTALS,
-        (
-            total.events,
-            total.malformed,
-            total.oversize,
-            total.repeated,
-            total.truncated,
-            delta.span_count,
-            revision,
-            play,
-        ),
-    )
-    connection.execute(queries.WRITE_REVISION, (revision,))
-
-
 # --- the file and its connections ------------------------------------------------------------------------
+
+
+def _has_lost_file(path: str) -> bool:
+    """Whether there is a log and no database: SQLite would throw the log away.
+
+    The log is looked at first: whoever is making this store at this moment makes the database before it.
+    """
+    return _size_of(f"{path}-wal") > 0 and _size_of(path) == 0
+
+
+def _size_of(path: str) -> int:
+    """The size of a file in bytes; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def _make_file(path: str) -> bool:
@@ -453,7 +453,7 @@ def _connect_to_read(path: str, *, busy_timeout_s: float) -> sqlite3.Connection:
 def _close_connections(
     path: str, *, writer: sqlite3.Connection | None, reader: sqlite3.Connection | None
 ) -> None:
-    """Close both, the reader last: law 3."""
+    """Close both, the reader last: law 4."""
     if writer is None:
         return
     try:

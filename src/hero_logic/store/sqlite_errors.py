@@ -48,6 +48,14 @@ _OTHER = (
 )
 
 
+def has_lost_file(path: str) -> StoreDamaged:
+    """For a database file that is not there or empty, while its write-ahead log is."""
+    return StoreDamaged(
+        f"the store {path} is gone or empty, but its log {path}-wal is there and may hold plays. It was left "
+        "as it is: put the store or a backup of it back, or move the log aside, and a new one is made."
+    )
+
+
 def as_store_error(error: BaseException, *, path: str, waited_s: float) -> StoreError:
     """Give the error that a caller of the store should see in place of this one.
 
@@ -69,8 +77,8 @@ def as_store_error(error: BaseException, *, path: str, waited_s: float) -> Store
         )
     if code in _DAMAGED:
         return StoreDamaged(
-            f"the store {path} is damaged or no database ({_detail(error)}). It was left as it is: "
-            "put a backup in its place, or move it away to begin with an empty store."
+            f"the store {path} is damaged or no database ({_detail(error)}). It was left as it is: put a "
+            "backup in its place, or move it aside, with the -wal file beside it, and a new one is made."
         )
     return StoreError(_MESSAGES.get(code, _OTHER).format(path=path, detail=_detail(error)))
 

@@ -6,10 +6,11 @@
 #    source ~/.local/share/bash_completion/hero-logic
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_hero_logic_subparsers=(run show ls ingest listen)
+_shtab_hero_logic_subparsers=(run watch show ls ingest listen)
 
 _shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --keep --json --quiet)
-_shtab_hero_logic_show_option_strings=(-h --help --json --logs)
+_shtab_hero_logic_watch_option_strings=(-h --help --json)
+_shtab_hero_logic_show_option_strings=(-h --help --json --logs --failed --stats)
 _shtab_hero_logic_ls_option_strings=(-h --help --json --limit --before)
 _shtab_hero_logic_ingest_option_strings=(-h --help)
 _shtab_hero_logic_listen_option_strings=(-h --help --socket --idle)
@@ -22,16 +23,21 @@ _shtab_hero_logic_run___keep_COMPGEN=_shtab_compgen_dirs
 _shtab_hero_logic_ingest_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_listen___socket_COMPGEN=_shtab_compgen_files
 
-_shtab_hero_logic_pos_0_choices=(run show ls ingest listen)
+_shtab_hero_logic_pos_0_choices=(run watch show ls ingest listen)
 
 _shtab_hero_logic_run__h_nargs=0
 _shtab_hero_logic_run___help_nargs=0
 _shtab_hero_logic_run___json_nargs=0
 _shtab_hero_logic_run___quiet_nargs=0
+_shtab_hero_logic_watch__h_nargs=0
+_shtab_hero_logic_watch___help_nargs=0
+_shtab_hero_logic_watch___json_nargs=0
 _shtab_hero_logic_show__h_nargs=0
 _shtab_hero_logic_show___help_nargs=0
 _shtab_hero_logic_show___json_nargs=0
 _shtab_hero_logic_show___logs_nargs=0
+_shtab_hero_logic_show___failed_nargs=0
+_shtab_hero_logic_show___stats_nargs=0
 _shtab_hero_logic_ls__h_nargs=0
 _shtab_hero_logic_ls___help_nargs=0
 _shtab_hero_logic_ls___json_nargs=0

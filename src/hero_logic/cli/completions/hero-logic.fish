@@ -51,7 +51,7 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run show ls ingest listen
+set -g _shtab_hero_logic_commands run watch show ls ingest listen
 set -g _shtab_hero_logic_opts_with_value --before --entry --env --idle --input --keep --limit --python --socket --timeout -i
 
 complete -c hero-logic -e
@@ -71,10 +71,15 @@ complete -c hero-logic -n '_shtab_hero_logic_using run' -l keep -xka "(__fish_co
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l json -d 'print the play as one JSON document, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l quiet -d 'print the output alone'
 complete -c hero-logic -n '_shtab_hero_logic_using run; and test $_shtab_hero_logic_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the file with the flow'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a watch -d 'Follow a play that runs, whoever started it.'
+complete -c hero-logic -n '_shtab_hero_logic_using watch' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using watch' -l json -d 'print each change as a line of JSON, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a show -d 'Show a play again.'
 complete -c hero-logic -n '_shtab_hero_logic_using show' -s h -l help -d 'show this help message and exit'
-complete -c hero-logic -n '_shtab_hero_logic_using show' -l json -d 'print the play as one JSON document, and nothing else'
-complete -c hero-logic -n '_shtab_hero_logic_using show' -l logs -d 'print the logs of each span too'
+complete -c hero-logic -n '_shtab_hero_logic_using show' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using show' -l logs -d 'print the logs of each span too, as --json always does'
+complete -c hero-logic -n '_shtab_hero_logic_using show' -l failed -d 'list the spans that failed, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using show' -l stats -d 'list what spans took, by name, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a ls -d 'List plays, the newest first.'
 complete -c hero-logic -n '_shtab_hero_logic_using ls' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using ls' -l json -d 'print one JSON document, and nothing else'

@@ -16,6 +16,7 @@ _shtab_hero_logic_commands() {
     ls:'List plays, the newest first.'
     run:'Run a flow, show its steps live, record them.'
     show:'Show a play again.'
+    watch:'Follow a play that runs, whoever started it.'
   )
   _describe 'hero-logic commands' _commands
 }
@@ -74,13 +75,24 @@ _shtab_hero_logic_run_defaults_added=0
 
 _shtab_hero_logic_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--json[print the play as one JSON document, and nothing else]"
-  "--logs[print the logs of each span too]"
+  "--json[print one JSON document, and nothing else]"
+  "--logs[print the logs of each span too, as --json always does]"
+  "--failed[list the spans that failed, and nothing else]"
+  "--stats[list what spans took, by name, and nothing else]"
   ":the play\'s id, or last:"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_show_defaults_added=0
+
+_shtab_hero_logic_watch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print each change as a line of JSON, and nothing else]"
+  ":the play\'s id, or last:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_watch_defaults_added=0
 
 
 _shtab_hero_logic() {
@@ -106,6 +118,7 @@ _shtab_hero_logic() {
         ls) _arguments -C -s $_shtab_hero_logic_ls_options ;;
         run) _arguments -C -s $_shtab_hero_logic_run_options ;;
         show) _arguments -C -s $_shtab_hero_logic_show_options ;;
+        watch) _arguments -C -s $_shtab_hero_logic_watch_options ;;
       esac
   esac
 }

@@ -1,0 +1,65 @@
+"""Parts of a play as JSON: what changes while it runs, what failed, what its spans took.
+
+Source: docs/json.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hero_logic.core.lifecycle import is_terminal
+from hero_logic.core.records import Span
+from hero_logic.service import document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hero_logic.core.records import NameStats, Play, SpanRow
+
+_encode = msgspec.json.Encoder().encode
+_ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
+
+
+def play_line(play: Play) -> bytes:
+    """A play as it stands, in one line: as in a list, with its number of spans and its revision."""
+    facts = {key: value for key, value in document._facts(play).items() if key not in document._HEAVY}
+    line = {"type": "play", "revision": play.revision, **facts, "span_count": play.span_count}
+    return _encode(line) + b"\n"
+
+
+def span_line(row: SpanRow) -> bytes:
+    """A span as it stands, in one line; of its logs what is new."""
+    line: dict[str, Any] = {"type": "span", "revision": row.revision}
+    for name in _ROW_FIELDS:
+        line[name] = getattr(row, name)
+    line["log_bytes"] = row.log_bytes
+    line["new_logs"] = row.new_logs
+    return _encode(line) + b"\n"
+
+
+def change_lines(plays: Iterable[Play], rows: Iterable[SpanRow]) -> Iterator[bytes]:
+    """A line for each of them, in the order of their revisions; of plays only those that go on.
+
+    A play that has ended is told by :func:`play_line`, when all else has been.
+    """
+    lines = [(row.revision, span_line(row)) for row in rows]
+    lines.extend((play.revision, play_line(play)) for play in plays if not is_terminal(play.status))
+    lines.sort(key=lambda line: line[0])
+    return (line for _, line in lines)
+
+
+def failed_document(sid: str, spans: Iterable[Span]) -> Iterator[bytes]:
+    """Spans that failed, whole, as one document in pieces."""
+    yield _encode({"schema": document.SCHEMA, "sid": sid})[:-1] + b',"spans":['
+    separator = b""
+    for span in spans:
+        yield separator + _encode(span)
+        separator = b","
+    yield b"]}"
+
+
+def stats_document(sid: str, names: list[NameStats], *, is_all: bool) -> bytes:
+    """What the spans of each name took, as one document."""
+    return _encode({"schema": document.SCHEMA, "sid": sid, "names": names, "is_all": is_all})
