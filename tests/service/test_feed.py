@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 
 from hero_logic.core.errors import StoreError
-from hero_logic.core.records import Changes, Counters, Play, PlayEnd, Sandbox, SpanDelta, SpanRow
+from hero_logic.core.records import Changes, Play, SpanRow
 from hero_logic.service import feed as feed_module
-from hero_logic.service.feed import Feed, Follower, Overflow, Subscription
+from hero_logic.service.feed import Feed, Overflow, Subscription
 from hero_logic.store.contract import Commit, Store
 from hero_logic.store.memory import MemoryStore
 from hero_logic.store.sqlite import SqliteStore
-from support.waiting import wait_until
-
-SANDBOX = Sandbox("tier0")
+from support.span_writer import Writer
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -27,35 +25,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made: Store = MemoryStore() if request.param == "memory" else SqliteStore.open(str(tmp_path / "db"))
     yield made
     made.close()
-
-
-class Writer:
-    """Writes the spans of one play as the fold does: with the same rows again and again."""
-
-    def __init__(self, store: Store, sid: str = "p") -> None:
-        self.store = store
-        self.sid = sid
-        self.rows: dict[str, SpanRow] = {}
-        store.create_play(Play(sid, created_ms=1.0, input_json='{"heavy":1}'))
-        store.begin_play(sid, start_ms=1.0, sandbox=SANDBOX)
-
-    def write(self, *span_ids: str, logs: str = "", **fields: object) -> int:
-        changed = []
-        for span_id in span_ids:
-            row = self.rows.setdefault(span_id, SpanRow(len(self.rows), span_id, 1.0))
-            row.new_logs = logs
-            for name, value in fields.items():
-                setattr(row, name, value)
-            changed.append(row)
-        changed.sort(key=lambda row: row.ordinal)
-        counters = Counters(events=len(self.rows))
-        revision = self.store.write_spans({self.sid: SpanDelta(changed, counters, len(self.rows), {})})
-        for row in changed:
-            row.new_logs = ""
-        return revision
-
-    def end(self) -> None:
-        assert self.store.end_play(self.sid, PlayEnd("ok", 5.0, output_json='"heavy"'))
 
 
 def taken(subscription: Subscription) -> Changes:
@@ -541,106 +510,3 @@ def test_an_event_loop_that_is_gone_fails_nobody_else(store: Store) -> None:
 
     assert (broken.is_closed, names(taken(other))) == (True, ["a"])
     assert troubles == ["what shows all plays has failed, and shows no more: RuntimeError('loop is closed')"]
-
-
-# --- Of another process --------------------------------------------------------------------------------
-
-
-def test_what_another_process_writes_is_found_in_the_store(tmp_path: Path) -> None:
-    """Each change once, as it is by then."""
-    theirs = SqliteStore.open(str(tmp_path / "db"))
-    ours = SqliteStore.open(str(tmp_path / "db"))
-    writer = Writer(theirs)
-    follower = Follower(ours, "p", since=ours.revision())
-    writer.write("a", logs="one")
-    first = follower.changes()
-    writer.write("a", logs="two")
-    writer.end()
-    second = follower.changes()
-
-    assert first is not None
-    assert [(row.span_id, row.new_logs) for _, row in first.spans] == [("a", "one")]
-    assert second is not None
-    assert [(row.span_id, row.new_logs) for _, row in second.spans] == [("a", "two")]
-    assert [play.status for play in second.plays] == ["ok"]
-    assert follower.changes() is None
-    theirs.close()
-    ours.close()
-
-
-def test_what_other_plays_do_is_nothing_to_a_follower(store: Store) -> None:
-    """And it is not read again and again."""
-    writer, other = Writer(store), Writer(store, "q")
-    follower = Follower(store, "p", since=store.revision())
-    other.write("x")
-
-    assert follower.changes() is None
-    assert follower.revision == store.revision()
-    writer.write("a")
-    assert follower.changes() is not None
-
-
-def test_a_follower_reads_page_by_page(store: Store) -> None:
-    """Every log once, also of a span that changed again and so comes on a later page."""
-    writer = Writer(store)
-    for number in range(10):
-        writer.write(f"s{number}", logs="1")
-    writer.write("s0", logs="2")
-    follower = Follower(store, "p", since=0)
-    logs: dict[str, str] = {}
-    pages = 0
-    while (changes := follower.changes(limit=3)) is not None:
-        pages += 1
-        for _, row in changes.spans:
-            logs[row.span_id] = logs.get(row.span_id, "") + row.new_logs
-        if pages == 2:
-            writer.write("s1", "s9", logs="3")
-
-    assert pages > 3
-    assert logs == {
-        **{f"s{number}": "1" for number in range(10)},
-        "s0": "12",
-        "s1": "13",
-        "s9": "13",
-    }
-
-
-def test_a_follower_waits_without_reading_more_than_a_number(store: Store) -> None:
-    """It looks at its interval, and ends at once when it is closed."""
-    Writer(store)
-    looks: list[int] = []
-    counting = _Counting(store, looks)
-    follower = Follower(counting, "p", since=store.revision())  # type: ignore[arg-type]
-    answers: list[object] = []
-    thread = threading.Thread(target=lambda: answers.append(follower.take(60, interval_s=0.01)))
-    thread.start()
-    wait_until(lambda: len(looks) > 5, "some looks")
-    follower.close()
-    thread.join(timeout=20)
-
-    assert answers == [None]
-    assert counting.readings <= 1
-
-
-def test_a_follower_gives_up_when_its_time_is_over(store: Store) -> None:
-    """Nothing came."""
-    Writer(store)
-
-    assert Follower(store, "p", since=store.revision()).take(0.01, interval_s=0.001) is None
-
-
-class _Counting:
-    """A store that counts how often it is asked."""
-
-    def __init__(self, store: Store, looks: list[int]) -> None:
-        self._store = store
-        self._looks = looks
-        self.readings = 0
-
-    def revision(self) -> int:
-        self._looks.append(1)
-        return self._store.revision()
-
-    def changes(self, *, since: int, sid: str | None = None, limit: int) -> Changes:
-        self.readings += 1
-        return self._store.changes(since=since, sid=sid, limit=limit)

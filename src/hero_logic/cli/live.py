@@ -103,7 +103,7 @@ class LiveFace(Face):
 
     def load(self, part: Part) -> None:
         """The same; the next tick draws it."""
-        with self._forest_lock:
+        with self._lock, self._forest_lock:
             super().load(part)
 
     def changed(self, rows: list[SpanRow], now_ms: float) -> None:

@@ -202,7 +202,7 @@ class Changes(msgspec.Struct):
     plays: list[Play]
     """Without the heavy fields, in the order of their revisions."""
     spans: list[tuple[str, SpanRow]]
-    """(sid, row), in the order of their revisions; ``new_logs`` is what came above ``since`` and up to ``revision``."""
+    """(sid, row), in the order of their revisions; ``new_logs`` is what came in between."""
     is_all: bool
 
 

@@ -140,49 +140,14 @@ def text_bytes(row: SpanRow) -> int:
 
 
 def span_row(values: Sequence[Any]) -> SpanRow:
-    """A span for the fold, from the ``SPAN_ROW_COLUMNS``."""
-    (
-        ordinal,
-        span_id,
-        start_ms,
-        parent_id,
-        name,
-        kind,
-        end_ms,
-        status,
-        tags,
-        error,
-        rpc_service,
-        rpc_method,
-        child_play_sid,
-        source_file,
-        source_line,
-        log_bytes,
-        protected_tags,
-        revision,
-    ) = values
-    return SpanRow(
-        ordinal=ordinal,
-        span_id=span_id,
-        start_ms=start_ms,
-        parent_id=parent_id,
-        name=name,
-        kind=kind,
-        end_ms=end_ms,
-        status=status,
-        tags=decode_tags(tags),
-        error=error,
-        rpc_service=rpc_service,
-        rpc_method=rpc_method,
-        child_play_sid=child_play_sid,
-        source_file=source_file,
-        source_line=source_line,
-        log_bytes=log_bytes,
-        protected_tags=protected_tags,
-        tags_bytes=len(tags),
-        is_stored=True,
-        is_start_stored=True,
-        revision=revision,
+    """A span for the fold, from the ``SPAN_ROW_COLUMNS``: the fields of ``SpanRow`` in their order.
+
+    By place and not by name, which takes half the time: a page has thousands of them.
+    """
+    tags = values[8]
+    # Nothing new in its logs; the size of its tags is no less than that of the writer's; it is on disk.
+    return SpanRow(  # type: ignore[call-arg]  # mypy does not count what stars unpack
+        *values[:8], decode_tags(tags), *values[9:17], "", len(tags), False, True, True, values[17]
     )
 
 
