@@ -6,7 +6,7 @@ BUDGET_MIN ?= 30
 # A play starts faster than its code compiles, so the compiled files are part of the set-up.
 COMPILE = $(BIN)/python -m compileall -q src
 
-.PHONY: all setup run test lint bench soak docs clean
+.PHONY: all setup run test lint bench bench-peers soak docs clean
 all: lint test
 
 .venv/.ready: pyproject.toml
@@ -28,6 +28,9 @@ lint: setup                    ## formatting, lint, types, layers, spelling, gen
 
 bench: setup                   ## our benchmarks beside their floors
 	$(BIN)/python tools/bench.py
+
+bench-peers: setup             ## beside Phoenix and MLflow, which it installs below build/
+	$(BIN)/python tools/bench.py --peers
 
 soak: setup                    ## the long versions of the tests: make soak BUDGET_MIN=10
 	$(BIN)/python tools/soak.py --minutes $(BUDGET_MIN)

@@ -2,13 +2,14 @@
 
     python benchmarks/emit.py [--quick] [--json FILE]
 
-Three claims, each as a ratio to a floor measured in the same minutes on the same machine:
+Each claim is a ratio to a floor measured in the same minutes on the same machine:
 
 - ``span``: a span with two tags and one log under the runtime, against a hand-written emitter of the same
   three lines: it finds the same facts (parent, source line, time), encodes them, takes a lock, writes,
   and has no limits, no odd values, no errors, no signals, no forks. A reader drains on another core.
 - ``standalone``: a span without the runtime, against an empty class context manager.
 - ``import``: a whole ``python -c 'import hero_tracing'``, against ``python -c pass``.
+- the first two beside OpenTelemetry's Python SDK: otel.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import sys
 import tempfile
 import time
 
-from measure import Claim, arguments, finish
+import otel
+from measure import Claim, NotMeasured, arguments, finish
 
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
 
@@ -188,12 +190,13 @@ def main() -> int:
             ("a span without the runtime", "us", 2.0, measure_standalone(runs, spans * 10, directory)),
             ("python3 -c 'import hero_tracing'", "ms", 1.25, measure_import(starts, directory)),
         ]
+        beside, versions = otel.claims(runs, spans, directory)
     floors = ("the same three lines by hand", "an empty class context manager", "python3 -c pass")
-    claims = [
+    claims: list[Claim | NotMeasured] = [
         Claim(name, values=samples["ours"], floor=samples["floor"], floor_name=floor, unit=unit, goal=goal)
         for (name, unit, goal, samples), floor in zip(measured, floors, strict=True)
     ]
-    return finish("What a span costs where it is emitted", claims, options)
+    return finish("What a span costs where it is emitted", claims + beside, options, versions=versions)
 
 
 if __name__ == "__main__":

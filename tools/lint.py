@@ -18,6 +18,7 @@ CHECKS: dict[str, list[str]] = {
     "oldest Python of the stub": ["vermin", "-q", "-t=3.9-", "--violations", "src/hero_logic/runner/boot.py"],
     "spelling": ["codespell"],
     "generated files": [sys.executable, "tools/docs.py", "--check"],
+    "measured figures": [sys.executable, "tools/figures.py", "--check"],
     "file sizes": [sys.executable, "tools/file_sizes.py"],
 }
 
