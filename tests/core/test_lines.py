@@ -228,3 +228,17 @@ def test_the_position_at_the_end_is_the_length_of_the_stream() -> None:
     lines.finish()
 
     assert lines.position == 6
+
+
+def test_who_goes_on_at_a_settled_position_reads_a_line_that_was_being_discarded_again() -> None:
+    """From its start; once its newline has come, or the stream has ended, from behind it."""
+    lines = LineBuffer(max_line_bytes=5)
+    lines.feed(b"ab\ntoo long a")
+    within = (lines.is_discarding, lines.settled_position)
+    lines.feed(b" line\ncd\nlong again")
+    behind = (lines.is_discarding, lines.settled_position)
+    lines.finish()
+
+    assert within == (True, 3)
+    assert behind == (True, 22)
+    assert (lines.is_discarding, lines.settled_position, lines.oversize) == (False, 32, 2)

@@ -38,7 +38,9 @@ class LineBuffer:
     ``oversize`` at the moment it is known to be too long.
     """
 
-    __slots__ = ("_is_discarding", "_max_line_bytes", "_taken_bytes", "_unfinished", "oversize")
+    __slots__ = (
+        "_discarded_from", "_is_discarding", "_max_line_bytes", "_taken_bytes", "_unfinished", "oversize",
+    )  # fmt: skip
 
     def __init__(self, max_line_bytes: int = DEFAULT_MAX_LINE_BYTES) -> None:
         self.oversize = 0
@@ -48,11 +50,22 @@ class LineBuffer:
         self._unfinished = bytearray()
         self._is_discarding = False
         self._taken_bytes = 0
+        self._discarded_from = 0
 
     @property
     def position(self) -> int:
         """How many bytes were taken and are not held any more: given out, or discarded."""
         return self._taken_bytes - len(self._unfinished)
+
+    @property
+    def is_discarding(self) -> bool:
+        """Whether the line that is being taken is too long, and counted so; its newline has not come."""
+        return self._is_discarding
+
+    @property
+    def settled_position(self) -> int:
+        """The same, but where a line is being discarded its start: from there all of it is counted anew."""
+        return self._discarded_from if self._is_discarding else self.position
 
     @property
     def unfinished_bytes(self) -> int:
@@ -89,6 +102,7 @@ class LineBuffer:
         """Give up the line that is unfinished, as if it were too long; nothing if none is."""
         if not self._unfinished:
             return
+        self._discarded_from = self.position
         self._unfinished.clear()
         self._is_discarding = True
         self.oversize += 1

@@ -99,6 +99,8 @@ def end_recording(store: Store, ingest: Ingest, sid: str, *, end_ms: float) -> P
     """The input of a play that came from a file or a socket is over (docs/protocol.md, "Commands")."""
     ingest.close(sid, status="failed", end_ms=end_ms)
     root = store.first_root_not_ok(sid)
+    # The clock may have been set back meanwhile.
+    end_ms = max(end_ms, store.get_play(sid).start_ms or end_ms)
     end = PlayEnd("ok", end_ms) if root is None else PlayEnd("failed", end_ms, root_error(root))
     store.end_play(sid, end)
     return store.get_play(sid)

@@ -98,13 +98,13 @@ def take_in(
     is_open = True
     while is_open:
         data = stream.read(_READ_BYTES)
-        position += len(data)
         is_open = bool(data)
         whole = lines.feed(data) if data else lines.finish()
-        oversize = lines.oversize - told_oversize
+        # A line that is too long is told of when all of it was read: who goes on here reads it again.
+        oversize = lines.oversize - lines.is_discarding - told_oversize
         told_oversize += oversize
         if whole or oversize:
-            end = position - lines.unfinished_bytes
+            end = position + lines.settled_position
             chunk = Chunk(whole, source=source, position=end, received_ms=now_ms(), oversize=oversize)
             if not sink.write(chunk):
                 sink.wait_for_room()
