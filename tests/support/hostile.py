@@ -103,6 +103,12 @@ def nested_tags() -> Iterator[Block]:
         yield events_block([{"type": "span_tag", "span_id": f"{number}", "tags": {"k": [value] * 100}}])
 
 
+def small_values() -> Iterator[Block]:
+    """Tags that take twenty times the memory of their text, on spans that do not end."""
+    for number in itertools.count():
+        yield events_block([start(f"{number}", tags={"k": [[]] * 20_000})])
+
+
 def heavy_tags() -> Iterator[Block]:
     """Spans of 60 KiB each, touched again and again by tiny events in another order."""
     dice = random.Random(5)
@@ -151,6 +157,7 @@ KINDS: dict[str, Callable[[], Iterator[Block]]] = {
         one_span_of_many_logs,
         many_keys,
         nested_tags,
+        small_values,
         heavy_tags,
         mebibyte_texts,
         mebibyte_writers,
