@@ -95,6 +95,8 @@ def watch(*arguments: str, stdout: int = subprocess.PIPE, **more: str) -> Iterat
     """Watch in a process of its own, which does not outlive the test, however that ends."""
     process = subprocess.Popen(
         [*COMMAND, "watch", *arguments],
+        # What were buffered behind a line that is read, communicate would never see.
+        bufsize=0,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,

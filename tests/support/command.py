@@ -33,9 +33,10 @@ def hero_logic(
 
 
 def start(*arguments: str, **more: str) -> subprocess.Popen[bytes]:
-    """Start a command and go on."""
+    """Start a command and go on; its output is not buffered here, as ``communicate`` would not see that part."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
+        bufsize=0,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
