@@ -296,6 +296,18 @@ def test_a_play_with_a_thousand_connections_takes_as_many_turns_as_one_with_few(
     assert sorted(set(many.sink.ended), key=int) == [str(number) for number in range(1, 1001)]
 
 
+def test_a_busy_writer_is_read_in_large_pieces(directory: Path, loop: SpanLoop) -> None:
+    """Each reading costs as much as some thirty lines; 20,000 lines written one by one take far fewer."""
+    listening = Listening(directory, "busy", loop=loop)
+    with listening.connect() as client:
+        for number in range(20_000):
+            client.sendall(event(f"{number:016x}"))
+    listening.handle.finish()
+
+    assert len(listening.sink.span_ids) == 20_000
+    assert len(listening.sink.chunks) < 2_000
+
+
 def test_connections_of_a_play_are_read_in_rotation(directory: Path, loop: SpanLoop) -> None:
     """One that floods is not read twice before the others were read once."""
     gate = hold(directory, loop)

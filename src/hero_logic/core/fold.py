@@ -156,18 +156,20 @@ class SpanTree:
             self._is_dirty = True
             self._counters.malformed += batch.malformed
             self._counters.oversize += batch.oversize
-        counters = self._counters
         received_ms = batch.received_ms
         writer = self._writer_of.get(batch.source)
+        kept = repeated = 0
         for event in events:
             if type(event) is Hello:
                 writer = self._hello(batch.source, event)
-                continue
-            self._is_dirty = True
-            if writer is not None and self._is_repeat(writer, event.seq):
-                counters.repeated += 1
+            elif writer is not None and event.seq is not UNSET and self._is_repeat(writer, event.seq):
+                repeated += 1
             else:
-                self._fold(event, received_ms)
+                kept += self._fold(event, received_ms)
+        self._counters.events += kept
+        self._counters.repeated += repeated
+        # A hello alone changes nothing that is kept.
+        self._is_dirty = self._is_dirty or len(events) > 1 or (bool(events) and type(events[0]) is not Hello)
 
     def disconnected(self, source: str) -> None:
         """A connection has ended; its name may come again for another writer."""
@@ -295,24 +297,23 @@ class SpanTree:
         highest.update(risen)
         return heard
 
-    def _is_repeat(self, writer: str, seq: int | UnsetType) -> bool:
+    def _is_repeat(self, writer: str, seq: int) -> bool:
         """Rule 9; a ``seq`` that is higher than any before becomes the writer's highest."""
-        if seq is UNSET:
-            return False
         if seq <= self._writers.get(writer, 0):
             return True
         self._writers[writer] = seq
         self._risen_writers.add(writer)
         return False
 
-    def _fold(self, event: Event, received_ms: float) -> None:
+    def _fold(self, event: Event, received_ms: float) -> bool:
+        """Fold one event; whether anything of it was kept."""
         span_id = event.span_id  # type: ignore[union-attr]  # a hello never comes here
         row = self._rows.get(span_id)
         is_new = row is None
         if row is None:
             if self._span_count >= self._limits.max_spans:
                 self._counters.truncated += 1
-                return
+                return False
             row = SpanRow(self._span_count, span_id, received_ms)
             self._span_count += 1
             self._rows[span_id] = row
@@ -326,11 +327,11 @@ class SpanTree:
             is_whole, is_kept = self._tag(row, event.tags)  # type: ignore[union-attr, arg-type]  # kind says so
         else:
             is_whole, is_kept = self._log(row, event, received_ms, is_new)  # type: ignore[arg-type]  # kind says so
-        # An event that made its span was not dropped whole, even if none of its own text is there.
-        self._counters.events += is_kept or is_new
         if not is_whole:
             self._counters.truncated += 1
             _protect(row, TRUNCATED_TAG, value=True)
+        # An event that made its span was not dropped whole, even if none of its own text is there.
+        return is_kept or is_new
 
     def _start(self, row: SpanRow, event: SpanStart) -> tuple[bool, bool]:
         """Rules 1 and 2: what the event carries takes its value, what it does not is kept."""

@@ -104,6 +104,8 @@ class PlayReader:
         self._share_bytes = 0
         self._is_accepting = True
         self.is_released = False
+        self.is_behind = False
+        """Whether the last turn may have left something to read."""
         self._left: list[_Connection] = []
         self._full_since_s: float | None = None
         self._ends_at_s: float | None = None
@@ -134,6 +136,7 @@ class PlayReader:
         # Who was left out when the sink got full is first now: the kernel has put it at the end already.
         if not self._ready:
             self._ready = deque(self._group.take(_READS_A_TURN))
+            self.is_behind = len(self._ready) == _READS_A_TURN
             self._share_bytes = _TURN_BYTES // max(1, len(self._ready))
         while self._ready and self._full_since_s is None:
             descriptor = self._ready.popleft()
@@ -153,6 +156,7 @@ class PlayReader:
             self._finish(connection)
             return
         lines = connection.lines
+        self.is_behind = self.is_behind or len(data) == self._share_bytes
         self.report.bytes += len(data)
         before_bytes = lines.unfinished_bytes
         whole = lines.feed(data)
