@@ -165,7 +165,7 @@ def goal_in_words(goal: float | None, limit: float | None, unit: str, better: Be
     """
     kept = []
     if goal is not None:
-        kept.append(f"1/{1 / goal:g}" if 0 < goal <= 0.5 else f"{goal:g} x")
+        kept.append(f"1/{1 / goal:.3g}" if 0 < goal <= 0.5 else f"{goal:g} x")
     if limit is not None:
         kept.append(f"{limit:,g} {unit}")
     return f"{'at most' if better == 'less' else 'at least'} {' and '.join(kept)}" if kept else ""

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from hero_logic.core.records import Counters, FoldState, SpanDelta, SpanRow
 from hero_logic.core.wire import PROTOCOL_VERSION, Event, Hello, SpanEnd, SpanLog, SpanStart, SpanTag
