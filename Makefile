@@ -18,7 +18,7 @@ setup: .venv/.ready            ## make .venv with everything in it
 	@$(COMPILE)
 
 run: setup                     ## run the demonstration flow and show it again
-	$(BIN)/hero-logic run examples/census.py && $(BIN)/hero-logic show last
+	$(BIN)/hero-logic run --sandbox best examples/census.py && $(BIN)/hero-logic show last
 
 test: setup                    ## the test suite: fixed seeds, at most ten minutes
 	$(BIN)/python tools/test.py

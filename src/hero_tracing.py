@@ -189,8 +189,7 @@ class _Encoder:
             text = self._scalar(value) or self._container(value)
         except Exception:  # noqa: BLE001 - a hostile value costs itself, not the event
             text = ""
-        if not text:
-            text = self._string(_text(value))
+        text = text or self._string(_text(value))
         self.left -= 2 if text[0] in "[{" else len(text)
         return text
 
@@ -1203,6 +1202,7 @@ class _Flow:
         description: str | None = None,
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
+        needs: Mapping[str, list[str]] | None = None,
     ) -> Callable[[F], F]: ...
 
     def __call__(
@@ -1214,11 +1214,12 @@ class _Flow:
         description: str | None = None,
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
+        needs: Mapping[str, list[str]] | None = None,
     ) -> Any:
         """Mark a function as a flow: ``@flow``, ``@flow("name")`` or ``@flow(description=..., ...)``.
 
-        ``inputs`` and ``outputs`` are descriptions by name. Every call of the function is a span: the
-        play's root where no span is open, a step inside another one.
+        ``inputs`` and ``outputs`` are descriptions by name; ``needs``, written out, what it asks its operator
+        for. Every call of it is a span: the play's root where no span is open, a step inside another one.
         """
 
         def decorate(function: F) -> F:

@@ -17,10 +17,14 @@ from hero_logic.core.errors import (
     BadInput,
     NoEntry,
     NotFound,
+    SandboxUnavailable,
     UnmetRequirements,
     UsageError,
 )
-from support.runtime import QuietFace, client_at, read_document, start_runtime, write_flow
+from hero_logic.core.tiers import WANTED
+from hero_logic.runner.sandbox import isolation
+from support.forked import has_landlock, has_namespaces
+from support.runtime import QuietFace, client_at, read_document, run_flow, start_runtime, write_flow
 from support.waiting import wait_until
 
 FLOW = """
@@ -271,3 +275,103 @@ def test_a_page_is_a_document_too(tmp_path: Path) -> None:
 
     assert [play["sid"] for play in document["plays"]] == [sid]
     assert document["next"] is None
+
+
+# What a play is kept in
+
+needs_native = pytest.mark.skipif(
+    not (has_landlock() and has_namespaces()), reason="this host has no namespaces or no Landlock of ABI 6"
+)
+
+
+def nothing_isolates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a host of this one on which every isolation is entered, and none keeps anything from anybody."""
+    for name in ("native", "bubblewrap", "landlock"):
+        monkeypatch.setattr(isolation, name, lambda *_, **__: isolation.none())
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("said", "variable", "tier"),
+    [
+        (None, "auto", "tier2"),
+        (None, "", "tier2"),
+        (None, "tier1", "tier1"),
+        ("tier1", "tier0", "tier1"),
+        ("best", "none", "tier2"),
+        ("none", "auto", "none"),
+    ],
+)
+def test_a_play_is_kept_in_what_was_said_or_the_environment_says(
+    tmp_path: Path, said: str | None, variable: str, tier: str
+) -> None:
+    """What was said comes first; where nothing is, the default: the highest tier that this host proves."""
+    path = write_flow(tmp_path, FLOW)
+    ran = run_flow(
+        tmp_path / "home", path, "text=x", sandbox=said, variables={"HERO_LOGIC_SANDBOX": variable}
+    )
+
+    isolation_and_resources = {"tier2": ("native", "watcher"), "tier1": ("native", "rlimits")}
+    assert (ran["status"], ran["sandbox"]["tier"]) == ("ok", tier)
+    kept = (ran["sandbox"]["isolation"], ran["sandbox"]["resources"])
+    assert kept == isolation_and_resources.get(tier, ("none", "none"))
+
+
+def test_a_word_of_the_environment_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    """A misspelt one is never taken for less."""
+    client = client_at(tmp_path / "home", HERO_LOGIC_SANDBOX="teir1")
+    request = RunRequest(write_flow(tmp_path, FLOW), assignments=["text=x"], python=sys.executable)
+
+    with pytest.raises(UsageError, match="teir1"):
+        client.prepare(request)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "tier1", "tier2"])
+def test_what_cannot_be_had_is_refused_before_anything_is_started_or_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """No play runs in less than was asked for; what got through is named, and the way to accept less."""
+    nothing_isolates(monkeypatch)
+    with pytest.raises(SandboxUnavailable, match="a flow could read a file") as refused:
+        run_flow(tmp_path / "home", write_flow(tmp_path, FLOW), "text=x", sandbox=wanted)
+
+    assert "--sandbox best" in str(refused.value)
+    check_nothing_is_on_record(client_at(tmp_path / "home"))
+
+
+def test_best_takes_what_can_be_had_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing isolates: tier 0, with a warning, in its record too."""
+    nothing_isolates(monkeypatch)
+    ran = run_flow(tmp_path / "home", write_flow(tmp_path, FLOW), "text=x", sandbox="best")
+
+    assert ran["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits"}
+    assert [note for note in ran.notes if "the flow can do what you can do" in note]
+
+
+@needs_native
+def test_a_sandbox_that_cannot_be_entered_any_more_fails_closed_and_is_tried_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The play is on record as one that was not started, and what was proven is forgotten."""
+    path, home = write_flow(tmp_path, FLOW), tmp_path / "home"
+    assert run_flow(home, path, "text=x", sandbox="tier1")["status"] == "ok"
+    order = isolation.native
+    monkeypatch.setattr(
+        isolation, "native", lambda *given, **more: order(*given, **{**more, "root": "/none"})
+    )
+    ran = run_flow(home, path, "text=x", sandbox="tier1")
+
+    assert (ran["status"], ran["stdout"], ran["output"], ran["spans"]) == ("failed", "", None, [])
+    assert ran["error"].startswith("SandboxUnavailable: ")
+    assert "mount tmpfs on /none: No such file or directory" in ran["error"]
+    assert not (home / "cache" / "sandbox-proofs").exists()
+
+
+def test_every_word_has_a_meaning(tmp_path: Path) -> None:
+    """None of them is refused as one that is not known."""
+    for word in WANTED:
+        request = RunRequest(
+            write_flow(tmp_path, FLOW), assignments=["text=x"], python=sys.executable, sandbox=word
+        )
+
+        assert client_at(tmp_path / "home").prepare(request).sandbox == word

@@ -34,7 +34,7 @@ EVENTS = (wire.Hello, wire.SpanStart, wire.SpanTag, wire.SpanLog, wire.SpanEnd)
 VERDICTS = ("stops", "slows", "does not stop")
 
 # Read by the operating system's or the terminal's conventions, and not by a name of ours.
-FOREIGN_VARIABLES = ("NO_COLOR", "COLUMNS", "TERM", "VIRTUAL_ENV", "XDG_DATA_HOME", "PATH")
+FOREIGN_VARIABLES = ("NO_COLOR", "COLUMNS", "TERM", "VIRTUAL_ENV", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "PATH")
 
 
 @dataclass(frozen=True)

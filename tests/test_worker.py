@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from hero_logic.client import RunRequest
-from hero_logic.core.errors import BadFlowFile, LaunchFailed, SocketInUse
+from hero_logic.core.errors import BadFlowFile, SocketInUse, StoreError
 from hero_logic.core.records import Play, SpanRow
 from hero_logic.core.wire import BadLine
 from hero_logic.worker import LineTeller, read_flow, warn_of_variables
@@ -341,7 +341,7 @@ def test_a_variable_that_is_not_set_is_warned_of() -> None:
 def test_a_home_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     """No play is on record, and no process is left."""
     (tmp_path / "home").write_text("in the way")
-    with pytest.raises(LaunchFailed, match="HERO_LOGIC_HOME"):
+    with pytest.raises(StoreError, match="HERO_LOGIC_HOME"):
         run_flow(tmp_path / "home", write_flow(tmp_path, "@flow\ndef main():\n    pass\n"))
 
 

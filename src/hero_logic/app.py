@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
     from hero_logic.runner.spool import Spool
+    from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
 
-_RUNS_PLAYS = ("run",)
+_RUNS_PLAYS = ("run", "doctor")
 _EXIT_CANCELLED = 130
 
 
@@ -58,28 +59,35 @@ def make_client(
 
     config = Config.from_environment(environment)
 
-    def _open_session() -> Session:
+    def _open_session(runtimes: Runtimes) -> Session:
         before_services()
-        return open_session(config)
+        return open_session(config, runtimes)
 
     return Client(
         config,
         environment,
         new_sid=new_sid,
+        new_runtimes=lambda: new_runtimes(config),
         open_session=_open_session,
         start_spawner=lambda: spawner or _start_spawner(),
     )
 
 
-def open_session(config: Config) -> Session:
-    """The services over the embedded store; enter it to use it.
+def new_runtimes(config: Config) -> Runtimes:
+    """This process as one that may run plays, and a look at the others that do."""
+    from hero_logic.service.liveness import Runtimes
+
+    return Runtimes(config.runtimes_dir, new_sid())
+
+
+def open_session(config: Config, runtimes: Runtimes | None = None) -> Session:
+    """The services over the embedded store, for a runtime (default: a new one); enter it to use it.
 
     Raises:
         StoreError: the store cannot be opened.
     """
     import time
 
-    from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
     from hero_logic.store.sqlite import SqliteStore
 
@@ -104,14 +112,14 @@ def open_session(config: Config) -> Session:
 
         return open_lost_spool(PlayPaths(config.plays_dir, sid))
 
-    def leftovers() -> list[str]:
-        from hero_logic.runner.staging import staged_sids
+    def leftovers() -> list[tuple[str, str]]:
+        from hero_logic.runner.staging import staged_plays
 
-        return staged_sids(config.plays_dir)
+        return staged_plays(config.plays_dir)
 
     return Session(
         SqliteStore.open(config.database, synchronous=config.synchronous),
-        Runtimes(config.runtimes_dir, new_sid()),
+        runtimes or new_runtimes(config),
         now_ms=lambda: time.time() * 1000,
         aftermath=aftermath,
         clear=clear,

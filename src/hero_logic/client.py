@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
+    from hero_logic.core.grants import Said
     from hero_logic.core.records import NameStats, Play, Span, SpanRow
+    from hero_logic.core.tiers import Proof
+    from hero_logic.runner.granting import Permits
+    from hero_logic.runner.proof import Prover
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.feed import Follower
+    from hero_logic.service.liveness import Runtimes
     from hero_logic.service.outline import Outline
     from hero_logic.service.session import Session
     from hero_logic.worker import Face, RunOrder
@@ -27,7 +32,17 @@ if TYPE_CHECKING:
 class RunRequest:
     """What a person or a program asks to be run, as it was said."""
 
-    __slots__ = ("assignments", "document", "entry", "let_through", "path", "python", "timeout_s")
+    __slots__ = (
+        "assignments",
+        "document",
+        "entry",
+        "grants",
+        "let_through",
+        "path",
+        "python",
+        "sandbox",
+        "timeout_s",
+    )
 
     def __init__(
         self,
@@ -39,6 +54,8 @@ class RunRequest:
         let_through: tuple[str, ...] = (),
         python: str | None = None,
         timeout_s: float | None = None,
+        sandbox: str | None = None,
+        grants: Said | None = None,
     ) -> None:
         self.path = path
         self.assignments = assignments
@@ -49,6 +66,10 @@ class RunRequest:
         self.let_through = let_through
         self.python = python
         self.timeout_s = timeout_s
+        self.sandbox = sandbox
+        """One of ``core.tiers.WANTED``; None for what the environment says, or the default."""
+        self.grants = grants
+        """What the operator grants; its ``env`` is not looked at, ``let_through`` is."""
 
 
 class Client:
@@ -60,23 +81,28 @@ class Client:
         environment: dict[str, str],
         *,
         new_sid: Callable[[], str],
-        open_session: Callable[[], Session],
+        new_runtimes: Callable[[], Runtimes],
+        open_session: Callable[[Runtimes], Session],
         start_spawner: Callable[[], Spawner],
     ) -> None:
         self._config = config
         self._environment = environment
         self._new_sid = new_sid
-        self._open_session = open_session
+        self._new_runtimes = new_runtimes
+        self._open_session_of = open_session
         self._start_spawner = start_spawner
 
     def prepare(self, request: RunRequest) -> RunOrder:
         """Read and check what is to be run; nothing is recorded, nothing of the flow is run.
 
         Raises:
-            UsageError: the file, the flow, its input, or its interpreter cannot be used, and why.
+            UsageError: the file, the flow, its input, or its interpreter cannot be used, and why; NotGranted
+                among them, where the flow asks for more than it is granted.
         """
         from hero_logic.core.flow_source import choose_entry, decode_source, read_flow_file
-        from hero_logic.core.policy import TierZero
+        from hero_logic.core.policy import PlayLimits
+        from hero_logic.core.tiers import DEFAULT as DEFAULT_SANDBOX
+        from hero_logic.core.tiers import SANDBOX_VARIABLE, check_wanted
         from hero_logic.runner.interpreter import check_requirements, choose_python
         from hero_logic.worker import RunOrder, read_flow
 
@@ -98,6 +124,7 @@ class Client:
         python = choose_python(request.python, self._environment)
         if flow_file.metadata is not None:
             check_requirements(flow_file.metadata, python, request.path)
+        permits = self._permits(entry, path, python, request)
         return RunOrder(
             path=path,
             source=source,
@@ -105,33 +132,97 @@ class Client:
             input_json=input_json,
             python=python,
             environment=self._environment,
-            let_through=request.let_through,
-            limits=TierZero(timeout_s=request.timeout_s),
+            let_through=request.let_through if permits is None else permits.env,
+            permits=permits,
+            limits=PlayLimits(timeout_s=request.timeout_s),
+            imports=flow_file.imports,
+            sandbox=check_wanted(
+                request.sandbox or self._environment.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
+            ),
+        )
+
+    def _permits(self, entry: FlowEntry, path: str, python: str, request: RunRequest) -> Permits | None:
+        """What the flow is given beside its own directory; None where nothing is asked for or granted."""
+        if entry.needs is None and request.grants is None:
+            return None
+        from hero_logic.core.grants import Said
+        from hero_logic.runner.granting import decide_grants
+
+        said = request.grants or Said()
+        said.env = request.let_through
+        return decide_grants(
+            entry.needs,
+            said,
+            flow_name=entry.name,
+            flow_path=path,
+            python=python,
+            environment=self._environment,
+            data_dir=self._config.home,
         )
 
     def run(self, order: RunOrder, face: Face) -> Play:
         """Run what was prepared, to its end.
 
         Raises:
+            SandboxUnavailable: this host cannot keep it from itself as was asked; nothing was recorded.
             LaunchFailed: it could not be started.
             StoreError: the store failed.
         """
+        from hero_logic.core.tiers import TIER_ZERO, choose
         from hero_logic.worker import run_play, warn_of_variables
 
         for warning in warn_of_variables(order.let_through, self._environment):
             face.note(warning)
+        for note in order.permits.notes if order.permits is not None else ():
+            face.note(note)
         spawner = self._start_spawner()
         try:
+            choice = choose(order.sandbox, self._prover(spawner, order.python))
+            if order.sandbox == "best" and choice is TIER_ZERO:
+                face.note(_UNCONFINED)
+            runtimes = self._new_runtimes()
             return run_play(
                 order,
+                choice,
                 sid=self._new_sid(),
                 config=self._config,
                 spawner=spawner,
-                open_session=self._open_session,
+                runtimes=runtimes,
+                open_session=lambda: self._open_session_of(runtimes),
                 face=face,
             )
         finally:
             spawner.close()
+
+    def _open_session(self) -> Session:
+        return self._open_session_of(self._new_runtimes())
+
+    def prove(self, python: str | None = None) -> Iterator[Proof]:
+        """Try anew what this host can keep a play from, one thing after the other.
+
+        Raises:
+            LaunchFailed: this is not a system that plays can run on.
+        """
+        from hero_logic.core.tiers import ISOLATIONS, WATCHER
+        from hero_logic.runner.interpreter import choose_python
+
+        spawner = self._start_spawner()
+        try:
+            prove = self._prover(spawner, choose_python(python, self._environment), forget_first=True)
+            yield from map(prove, (*ISOLATIONS, WATCHER))
+        finally:
+            spawner.close()
+
+    def _prover(self, spawner: Spawner, python: str, *, forget_first: bool = False) -> Prover:
+        from hero_logic.runner.proof import Prover
+
+        return Prover(
+            spawner,
+            python=python,
+            cache_dir=self._config.cache_dir,
+            new_name=self._new_sid,
+            forget_first=forget_first,
+        )
 
     def listen(
         self,
@@ -323,6 +414,10 @@ class Reading:
 
 
 _MAX_TIMEOUT_S = 1e9
+_UNCONFINED = (
+    "--sandbox best: this host can keep no play from itself (`hero-logic doctor` says why): "
+    "the flow can do what you can do"
+)
 
 
 def _read_input(entry: FlowEntry, request: RunRequest) -> bytes:

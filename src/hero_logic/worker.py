@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from contextlib import contextmanager
 
-from hero_logic.core.errors import BadFlowFile
-from hero_logic.core.policy import MIN_REDACTED_CHARS, TierZero, play_environment
+from hero_logic.core.errors import BadFlowFile, SandboxUnavailable
+from hero_logic.core.policy import MIN_REDACTED_CHARS, PlayLimits, play_environment
 from hero_logic.core.syntax import MAX_SOURCE_BYTES
 from hero_logic.runner.play import PlayPlan, StagedPlay
 
@@ -22,10 +23,20 @@ if TYPE_CHECKING:
 
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
-    from hero_logic.core.records import Play, SpanRow
+    from hero_logic.core.grants import Network
+    from hero_logic.core.outcome import Leavings
+    from hero_logic.core.records import Access, Play, SpanRow
     from hero_logic.core.redaction import Redactor
+    from hero_logic.core.tiers import Choice
     from hero_logic.core.wire import BadLine
+    from hero_logic.runner.granting import Permits
+    from hero_logic.runner.play import Attended
+    from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.spawner import Spawner
+    from hero_logic.service.ingest import PlaySink
+    from hero_logic.service.liveness import Runtimes
+    from hero_logic.service.net_log import NetLog
     from hero_logic.service.session import Session
 
     SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
@@ -60,7 +71,6 @@ if TYPE_CHECKING:
 
 
 _MAX_TOLD_LINES = 100
-_SANDBOX = ("tier0", "none", "rlimits")
 _LAST_READ_S = 0.2
 _LOOK_S = 0.25
 """How often to look whether a signal came, where a face wants no ticks."""
@@ -70,7 +80,19 @@ _SIGNALS = {int(signal.SIGINT): "SIGINT", int(signal.SIGTERM): "SIGTERM"}
 class RunOrder:
     """What somebody wants run: a flow that was read and checked, with its input and its conditions."""
 
-    __slots__ = ("entry", "environment", "input_json", "let_through", "limits", "path", "python", "source")
+    __slots__ = (
+        "entry",
+        "environment",
+        "imports",
+        "input_json",
+        "let_through",
+        "limits",
+        "path",
+        "permits",
+        "python",
+        "sandbox",
+        "source",
+    )
 
     def __init__(
         self,
@@ -82,7 +104,10 @@ class RunOrder:
         python: str,
         environment: dict[str, str],
         let_through: tuple[str, ...] = (),
-        limits: TierZero,
+        permits: Permits | None = None,
+        limits: PlayLimits,
+        sandbox: str,
+        imports: set[str],
     ) -> None:
         self.path = path
         self.source = source
@@ -94,7 +119,13 @@ class RunOrder:
         """The operator's."""
         self.let_through = let_through
         """Names of variables that go through to the play; their values are redacted."""
+        self.permits = permits
+        """What it is given beside its own directory; None where nothing was asked for or granted."""
         self.limits = limits
+        self.imports = imports
+        """What the flow imports, dotted: those that lie beside it are all that it sees of its directory."""
+        self.sandbox = sandbox
+        """What was asked for to keep it in, one of ``core.tiers.WANTED``."""
 
 
 class LineTeller:
@@ -120,14 +151,18 @@ class LineTeller:
 
 def run_play(
     order: RunOrder,
+    choice: Choice,
     *,
     sid: str,
     config: Config,
     spawner: Spawner,
+    runtimes: Runtimes,
     open_session: Callable[[], Session],
     face: Face,
 ) -> Play:
     """Run one play to its end, whatever that is; the play as it stands on record.
+
+    ``choice`` is what this host has proven that it can keep the play in, ``runtimes`` that of the session.
 
     Raises:
         LaunchFailed: it could not be started; there is no record of it.
@@ -135,26 +170,32 @@ def run_play(
     """
     redactor = _redactor(order)
     teller = LineTeller(face.note, redactor)
+    reach = _Reach(order.permits, choice)
     staged = StagedPlay(
-        _plan(order, sid),
+        _plan(order, choice, reach, sid, runtimes.own_sid),
         spawner,
         plays_dir=config.plays_dir,
         cache_dir=config.cache_dir,
     )
     interruption = _Interruption(staged, order.limits.grace_s)
     # The store is opened while the play's interpreter starts.
-    with staged, _SignalHandlers(interruption), open_session() as session:
-        _record_and_begin(order, sid, session, staged, face, redactor, teller)
+    with _alive(runtimes), staged, _SignalHandlers(interruption), open_session() as session:
+        _record_and_begin(order, choice, sid, session, staged, reach, face, redactor, teller)
         _watch(session, staged, face, interruption)
         session.ingest.hurry(sid)
         staged.drain()
+        reach.finish()
         from hero_logic.service.endings import end_play
         from hero_logic.service.recording import take_in_spool
 
         problem = take_in_spool(
             session.store, session.ingest, sid, staged.open_spool(), now_ms=session.now_ms
         )
-        leavings = staged.leavings()
+        leavings = reach.explained(staged.leavings(), order, config.home)
+        if leavings.record.reason == "sandbox_failed":
+            from hero_logic.runner.proof import forget
+
+            forget(config.cache_dir)
         play = end_play(
             session.store,
             session.ingest,
@@ -171,7 +212,100 @@ def run_play(
     return play
 
 
-def _plan(order: RunOrder, sid: str) -> PlayPlan:
+@contextmanager
+def _alive(runtimes: Runtimes) -> Iterator[None]:
+    """Be seen to live from before the play has files until after it has none."""
+    runtimes.enter()
+    try:
+        yield
+    finally:
+        runtimes.leave()
+
+
+class _Reach:
+    """What a play reaches of the network and of services, how it finds them, and what came of it.
+
+    Raises:
+        SandboxUnavailable: it was granted what cannot be had in what it is kept in.
+    """
+
+    def __init__(self, permits: Permits | None, choice: Choice) -> None:
+        self._isolation = choice.isolation
+        self.sockets: list[tuple[str, str]] = []
+        self.variables: dict[str, str] = {}
+        self._network: Network | None = None
+        self._log: NetLog | None = None
+        if permits is None or not (permits.net or permits.sockets):
+            return
+        from hero_logic.core.grants import Network, socket_path, socket_variable
+
+        if choice.isolation == "landlock":
+            raise SandboxUnavailable(_NO_SOCKETS)
+        has_view = choice.isolation != "none"
+        for name, path in permits.sockets.items():
+            self.variables[socket_variable(name)] = socket_path(name) if has_view else path
+            self.sockets.append((path, socket_path(name)))
+        # Without a network of its own it needs no way out of it.
+        if permits.net and has_view:
+            self._network = Network(permits.net)
+            self.variables |= self._network.variables()
+
+    @property
+    def doors(self) -> list[Door]:
+        """Where in its own network sockets listen for it."""
+        return [] if self._network is None else self._network.doors
+
+    def attended_into(
+        self, sink: PlaySink, now_ms: Callable[[], float]
+    ) -> Callable[[list[int]], Attended] | None:
+        """What attends to the doors, and writes what it decides into the record."""
+        network = self._network
+        if network is None:
+            return None
+        from hero_logic.service.net_log import NetLog
+
+        log = self._log = NetLog(sink, now_ms=now_ms)
+
+        def attend(doors: list[int]) -> Attended:
+            from hero_logic.runner.proxy import Proxy
+
+            return Proxy(doors, granted=network.granted, services=network.services, tell=log.tell)
+
+        return attend
+
+    def finish(self) -> None:
+        """The play has ended, and nobody attends to its doors any more."""
+        if self._log is not None:
+            self._log.finish()
+
+    def explained(self, leavings: Leavings, order: RunOrder, data_dir: str) -> Leavings:
+        """What a play left; and where it was denied something, what would have allowed that."""
+        refusals = [] if self._log is None else list(self._log.refusals.values())
+        if leavings.result.outcome != "raised" or not (leavings.result.denied or refusals):
+            return leavings
+        import msgspec
+
+        from hero_logic.core.denials import explain
+        from hero_logic.runner.granting import path_facts
+
+        hint = explain(
+            leavings.result.denied,
+            isolation=self._isolation,
+            granted_net=order.permits.net if order.permits is not None else (),
+            look_at=lambda path: path_facts(path, order.permits, order.environment, data_dir, order.python),
+            refusals=refusals,
+        )
+        return msgspec.structs.replace(leavings, hint=hint)
+
+
+_NO_SOCKETS = (
+    "the flow was granted network, or the socket of a service, and the isolation that this host can have, "
+    "landlock, has no sockets at all; it was not started. `hero-logic doctor` says what native and "
+    "bubblewrap, which have them, need. For a flow that you trust: --sandbox tier0."
+)
+
+
+def _plan(order: RunOrder, choice: Choice, reach: _Reach, sid: str, runtime_sid: str) -> PlayPlan:
     return PlayPlan(
         sid=sid,
         source=order.source,
@@ -179,23 +313,34 @@ def _plan(order: RunOrder, sid: str) -> PlayPlan:
         function=order.entry.function,
         input_json=None if order.input_json == b"{}" else order.input_json,
         python=order.python,
-        environment=lambda work_dir, socket_path: play_environment(
-            order.environment,
-            sid=sid,
-            work_dir=work_dir,
-            socket_path=socket_path,
-            let_through=order.let_through,
+        environment=lambda work_dir, span_channel: (
+            play_environment(
+                order.environment,
+                sid=sid,
+                work_dir=work_dir,
+                span_channel=span_channel,
+                let_through=order.let_through,
+            )
+            | reach.variables
         ),
         limits=order.limits,
         has_secrets=bool(_secrets(order)),
+        isolation=choice.isolation,
+        resources=choice.resources,
+        granted=[*_own_modules(order, choice), *([] if order.permits is None else order.permits.files)],
+        sockets=reach.sockets,
+        doors=reach.doors,
+        runtime_sid=runtime_sid,
     )
 
 
 def _record_and_begin(
     order: RunOrder,
+    choice: Choice,
     sid: str,
     session: Session,
     staged: StagedPlay,
+    reach: _Reach,
     face: Face,
     redactor: Redactor | None,
     teller: LineTeller,
@@ -211,16 +356,18 @@ def _record_and_begin(
         path=order.path,
         source=decode_source(order.source, order.path),
         input_json=order.input_json.decode(),
+        access=_access(order),
     )
-    sandbox = Sandbox(*_SANDBOX)
+    sandbox = Sandbox(choice.tier, choice.isolation, choice.resources)
     session.plays.begin(sid, sandbox)
     # It runs from here on: what only its events and its end need is loaded meanwhile.
     staged.open_gate()
     session.ingest.on_trouble = face.note
     session.feed.on_trouble = face.note
     session.feed.call(sid, lambda _, rows: face.changed(rows, session.now_ms()))
-    staged.begin(session.ingest.open(sid, redactor=redactor, on_bad_line=teller.tell))
-    face.begin(play, sandbox_line=sandbox.tier)
+    sink = session.ingest.open(sid, redactor=redactor, on_bad_line=teller.tell)
+    staged.begin(sink, attend=reach.attended_into(sink, session.now_ms))
+    face.begin(play, sandbox_line=sandbox.line)
 
 
 def _watch(session: Session, staged: StagedPlay, face: Face, interruption: _Interruption) -> None:
@@ -228,6 +375,30 @@ def _watch(session: Session, staged: StagedPlay, face: Face, interruption: _Inte
     while not staged.step(face.interval_s or _LOOK_S):
         face.tick(session.now_ms())
         interruption.tell(face)
+
+
+def _own_modules(order: RunOrder, choice: Choice) -> list[Entry]:
+    """What a confined play sees of the directory that its flow lies in."""
+    if choice.isolation == "none":
+        return []
+    from hero_logic.runner.flow_modules import find_modules
+    from hero_logic.runner.sandbox import view
+
+    directory = os.path.dirname(order.path)
+    entries = [(path, view.READ) for path in find_modules(directory, order.imports)]
+    if choice.isolation == "landlock" and entries:
+        # Python looks for modules by listing directories, and these are the host's own.
+        entries.append((directory, view.LIST))
+    return entries
+
+
+def _access(order: RunOrder) -> Access:
+    """What was asked for and what was granted, as it is recorded."""
+    from hero_logic.core.records import Access
+
+    if order.permits is None:
+        return Access(grants={"env": list(order.let_through)} if order.let_through else {})
+    return Access(needs=order.permits.asked_record(), grants=order.permits.granted_record())
 
 
 def _secrets(order: RunOrder) -> list[str]:

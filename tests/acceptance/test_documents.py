@@ -28,6 +28,8 @@ PLAY = {
     "stderr": str,
     "artifacts": list,
     "sandbox": dict,
+    "needs": dict,
+    "grants": dict,
     "counters": dict,
     "spans": list,
 }

@@ -191,7 +191,7 @@ def test_a_play_whose_processes_are_killed_has_a_whole_and_truthful_record(tmp_p
     kill_at_random(tmp_path, kind, KILLS[kind], seed=29)
 
 
-@pytest.mark.skip(reason="the long version has not been shown to be steady yet")
+@pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", sorted(KILLS))
 def test_a_play_whose_processes_are_killed_has_a_whole_and_truthful_record_long(
@@ -201,7 +201,6 @@ def test_a_play_whose_processes_are_killed_has_a_whole_and_truthful_record_long(
     kill_at_random(tmp_path, kind, KILLS[kind] * LONG, seed=time.time_ns() % 2**32)
 
 
-@pytest.mark.xfail(reason="nothing says whose a directory is that is neither on record nor supervised")
 def test_a_runtime_that_is_killed_before_it_has_a_record_leaves_no_files(tmp_path: Path) -> None:
     """What it had laid out for its play is gone after the next command."""
     path = write_flow(tmp_path, "@flow\ndef main():\n    pass\n")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hero_logic.core.outcome import ExitRecord, FlowResult, Leavings, decide, read_result
-from hero_logic.core.policy import default
+from hero_logic.core.policy import TREE_LIMITS, default
 from hero_logic.core.records import RootSpan
 
 RETURNED = FlowResult("returned", {"a": 1})
@@ -24,8 +24,9 @@ def left(
     result: FlowResult = RETURNED,
     stderr: str = "",
     launch_error: str = "",
+    limit: tuple[str, float, float] | None = None,
 ) -> Leavings:
-    return Leavings(ExitRecord(reason, 1.0, code, signal, launch_error), result, stderr=stderr)
+    return Leavings(ExitRecord(reason, 1.0, code, signal, launch_error, limit), result, stderr=stderr)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def left(
         (left("runtime_gone", code=0), None, "failed", "the runtime ended while this play ran"),
         (left("supervisor_gone", code=None), None, "failed", "the process that supervises this play"),
         (left("launch_failed", code=None, launch_error="no such"), None, "failed", "be started: no such"),
+        (left("sandbox_failed", code=None, launch_error="mount: no"), None, "failed", "started: mount: no. "),
+        (left("over_limit", code=None, limit=("tree_files", 21.0, 20.0)), None, "failed", "took 21 files"),
+        (left("over_limit", code=0, limit=("tree_files", 21.0, 20.0)), None, "failed", "its limit is 20"),
     ],
 )
 def test_the_end_of_a_play_follows_from_what_it_left(
@@ -74,10 +78,56 @@ def test_a_returned_value_is_kept_also_where_the_root_failed(root: RootSpan | No
     assert (outcome.status, outcome.output_json) == (status, '{"a":1}')
 
 
-@pytest.mark.parametrize("reason", ["timed_out", "cancelled", "runtime_gone", "launch_failed"])
+@pytest.mark.parametrize(
+    "reason", ["timed_out", "cancelled", "runtime_gone", "launch_failed", "over_limit", "sandbox_failed"]
+)
 def test_a_play_that_was_ended_has_no_output(reason: str) -> None:
     """What it may have reported did not come to its end."""
-    assert decide(left(reason), None).output_json is None
+    assert decide(left(reason, limit=("tree_files", 2, 1)), None).output_json is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        (("tree_memory_bytes", 5 << 30, 4 << 30), "5,120 MiB of memory, and its limit is 4,096 MiB"),
+        (("tree_memory_bytes", (4 << 30) + 1, 4 << 30), "4,097 MiB of memory, and its limit is 4,096 MiB"),
+        (("tree_disk_bytes", 9 << 30, 8 << 30), "9,216 MiB on disk, and its limit is 8,192 MiB"),
+        (("tree_files", 1_000_001, 1_000_000), "1,000,001 files, and its limit is 1,000,000"),
+        (("tree_processes", 1025, 1024), "1,025 processes and threads, and its limit is 1,024"),
+        (("tree_cpu_s", 86_400.2, 86_400), "86,401 s of processor time, and its limit is 86,400 s"),
+        (("of_a_later_release", 2, 1), "2 of_a_later_release, and its limit is 1"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_limit_that_was_passed_is_told_with_both_numbers(
+    limit: tuple[str, float, float], says: str
+) -> None:
+    """In the unit that a person reads; what has passed a limit is never told to be just what it is."""
+    error = decide(left("over_limit", code=None, signal=9, limit=limit), None).error
+
+    assert error == f"the play was ended: all its processes together took {says}"
+
+
+def test_every_limit_of_the_whole_tree_has_its_words() -> None:
+    """None is told by its name in the code."""
+    for name in TREE_LIMITS:
+        assert name not in decide(left("over_limit", limit=(name, 2, 1)), None).error
+
+
+def test_a_record_that_does_not_say_which_limit_is_told_by_its_end() -> None:
+    """It may have been cut short; that is no reason to have no reason."""
+    outcome = decide(left("over_limit", code=None, signal=9), None)
+
+    assert (outcome.status, outcome.error.partition(" (")[0]) == ("failed", "the flow was ended by SIGKILL")
+
+
+def test_a_sandbox_that_was_not_entered_says_so_by_its_code_and_what_to_do() -> None:
+    """The flow has not run, which is what a person wants to know first."""
+    error = decide(left("sandbox_failed", code=None, launch_error="mount tmpfs: no"), None).error
+
+    assert error.startswith("SandboxUnavailable: ")
+    assert "was not started: mount tmpfs: no." in error
+    assert "hero-logic doctor" in error
 
 
 def test_the_tail_of_stderr_explains_an_exit_that_does_not_explain_itself() -> None:

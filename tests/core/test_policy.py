@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from hero_logic.core.policy import LIMITS, PLAY_PATH, TierZero, default, default_s, play_environment
+from hero_logic.core.policy import (
+    LIMITS,
+    PLAY_PATH,
+    TREE_LIMITS,
+    PlayLimits,
+    default,
+    default_s,
+    play_environment,
+)
 
 
 def made(operator: dict[str, str], *names: str) -> dict[str, str]:
-    return play_environment(operator, sid="s", work_dir="/w", socket_path="/w.sock", let_through=names)
+    return play_environment(operator, sid="s", work_dir="/w", span_channel="/w.sock", let_through=names)
 
 
 def test_every_limit_has_a_name_of_its_own_and_says_what_it_is_for() -> None:
@@ -19,12 +27,12 @@ def test_every_limit_has_a_name_of_its_own_and_says_what_it_is_for() -> None:
 
 def test_there_is_no_limit_of_wall_clock_time_by_default() -> None:
     """A play may take as long as it takes."""
-    assert TierZero().timeout_s is None
+    assert PlayLimits().timeout_s is None
 
 
 def test_a_play_has_the_limits_of_the_table() -> None:
     """Each field is a row."""
-    tier = TierZero()
+    tier = PlayLimits()
 
     assert (tier.grace_s, tier.orphan_grace_s) == (default_s("grace_s"), default_s("orphan_grace_s"))
     assert tier.captured_bytes == default("captured_bytes")
@@ -36,11 +44,27 @@ def test_a_play_has_the_limits_of_the_table() -> None:
         "RLIMIT_NPROC": default("processes"),
         "RLIMIT_CORE": default("core_bytes"),
     }
+    assert tier.tree_limits == {name: default(name) for name in TREE_LIMITS}
+
+
+def test_the_limits_of_the_whole_tree_are_those_of_the_table_that_say_so() -> None:
+    """Each is one of Tier 2, and no other row is."""
+    assert {limit.name for limit in LIMITS if limit.meaning.startswith("Tier 2: ")} == set(TREE_LIMITS)
+    assert {limit.name for limit in LIMITS if limit.name.startswith("tree_")} == set(TREE_LIMITS)
+
+
+def test_limits_of_one_play_are_no_other_plays() -> None:
+    """Whoever lowers one lowers it for that play alone."""
+    PlayLimits().tree_limits["tree_files"] = 1
+    PlayLimits().resource_limits["RLIMIT_AS"] = 1
+
+    assert PlayLimits().tree_limits["tree_files"] == default("tree_files")
+    assert PlayLimits().resource_limits["RLIMIT_AS"] == default("address_space_bytes")
 
 
 def test_a_play_whose_runtime_is_gone_ends_within_a_second() -> None:
     """Its grace leaves room for the rest."""
-    assert TierZero().orphan_grace_s <= 0.5
+    assert PlayLimits().orphan_grace_s <= 0.5
 
 
 def test_the_limits_of_the_protocol_are_those_of_the_table() -> None:
@@ -109,3 +133,20 @@ def test_the_spool_of_another_play_does_not_pass() -> None:
 def test_a_descriptor_of_another_runtimes_play_does_not_pass() -> None:
     """A play within a play has a socket of its own."""
     assert "HERO_FLOW_SPAN_FD" not in made({"HERO_FLOW_SPAN_FD": "5"}, "HERO_FLOW_SPAN_FD")
+
+
+@pytest.mark.parametrize("names", [(), ("HERO_FLOW_SPAN_SOCK", "HERO_FLOW_SPAN_FD")])
+def test_a_play_whose_channel_is_inherited_has_its_number_and_no_path(names: tuple[str, ...]) -> None:
+    """Neither the operator's own nor by ``--env``: there is no path to be had, and one way alone."""
+    operator = {"HERO_FLOW_SPAN_SOCK": "/other.sock", "HERO_FLOW_SPAN_FD": "99"}
+    found = play_environment(operator, sid="s", work_dir="/w", span_channel=5, let_through=names)
+
+    assert found["HERO_FLOW_SPAN_FD"] == "5"
+    assert "HERO_FLOW_SPAN_SOCK" not in found
+
+
+def test_a_channel_that_is_descriptor_0_is_one_too() -> None:
+    """It is a number, not nothing."""
+    found = play_environment({}, sid="s", work_dir="/w", span_channel=0)
+
+    assert found["HERO_FLOW_SPAN_FD"] == "0"

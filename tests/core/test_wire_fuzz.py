@@ -130,7 +130,7 @@ def test_lines_are_those_of_a_naive_splitter_after_every_read(given_reads: Reads
     check_splitting(given_reads)
 
 
-@pytest.mark.skip(reason="the long version has not been shown to be steady yet")
+@pytest.mark.soak
 @pytest.mark.parametrize("target", [check_reading, check_line_by_line, check_splitting])
 def test_a_minute_of_damage_finds_no_difference(target: object) -> None:
     """The same for a fixed time, with other seeds each time."""

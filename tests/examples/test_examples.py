@@ -194,7 +194,7 @@ def test_census_survives_files_that_cannot_be_read(home: Path, tmp_path: Path) -
     (tmp_path / "nul.py").write_bytes(b"x = 1\0\n")
     (tmp_path / "wrong.py").write_text("def :\n")
 
-    ran = run(home, "census", "-i", f"directory={tmp_path}")
+    ran = run(home, "census", "-i", f"directory={tmp_path}", "--sandbox", "tier0")
 
     bad = ["deep.py", "gone.py", "latin.py", "nul.py", "wrong.py"]
     counted = {name: ran.play["output"][name] for name in ("files", "lines", "functions", "classes")}

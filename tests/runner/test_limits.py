@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hero_logic.core.policy import PLAY_PATH, TierZero
+from hero_logic.core.policy import PLAY_PATH, PlayLimits
 from support.runtime import Ran, run_flow, write_flow
 
 Played = Callable[..., Ran]
@@ -27,7 +27,7 @@ def test_the_resource_limits_are_those_of_the_table(played: Played) -> None:
             return {name: resource.getrlimit(getattr(resource, name)) for name in names}
     """)
 
-    for name, value in TierZero().resource_limits.items():
+    for name, value in PlayLimits().resource_limits.items():
         hard = resource.getrlimit(getattr(resource, name))[1]
         wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
         assert ran["output"][name] == [wanted, wanted + (name == "RLIMIT_CPU")], name

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hero_logic.core.errors import LaunchFailed, SocketInUse
-from hero_logic.core.policy import TierZero, play_environment
+from hero_logic.core.policy import PlayLimits, play_environment
 from hero_logic.runner.play import PlayPlan, StagedPlay, read_aftermath
 from hero_logic.runner.span_socket import play_socket_path
 from hero_logic.runner.spawner import Spawner
@@ -30,10 +30,12 @@ class Stage:
         self.sid = f"test-{os.getpid()}-{abs(hash(str(tmp_path))) % 10**9}"
         self.marker = f"marker-{self.sid}"
 
-    def play(self, body: str, *, limits: TierZero | None = None, python: str = sys.executable) -> StagedPlay:
-        def environment(work_dir: str, socket_path: str) -> dict[str, str]:
+    def play(
+        self, body: str, *, limits: PlayLimits | None = None, python: str = sys.executable
+    ) -> StagedPlay:
+        def environment(work_dir: str, span_channel: str | int) -> dict[str, str]:
             operator = {"HERO_FLOW_MARKER": self.marker, "HERO_FLOW_TMP": str(self.tmp_path)}
-            return play_environment(operator, sid=self.sid, work_dir=work_dir, socket_path=socket_path)
+            return play_environment(operator, sid=self.sid, work_dir=work_dir, span_channel=span_channel)
 
         plan = PlayPlan(
             sid=self.sid,
@@ -43,7 +45,7 @@ class Stage:
             input_json=None,
             python=python,
             environment=environment,
-            limits=limits or TierZero(grace_s=0.3),
+            limits=limits or PlayLimits(grace_s=0.3),
         )
         return StagedPlay(
             plan,

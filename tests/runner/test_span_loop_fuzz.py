@@ -167,13 +167,13 @@ def test_lines_that_are_given_up_for_memory_are_counted(short_loop: SpanLoop, ex
     check_little_memory(example, short_loop)
 
 
-@pytest.mark.skip(reason="the long version has not been shown to be steady yet")
+@pytest.mark.soak
 def test_a_minute_of_bytes_arrives_as_its_lines(loop: SpanLoop) -> None:
     """The same for a fixed time."""
     fuzz(examples, lambda example: check_lines(example, loop))
 
 
-@pytest.mark.skip(reason="the long version has not been shown to be steady yet")
+@pytest.mark.soak
 def test_a_minute_of_lines_that_are_given_up_is_counted(short_loop: SpanLoop) -> None:
     """The same for a fixed time."""
     fuzz(examples, lambda example: check_little_memory(example, short_loop))

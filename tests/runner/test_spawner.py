@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from hero_logic.core.errors import LaunchFailed
-from hero_logic.core.policy import TierZero
+from hero_logic.core.policy import PlayLimits
 from hero_logic.runner.orders import KILL, OPEN_GATE, Orders
+from hero_logic.runner.sandbox import isolation
 from hero_logic.runner.spawner import Spawner
 from hero_logic.runner.supervisor import children_of
 from support.waiting import wait_until
@@ -30,7 +31,7 @@ def spawner() -> Iterator[Spawner]:
 def orders_for(tmp_path: Path, *argv: str, name: str = "play") -> Orders:
     root = tmp_path / name
     (root / "work").mkdir(parents=True)
-    limits = TierZero()
+    limits = PlayLimits()
     orders = Orders()
     orders.argv = list(argv)
     orders.environment = {"PATH": "/usr/bin:/bin"}
@@ -47,6 +48,10 @@ def orders_for(tmp_path: Path, *argv: str, name: str = "play") -> Orders:
     orders.timeout_s = None
     orders.gate_descriptor = 3
     orders.result_descriptor = 4
+    orders.span_descriptor = 5
+    orders.isolation = isolation.none()
+    orders.tree_limits = {}
+    orders.is_warm = False
     return orders
 
 

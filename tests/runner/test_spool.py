@@ -18,7 +18,7 @@ LINES = b'{"type":"hello"}\n{"type":"span_tag"}\n'
 
 def path_in(work_dir: Path) -> Path:
     """Where a play in that work directory is told to keep its spool."""
-    environment = play_environment({}, sid="s", work_dir=str(work_dir), socket_path="/s")
+    environment = play_environment({}, sid="s", work_dir=str(work_dir), span_channel="/s")
     return Path(environment[SPAN_SPOOL_VARIABLE])
 
 

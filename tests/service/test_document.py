@@ -40,6 +40,8 @@ FACTS = [
     "exit_code",
     "artifacts",
     "sandbox",
+    "needs",
+    "grants",
     "counters",
 ]
 HEAVY = ["input", "output", "stdout", "stderr"]

@@ -482,13 +482,40 @@ def test_what_a_killed_runtime_did_not_clear_away_is_cleared(gone: Gone, tmp_pat
         gone.runtimes,
         aftermath=lambda _: None,
         clear=gone.cleared.append,
-        leftovers=lambda: ["p", "mine", "unknown"],
+        leftovers=lambda: [("p", "owner"), ("mine", "me"), ("unknown", "me")],
         now_ms=lambda: 5.0,
     )
 
     assert gone.cleared == ["p"]
     assert not (tmp_path / "runtimes" / "owner.lock").exists()
     gone.runtimes.leave()
+
+
+@pytest.mark.parametrize("is_supervised", [True, False])
+def test_what_was_staged_and_never_on_record_is_cleared_once_nobody_supervises_it(
+    gone: Gone, tmp_path: Path, is_supervised: bool
+) -> None:
+    """Its runtime was killed in between; that is remembered until it is cleared."""
+    (tmp_path / "runtimes").mkdir(exist_ok=True)
+    (tmp_path / "runtimes" / "owner.lock").touch()
+    gone.plays.begin("p", Sandbox())
+    gone.recover(lambda _: Leavings(ExitRecord("exited", 7.0, 0)))
+    (tmp_path / "runtimes" / "owner.lock").touch()
+    gone.cleared.clear()
+    left = None if is_supervised else Leavings(ExitRecord("runtime_gone", 7.0))
+
+    recover(
+        gone.plays,
+        gone.ingest,
+        gone.runtimes,
+        aftermath=lambda _: left,
+        clear=gone.cleared.append,
+        leftovers=lambda: [("never", "owner")],
+        now_ms=lambda: 5.0,
+    )
+
+    assert gone.cleared == ([] if is_supervised else ["never"])
+    assert (tmp_path / "runtimes" / "owner.lock").exists() == is_supervised
 
 
 def test_a_play_whose_supervisor_still_ends_it_is_left_for_the_next_time(gone: Gone) -> None:
@@ -549,6 +576,7 @@ def test_a_lost_play_shows_no_value_that_was_let_through(tmp_path: Path, marker:
         [sys.executable, "-m", "hero_logic", "run", path, "--env", "TOKEN", "-i", f"up_path={up_path}"],
         env={
             "HERO_LOGIC_HOME": str(tmp_path / "home"),
+            "HERO_LOGIC_SANDBOX": "tier0",
             "PYTHONPATH": SOURCE_DIR,
             "TOKEN": "s3cret-value",
             "HERO_FLOW_MARKER": marker,

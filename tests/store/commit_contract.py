@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from hero_logic.core.errors import IllegalMove, NotFound, StoreError
-from hero_logic.core.fold import _text_size
 from hero_logic.core.records import Play, PlayEnd, Sandbox
 from hero_logic.store.contract import Commit, Store
 from store.facts import add_ended_play, add_running_play, delta, row
@@ -115,7 +114,7 @@ class MarksContract:
         found = store.load_rows("p", asked, max_bytes=2500)
 
         assert len(found) == 3
-        assert sum(map(_text_size, found)) > 2500, "the fold would take the others for new spans"
+        assert sum(one.text_bytes for one in found) > 2500, "the fold would take the others for new spans"
         assert len(store.load_rows("p", asked, max_bytes=1_000_000)) == 10
 
 

@@ -1,6 +1,7 @@
 """Plays and spans for the tests of the stores."""
 
 from hero_logic.core.records import (
+    Access,
     Artifact,
     Counters,
     FlowVersion,
@@ -49,6 +50,7 @@ FULL_PLAY = Play(
     stderr="err\n",
     artifacts=[Artifact("a/b.csv", 12), Artifact("c \u00e9.txt", 0)],
     sandbox=Sandbox("tier1", "bubblewrap", "cgroup"),
+    access=Access({"read": ["data.csv"]}, {"read": ["/flows/data.csv"], "rpc": ["ai=/run/ai.sock"]}),
     counters=Counters(1, 2, 3, 4, 5),
     span_count=6,
     version_sid=VERSION.version_sid,

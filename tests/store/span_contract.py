@@ -248,6 +248,15 @@ class SpanContract:
         assert [one.ordinal for one in store.load_open_rows("p", limit=99)] == [1, 3, 5, 7, 9]
         assert all(one.is_stored for one in store.load_open_rows("p", limit=99))
 
+    def test_open_rows_come_only_so_many_as_their_text_allows(self, store: Store) -> None:
+        """Up to and with the one that passes the number of bytes, so that there is always one."""
+        add_running_play(store)
+        store.write_spans({"p": delta(*(row(n, status="running", parent_id="p" * 100) for n in range(5)))})
+
+        assert [one.ordinal for one in store.load_open_rows("p", limit=9, max_bytes=0)] == [0]
+        assert [one.ordinal for one in store.load_open_rows("p", limit=9, max_bytes=250)] == [0, 1, 2]
+        assert len(store.load_open_rows("p", limit=9, max_bytes=10_000)) == 5
+
     def test_a_span_that_ended_is_open_no_more(self, store: Store) -> None:
         """What is open follows the status."""
         add_running_play(store)

@@ -33,7 +33,7 @@ def hero_logic(
 
 
 def start(*arguments: str, **more: str) -> subprocess.Popen[bytes]:
-    """Start a command and go on; its output is not buffered here, as ``communicate`` would not see that part."""
+    """Start a command and go on; what were buffered of its output here, ``communicate`` would not see."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         bufsize=0,

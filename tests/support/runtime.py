@@ -51,8 +51,11 @@ def write_flow(directory: Path, body: str, *, name: str = "a_flow.py") -> str:
 
 
 def client_at(home: Path, **variables: str) -> Client:
-    """A client whose data lies in ``home``, with only these variables as its operator's environment."""
-    return make_client({"HERO_LOGIC_HOME": str(home), **variables})
+    """A client whose data lies in ``home``, with only these variables as its operator's environment.
+
+    Its plays run in tier 0 unless another sandbox is named, as those of all tests do.
+    """
+    return make_client({"HERO_LOGIC_HOME": str(home), "HERO_LOGIC_SANDBOX": "tier0", **variables})
 
 
 class Ran:
@@ -82,8 +85,12 @@ def run_flow(
     let_through: tuple[str, ...] = (),
     variables: dict[str, str] | None = None,
     limits: dict[str, int] | None = None,
+    sandbox: str | None = None,
 ) -> Ran:
-    """Run a flow in this process to its end; ``limits`` replaces ``RLIMIT_*`` or ``captured_bytes``."""
+    """Run a flow in this process to its end.
+
+    ``limits`` replaces ``RLIMIT_*``, those of the whole tree, or ``captured_bytes``.
+    """
     client = client_at(home, **(variables or {}))
     request = RunRequest(
         path,
@@ -92,6 +99,7 @@ def run_flow(
         let_through=let_through,
         python=python or sys.executable,
         timeout_s=timeout_s,
+        sandbox=sandbox,
     )
     order = client.prepare(request)
     if grace_s is not None:
@@ -99,6 +107,8 @@ def run_flow(
     for name, value in (limits or {}).items():
         if name == "captured_bytes":
             order.limits.captured_bytes = value
+        elif name in order.limits.tree_limits:
+            order.limits.tree_limits[name] = value
         else:
             order.limits.resource_limits[name] = value
     face = QuietFace()
@@ -139,7 +149,12 @@ def start_runtime(
 
     ``marker`` goes to the play's environment as ``HERO_FLOW_MARKER``, and from there to all it starts.
     """
-    environment = {"HERO_LOGIC_HOME": str(home), "HERO_FLOW_MARKER": marker, "PATH": os.environ["PATH"]}
+    environment = {
+        "HERO_LOGIC_HOME": str(home),
+        "HERO_LOGIC_SANDBOX": "tier0",
+        "HERO_FLOW_MARKER": marker,
+        "PATH": os.environ["PATH"],
+    }
     if runtime_dir:
         environment["HERO_LOGIC_RUNTIME_DIR"] = runtime_dir
     code = _RUNTIME.format(source_dir=SOURCE_DIR, tests_dir=str(Path(SOURCE_DIR).parent / "tests"))

@@ -45,6 +45,7 @@ VERBS = {
     "ls": "list plays, the newest first",
     "ingest": "record a file of span events as a play",
     "listen": "record what comes to a span socket as a play",
+    "doctor": "try what this host can keep a play from",
 }
 
 EXIT_OK = 0

@@ -66,6 +66,7 @@ _FLOW = 2
 _MAX_ERROR_LINES = 40
 _ERROR_HEAD_LINES = 12
 _MAX_HEADLINE_CHARS = 1000
+_MAX_EXPLAINED_LINES = 5
 _MAX_ARTIFACTS = 20
 _TAIL_LINES = 20
 _MAX_TAIL_LINE_CHARS = 1000
@@ -92,7 +93,7 @@ def header(
         (clean(play.sid, glyphs), "name"),
         (clean(play.status.replace("_", " "), glyphs), style),
         (_play_duration(play, now_ms), "dim"),
-        (clean("" if play.sandbox.tier == "none" else play.sandbox.tier, glyphs), "dim"),
+        (clean(play.sandbox.line, glyphs), "dim"),
         (_local_time(play.start_ms or play.created_ms, "%Y-%m-%d %H:%M"), "dim"),
     ]
     rest = joined(parts, glyphs)
@@ -158,6 +159,7 @@ def show_lines(
     if play.input_json.strip() not in ("", "{}"):
         text = clean(_compact_json(play.input_json), glyphs)
         lines.append([("  input ", "dim"), (text, "name")])
+    lines.extend(_access_lines(play, glyphs))
     lines.append([])
     if logs_of is not None:
         lines.extend(_tree_with_logs(forest, logs_of, width, max_lines, now_ms, glyphs))
@@ -171,6 +173,14 @@ def show_lines(
         lines.extend(_section(_tail_lines(label, text, width, glyphs)))
     lines.extend(_section(_output_lines(play, width, glyphs)))
     return [fit(line, width, glyphs) for line in lines]
+
+
+def _access_lines(play: Play, glyphs: Glyphs) -> Iterator[Line]:
+    """What the flow asked for, and what it was granted; nothing where there is nothing of it."""
+    for label, said in (("  asks  ", play.access.needs), ("  given ", play.access.grants)):
+        parts = [f"{kind} {', '.join(entries)}" for kind, entries in said.items()]
+        if parts:
+            yield [(label, "dim"), (clean(glyphs.between.join(parts), glyphs), "name")]
 
 
 def output_text(output_json: str, stream: TextIO) -> str:
@@ -316,6 +326,11 @@ def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
         lines.append(
             [("  ", ""), (f"{glyphs.ellipsis} {len(head) - _MAX_HEADLINE_CHARS:,} more characters", "dim")]
         )
+    # What explains it (a denial, and the flag against it) has to be read to its end as well.
+    for text in _explanation(rest):
+        pieces = wrap(clean(text[:_MAX_HEADLINE_CHARS].expandtabs(4), glyphs), width - 2)
+        lines.extend([("  ", ""), (piece, "name")] for piece in pieces)
+        rest.pop(0)
     while rest and not rest[0].strip():
         rest.pop(0)
     if rest and rest[-1].strip() == head.strip():
@@ -328,6 +343,12 @@ def _error_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
     texts = (clean(text.expandtabs(4), glyphs) for text in rest)
     lines.extend([("  ", ""), (text, "dim")] for text in texts)
     return lines
+
+
+def _explanation(lines: list[str]) -> list[str]:
+    """The lines before the first empty one, if they are few."""
+    before = next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
+    return lines[:before] if before <= _MAX_EXPLAINED_LINES else []
 
 
 def _artifact_lines(play: Play, directory: str, width: int, glyphs: Glyphs) -> list[Line]:

@@ -21,11 +21,13 @@ from hero_logic.cli.main import (
 )
 from hero_logic.client import Client, RunRequest
 from hero_logic.core.errors import BadFlowFile, UsageError
+from hero_logic.core.tiers import DEFAULT, WANTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hero_logic.cli.faces import Face
     from hero_logic.cli.forest import SpanForest
+    from hero_logic.core.grants import Said
     from hero_logic.core.records import Play, SpanRow
 
 
@@ -56,6 +58,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="let this variable through to the flow; its value is redacted in the record; may be repeated",
     )
+    _configure_grants(parser)
+    parser.add_argument(
+        "--sandbox",
+        choices=WANTED,
+        metavar="NAME",
+        help=f"what the flow is kept in: {', '.join(WANTED)} (default: {DEFAULT}, the best that this host "
+        "proves, and nothing below tier1)",
+    )
     parser.add_argument(
         "--keep", metavar="DIR", help="copy what the flow put into artifacts/ to this directory"
     )
@@ -64,6 +74,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the play as one JSON document, and nothing else"
     )
     shape.add_argument("--quiet", action="store_true", help="print the output alone")
+
+
+def _configure_grants(parser: argparse.ArgumentParser) -> None:
+    for name, shape, says in (
+        ("--allow-read", "PATH", "let the flow read this file, or all of this directory; may be repeated"),
+        ("--allow-write", "PATH", "let it write there, and read"),
+        (
+            "--allow-net",
+            "HOST:PORT",
+            "let it reach this host at this port; *.SUFFIX:PORT for all below a name",
+        ),
+        ("--rpc", "NAME=PATH", "let it connect to the Unix socket of a service"),
+    ):
+        parser.add_argument(name, action="append", default=[], metavar=shape, help=says)
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="a file of what which flows are granted, of what they ask for (default: HERO_LOGIC_POLICY)",
+    )
+
+
+def _grants(arguments: argparse.Namespace) -> Said | None:
+    """What the flags grant; None where there are none of them."""
+    said = (arguments.allow_read, arguments.allow_write, arguments.allow_net, arguments.rpc)
+    if arguments.policy is None and not any(said):
+        return None
+    from hero_logic.core.grants import Said
+
+    read, write, net, rpc = map(tuple, said)
+    return Said(read=read, write=write, net=net, rpc=rpc, policy=arguments.policy)
 
 
 def execute(arguments: argparse.Namespace, client: Client) -> int:
@@ -78,6 +118,8 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             let_through=tuple(arguments.let_through),
             python=arguments.python,
             timeout_s=arguments.timeout,
+            sandbox=arguments.sandbox,
+            grants=_grants(arguments),
         )
     )
     if arguments.keep is not None:

@@ -95,7 +95,7 @@ def _put_ended(client: Client, reading: Reading, play: Play) -> None:
     width = width_of(sys.stdout)
     ascii_only = report.wants_ascii(sys.stdout)
     forest = read_forest(reading, play)
-    lines = [first_line(play, _sandbox_line(play), width, glyphs_for(ascii_only=ascii_only))]
+    lines = [first_line(play, play.sandbox.line, width, glyphs_for(ascii_only=ascii_only))]
     lines.extend(render(forest, width=width, max_lines=_MAX_LINES, now_ms=None, ascii_only=ascii_only))
     put(report.to_text(lines, colour=report.wants_colour(sys.stdout, dict(os.environ))))
     print_end(play, forest, client.artifacts_dir(play.sid))
@@ -109,7 +109,7 @@ def _show(client: Client, reading: Reading, play: Play) -> Play:
     outline = reading.outline(play)
     face = make_face(sys.stdout, sys.stderr)
     try:
-        face.begin(play, sandbox_line=_sandbox_line(play))
+        face.begin(play, sandbox_line=play.sandbox.line)
         if outline is not None:
             face.load(outline)
         _show_changes(reading, play.sid, 0 if outline is None else outline.revision, face)
@@ -122,10 +122,6 @@ def _show(client: Client, reading: Reading, play: Play) -> Play:
         face.close()
     print_end(play, face.forest, client.artifacts_dir(play.sid))
     return play
-
-
-def _sandbox_line(play: Play) -> str:
-    return "" if play.sandbox.tier == "none" else play.sandbox.tier
 
 
 def _show_changes(reading: Reading, sid: str, since: int, face: Face) -> None:

@@ -8,12 +8,14 @@ The tree, one class for each thing a caller would do differently::
     │   ├── NoEntry                no flow, or more than one, where one was to be run
     │   ├── BadFlowFile            the file cannot be read, or is not Python
     │   ├── UnmetRequirements      inline script metadata asks for what the interpreter does not have
+    │   ├── NotGranted             a flow asks for what its operator has not granted
     │   └── BadSid                 a play id that no play can have
     ├── NotFound                   no such play or flow: exit status 3
     ├── MalformedEvent             a line of a play's stream that is not an event
     ├── IllegalMove                a play's status cannot change that way
     ├── SocketInUse                the path of a span socket is taken
     ├── LaunchFailed               the play's process could not be started
+    ├── SandboxUnavailable         this host cannot keep a play from itself as was asked
     ├── ArtifactsNotKept           a play's artifacts could not be copied where they were wanted
     └── StoreError                 the store cannot do what was asked
         ├── StoreLocked            another process held it for too long
@@ -63,6 +65,12 @@ class UnmetRequirements(UsageError):
     code = "unmet_requirements"
 
 
+class NotGranted(UsageError):
+    """A flow asks for a path, a host, a service or a variable that was not granted; it was not started."""
+
+    code = "not_granted"
+
+
 class BadSid(UsageError):
     """A play id that is not 1 to 64 of ``A-Z a-z 0-9 _ -``."""
 
@@ -98,6 +106,12 @@ class LaunchFailed(HeroLogicError):
     """The process of a play could not be started."""
 
     code = "launch_failed"
+
+
+class SandboxUnavailable(HeroLogicError):
+    """What was asked for to keep a play in cannot be had on this host; the play was not started."""
+
+    code = "sandbox_unavailable"
 
 
 class ArtifactsNotKept(HeroLogicError):

@@ -16,9 +16,11 @@ import codecs
 from hero_logic.core.annotations import read_type
 from hero_logic.core.errors import BadFlowFile, NoEntry
 from hero_logic.core.input_types import shown
+from hero_logic.core.local_imports import imported_modules
 from hero_logic.core.script_metadata import ScriptMetadata, read_metadata
 from hero_logic.core.syntax import (
     MAX_SOURCE_BYTES,
+    NOT_LITERAL,
     Marker,
     bound_names,
     dotted_name,
@@ -32,6 +34,7 @@ from hero_logic.core.syntax import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hero_logic.core.input_types import InputType
+    from hero_logic.core.needs import Needs
 
     FunctionNode = _ast.FunctionDef | _ast.AsyncFunctionDef
 
@@ -105,6 +108,7 @@ class FlowEntry:
         extra_type: what those take.
         inputs: descriptions of inputs by name, as ``@flow`` says.
         outputs: descriptions of outputs by name, as ``@flow`` says.
+        needs: what it asks for beyond its own directory; None where ``@flow`` says nothing of that.
     """
 
     __slots__ = (
@@ -116,6 +120,7 @@ class FlowEntry:
         "is_async",
         "line",
         "name",
+        "needs",
         "outputs",
         "parameters",
     )
@@ -133,6 +138,7 @@ class FlowEntry:
         self.extra_type = read_type(node.args.kwarg.annotation if node.args.kwarg else None, names)
         self.inputs = arguments.inputs
         self.outputs = arguments.outputs
+        self.needs = arguments.needs
 
 
 class FlowFile:
@@ -141,11 +147,12 @@ class FlowFile:
     Attributes:
         path: as it was given.
         candidates: its flows, in the order of the source.
+        imports: the dotted names of the modules that it imports.
         metadata: its PEP 723 block, None where it has none.
         plain_functions: its module-level functions that are no flows.
     """
 
-    __slots__ = ("candidates", "metadata", "path", "plain_functions")
+    __slots__ = ("candidates", "imports", "metadata", "path", "plain_functions")
 
     def __init__(
         self,
@@ -153,8 +160,10 @@ class FlowFile:
         candidates: list[FlowEntry],
         metadata: ScriptMetadata | None,
         plain_functions: list[str],
+        imports: set[str],
     ) -> None:
         self.path = path
+        self.imports = imports
         self.candidates = candidates
         self.metadata = metadata
         self.plain_functions = plain_functions
@@ -275,24 +284,24 @@ def read_flow_file(source: str, path: str) -> FlowFile:
         if isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef)):
             functions[node.name] = node
             flows.pop(node.name, None)
-            arguments = _decoration(node, names)
+            arguments = _decoration(node, names, path)
             if arguments:
                 flows[node.name] = FlowEntry(node.name, node, arguments, names)
         elif isinstance(node, (_ast.Assign, _ast.AnnAssign)):
-            entry = _assigned_flow(node, functions, names)
+            entry = _assigned_flow(node, functions, names, path)
             if entry:
                 flows[entry.function] = entry
     plain = [name for name in functions if name not in flows]
     candidates = sorted(flows.values(), key=lambda entry: entry.line)
-    return FlowFile(path, candidates, read_metadata(source, path), plain)
+    return FlowFile(path, candidates, read_metadata(source, path), plain, imported_modules(module))
 
 
 class _FlowArguments:
     """What is said in the parentheses of ``@flow(...)``."""
 
-    __slots__ = ("description", "inputs", "name", "outputs")
+    __slots__ = ("description", "inputs", "name", "needs", "outputs")
 
-    def __init__(self, call: _ast.Call | None) -> None:
+    def __init__(self, call: _ast.Call | None, path: str) -> None:
         said: dict[str, _ast.expr] = {}
         if call is not None:
             if call.args:
@@ -302,18 +311,38 @@ class _FlowArguments:
         self.description = _first_line(literal_text(said.get("description")) or "")
         self.inputs = _descriptions(said.get("inputs"))
         self.outputs = _descriptions(said.get("outputs"))
+        self.needs = _needs(said["needs"], path) if "needs" in said else None
 
 
-def _decoration(node: FunctionNode, names: dict[str, str]) -> _FlowArguments | None:
+def _needs(node: _ast.expr, path: str) -> Needs | None:
+    """What a flow asks for; it counts as it is written out, since nothing of the flow is run to learn it."""
+    value = literal_value(node)
+    if value is None:
+        return None
+    from hero_logic.core.needs import read_needs
+
+    place = f"{path}:{node.lineno}"
+    if value is NOT_LITERAL:
+        raise BadFlowFile(
+            f"{place}: needs= has to be written out, as a dict of lists of texts: what a flow asks for is "
+            'read without running it. For example: needs={"read": ["data.csv"]}.'
+        )
+    return read_needs(value, place)
+
+
+def _decoration(node: FunctionNode, names: dict[str, str], path: str) -> _FlowArguments | None:
     for decorator in node.decorator_list:
         called = decorator.func if isinstance(decorator, _ast.Call) else decorator
         if dotted_name(called, names) == FLOW:
-            return _FlowArguments(decorator if isinstance(decorator, _ast.Call) else None)
+            return _FlowArguments(decorator if isinstance(decorator, _ast.Call) else None, path)
     return None
 
 
 def _assigned_flow(
-    node: _ast.Assign | _ast.AnnAssign, functions: dict[str, FunctionNode], names: dict[str, str]
+    node: _ast.Assign | _ast.AnnAssign,
+    functions: dict[str, FunctionNode],
+    names: dict[str, str],
+    path: str,
 ) -> FlowEntry | None:
     """Read ``main = flow(fn)`` and ``main = flow("name")(fn)``; None for every other assignment."""
     target = node.targets[0] if isinstance(node, _ast.Assign) else node.target
@@ -326,7 +355,7 @@ def _assigned_flow(
     of_flow = call.func if isinstance(call.func, _ast.Call) else call
     if dotted_name(of_flow.func, names) != FLOW:
         return None
-    return FlowEntry(target.id, functions[wrapped.id], _FlowArguments(of_flow), names)
+    return FlowEntry(target.id, functions[wrapped.id], _FlowArguments(of_flow, path), names)
 
 
 def _descriptions(node: _ast.expr | None) -> dict[str, str]:

@@ -200,7 +200,7 @@ class SpanTree:
         for row in self._changed.values():
             row.new_logs = ""
             row.is_stored = True
-            if row.status != "running" or _text_size(row) > _MAX_CACHED_ROW_BYTES:
+            if row.status != "running" or row.text_bytes > _MAX_CACHED_ROW_BYTES:
                 rows.pop(row.span_id, None)
         for span_id in self._recalled:
             # Of those that did not change, as all that came for them were repeats.
@@ -266,7 +266,7 @@ class SpanTree:
         if not heard:
             return
         found = self._load(heard, max_bytes)
-        found_bytes = sum(map(_text_size, found))
+        found_bytes = sum(row.text_bytes for row in found)
         if found_bytes > max_bytes:
             raise TooMuchRecalled
         self._pending_bytes += found_bytes
@@ -458,20 +458,6 @@ def _protect(row: SpanRow, key: str, *, value: object) -> None:
 def _is_protected(row: SpanRow, key: str) -> bool:
     """Whether the runtime has set this tag of the span, so that no writer's value replaces it."""
     return bool(_PROTECTION.get(key, 0) & row.protected_tags)
-
-
-def _text_size(row: SpanRow) -> int:
-    """About how much memory the text of a row takes, in bytes."""
-    return (
-        row.tags_bytes
-        + len(row.span_id)
-        + len(row.parent_id)
-        + len(row.name)
-        + len(row.rpc_service)
-        + len(row.rpc_method)
-        + len(row.child_play_sid)
-        + len(row.source_file)
-    )
 
 
 def _ordinal(row: SpanRow) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hero_logic.core.denials import Denied
 from hero_logic.core.policy import default
 from hero_logic.core.records import Artifact, PlayStatus, RootSpan
 
@@ -22,11 +23,14 @@ class ExitRecord(msgspec.Struct, frozen=True):
     """How the process of a play ended, as its supervisor saw it."""
 
     reason: str
-    """``exited lingered timed_out cancelled runtime_gone launch_failed supervisor_gone``."""
+    """``exited lingered over_limit timed_out cancelled runtime_gone launch_failed sandbox_failed
+    supervisor_gone``."""
     end_ms: float
     exit_code: int | None = None
     signal: int | None = None
     launch_error: str = ""
+    limit: tuple[str, float, float] | None = None
+    """Of all its processes together, which was passed: (its name, used, allowed)."""
     dropped_stdout_bytes: int = 0
     dropped_stderr_bytes: int = 0
 
@@ -38,6 +42,8 @@ class FlowResult(msgspec.Struct, frozen=True):
     output: Any = None
     error: str = ""
     traceback: str = ""
+    denied: Denied | None = None
+    """What it was denied, where the error says so."""
 
 
 class Leavings(msgspec.Struct, frozen=True):
@@ -48,6 +54,8 @@ class Leavings(msgspec.Struct, frozen=True):
     stdout: str = ""
     stderr: str = ""
     artifacts: list[Artifact] = []
+    hint: str = ""
+    """What would have allowed what the flow was denied (core/denials.py)."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -103,15 +111,50 @@ def decide(
         return Outcome("cancelled", f"cancelled by {cancelled_by}" if cancelled_by else "cancelled")
     if record.reason in ("runtime_gone", "supervisor_gone"):
         return Outcome("failed", RUNTIME_ENDED if record.reason == "runtime_gone" else _SUPERVISOR_GONE)
+    if record.reason == "over_limit" and record.limit is not None:
+        return Outcome("failed", _over_limit(*record.limit))
+    if record.reason == "sandbox_failed":
+        return Outcome(
+            "failed",
+            f"SandboxUnavailable: the play could not be kept from this host as was promised, and was not "
+            f"started: {record.launch_error}. `hero-logic doctor` tells what this host can do.",
+        )
     if record.reason == "launch_failed":
         return Outcome("failed", f"the play's process could not be started: {record.launch_error}")
     has_returned = result.outcome in ("returned", "none")
     if has_returned and (record.exit_code == 0 or record.reason == "lingered"):
         return _after_good_exit(result, root)
     if result.outcome in ("raised", "unfit"):
+        hint = f"\n{leavings.hint}" if leavings.hint else ""
         trace = f"\n\n{result.traceback.rstrip()}" if result.traceback else ""
-        return Outcome("failed", _bounded(result.error + trace))
+        return Outcome("failed", _bounded(result.error + hint + trace))
     return Outcome("failed", _bounded(_how_it_exited(record) + _tail(leavings.stderr)))
+
+
+_OF_THE_TREE = {
+    "tree_memory_bytes": "of memory",
+    "tree_disk_bytes": "on disk",
+    "tree_files": "files",
+    "tree_processes": "processes and threads",
+    "tree_cpu_s": "of processor time",
+}
+
+
+def _over_limit(name: str, used: float, allowed: float) -> str:
+    """Which limit a play passed, for a person.
+
+    >>> _over_limit("tree_memory_bytes", 5 * 1024**3, 4 * 1024**3)
+    'the play was ended: all its processes together took 5,120 MiB of memory, and its limit is 4,096 MiB'
+    """
+    unit, scale = "", 1
+    if name.endswith("_bytes"):
+        unit, scale = " MiB", 1024 * 1024
+    elif name.endswith("_s"):
+        unit = " s"
+    # Rounded up: what has passed a limit must not be told to be just what it is.
+    told = f"{-(-used // scale):,.0f}{unit} {_OF_THE_TREE.get(name, name)}"
+    limit = f"{allowed / scale:,.0f}{unit}"
+    return f"the play was ended: all its processes together took {told}, and its limit is {limit}"
 
 
 _SUPERVISOR_GONE = "the process that supervises this play was killed, so its end is not known"

@@ -45,6 +45,17 @@ LIMITS: tuple[Limit, ...] = (
         "RLIMIT_NPROC: processes and threads. The kernel counts all of the user's, other plays' and those "
         "outside plays too, and does not hold root to it.",
     ),
+    Limit("shared_memory_bytes", 64 * MIB, "bytes", "Size of a play's own `/dev/shm`."),
+    Limit(
+        "tree_memory_bytes",
+        4 * GIB,
+        "bytes",
+        "Tier 2: memory of all processes of a play together, shared pages counted once.",
+    ),
+    Limit("tree_cpu_s", 86_400, "seconds", "Tier 2: processor time of all processes of a play together."),
+    Limit("tree_processes", 1024, "processes", "Tier 2: processes and threads of a play."),
+    Limit("tree_disk_bytes", 8 * GIB, "bytes", "Tier 2: size of a play's work directory."),
+    Limit("tree_files", 1_000_000, "files", "Tier 2: files and directories in it."),
     Limit("core_bytes", 0, "bytes", "RLIMIT_CORE: size of a core file."),
     Limit(
         "captured_bytes",
@@ -68,6 +79,11 @@ LIMITS: tuple[Limit, ...] = (
         "bytes",
         "Events of a play that its listener did not take, kept in its work directory until its end.",
     ),
+    Limit("proxy_connections", 64, "connections", "Of a play to its proxy, at a time; what is more waits."),
+    Limit("proxy_connections_a_second", 200, "connections", "The same, a second."),
+    Limit("proxy_head_bytes", 16 * KIB, "bytes", "The head of a request to the proxy."),
+    Limit("proxy_head_s", 10.0, "seconds", "For the head of a request to come."),
+    Limit("proxy_idle_s", 600.0, "seconds", "In which nothing moves on a connection of the proxy's."),
     Limit("spans", 2_000_000, "spans", "Kept of a play."),
     Limit("tags_bytes", 64 * KIB, "bytes", "Tags of a span, as JSON text."),
     Limit("log_bytes", 1 * MIB, "bytes", "Logs of a span."),
@@ -97,6 +113,8 @@ PASSED_VARIABLES = ("TRACEPARENT",)
 """What a play gets of the operator's environment, beside ``HERO_FLOW_*`` and what ``--env`` names."""
 
 FLOW_VARIABLE_PREFIX = "HERO_FLOW_"
+RPC_VARIABLE_PREFIX = f"{FLOW_VARIABLE_PREFIX}RPC_"
+"""What tells a play of the sockets that it was granted (core/grants.py), and of no others."""
 SPAN_SOCKET_VARIABLE = "HERO_FLOW_SPAN_SOCK"
 SPAN_DESCRIPTOR_VARIABLE = "HERO_FLOW_SPAN_FD"
 SPAN_SPOOL_VARIABLE = "HERO_FLOW_SPAN_SPOOL"
@@ -109,10 +127,13 @@ MIN_REDACTED_CHARS = 4
 """A value shorter than this is not redacted: it would blot out half of every log."""
 
 
-class TierZero:
-    """The limits of a play in Tier 0, ready for the supervisor; each field is a row of :data:`LIMITS`."""
+TREE_LIMITS = ("tree_memory_bytes", "tree_cpu_s", "tree_processes", "tree_disk_bytes", "tree_files")
 
-    __slots__ = ("captured_bytes", "grace_s", "orphan_grace_s", "resource_limits", "timeout_s")
+
+class PlayLimits:
+    """The limits of a play, ready for the supervisor; each field is a row of :data:`LIMITS`, or several."""
+
+    __slots__ = ("captured_bytes", "grace_s", "orphan_grace_s", "resource_limits", "timeout_s", "tree_limits")
 
     def __init__(self, *, timeout_s: float | None = None, grace_s: float | None = None) -> None:
         self.timeout_s = timeout_s
@@ -127,10 +148,20 @@ class TierZero:
             "RLIMIT_NPROC": default("processes"),
             "RLIMIT_CORE": default("core_bytes"),
         }
+        self.tree_limits: dict[str, int | None] = {name: default(name) for name in TREE_LIMITS}
+
+
+def _is_for_flows(name: str) -> bool:
+    return name.startswith(FLOW_VARIABLE_PREFIX) and not name.startswith(RPC_VARIABLE_PREFIX)
 
 
 def play_environment(
-    operator: dict[str, str], *, sid: str, work_dir: str, socket_path: str, let_through: tuple[str, ...] = ()
+    operator: dict[str, str],
+    *,
+    sid: str,
+    work_dir: str,
+    span_channel: str | int,
+    let_through: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """The whole environment of a play.
 
@@ -138,27 +169,29 @@ def play_environment(
         operator: the environment of the one who runs it.
         sid: the play's.
         work_dir: its home, its place for temporary files, and for the spool of its events.
-        socket_path: where its spans go.
+        span_channel: where its spans go: the path of a socket, or a descriptor that is connected to one.
         let_through: names that ``--env`` lets through; those that are not set are left out.
 
     >>> env = play_environment({"PATH": "/evil", "AWS_SECRET": "x", "PYTHONPATH": "y"}, sid="s",
-    ...     work_dir="/w", socket_path="/s")
+    ...     work_dir="/w", span_channel="/s")
     >>> env["PATH"], "AWS_SECRET" in env, "PYTHONPATH" in env
     ('/usr/local/bin:/usr/bin:/bin', False, False)
     """
     environment = {
         name: value
         for name, value in operator.items()
-        if name in PASSED_VARIABLES or name in let_through or name.startswith(FLOW_VARIABLE_PREFIX)
+        if name in PASSED_VARIABLES or name in let_through or _is_for_flows(name)
     }
-    environment.pop(SPAN_DESCRIPTOR_VARIABLE, None)
+    for name in (SPAN_DESCRIPTOR_VARIABLE, SPAN_SOCKET_VARIABLE):
+        environment.pop(name, None)
+    channel_name = SPAN_SOCKET_VARIABLE if isinstance(span_channel, str) else SPAN_DESCRIPTOR_VARIABLE
+    environment[channel_name] = str(span_channel)
     environment.update(
         {
             "PATH": PLAY_PATH,
             "HOME": work_dir,
             "TMPDIR": work_dir + "/tmp",  # noqa: S108  # the play's own
             "LANG": "C.UTF-8",
-            SPAN_SOCKET_VARIABLE: socket_path,
             SPAN_SPOOL_VARIABLE: f"{work_dir}/{SPAN_SPOOL_NAME}",
             PLAY_SID_VARIABLE: sid,
         }

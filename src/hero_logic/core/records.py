@@ -89,6 +89,20 @@ class SpanRow(msgspec.Struct, gc=False):
     revision: int = 0
     """That of its last write; 0 where it was never written."""
 
+    @property
+    def text_bytes(self) -> int:
+        """About how much memory its text takes, in bytes."""
+        return (
+            self.tags_bytes
+            + len(self.span_id)
+            + len(self.parent_id)
+            + len(self.name)
+            + len(self.rpc_service)
+            + len(self.rpc_method)
+            + len(self.child_play_sid)
+            + len(self.source_file)
+        )
+
 
 class FoldState(msgspec.Struct):
     """What the fold of a play needs to go on where rows were written before."""
@@ -119,6 +133,31 @@ class Sandbox(msgspec.Struct, frozen=True):
     tier: str = "none"
     isolation: str = "none"
     resources: str = "none"
+
+    @property
+    def line(self) -> str:
+        """For a person; "" where nothing was promised.
+
+        >>> Sandbox("tier2", "native", "watcher").line, Sandbox("tier0", "none", "rlimits").line
+        ('tier2 (native, watcher)', 'tier0')
+        """
+        if self.tier == "none":
+            return ""
+        means = [self.isolation] if self.isolation != "none" else []
+        if self.resources == "watcher":
+            means.append(self.resources)
+        return f"{self.tier} ({', '.join(means)})" if means else self.tier
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What a flow asked for beyond its own directory, and what its play was granted.
+
+    Each by kind (``read write net rpc env``), without the kinds of which there is nothing: what is asked for
+    as the flow has it, what is granted with its paths resolved, ``rpc`` as ``NAME=PATH``.
+    """
+
+    needs: dict[str, list[str]] = {}
+    grants: dict[str, list[str]] = {}
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -163,6 +202,7 @@ class Play(msgspec.Struct):
     stderr: str = ""
     artifacts: list[Artifact] = []
     sandbox: Sandbox = Sandbox()
+    access: Access = Access()
     counters: Counters = msgspec.field(default_factory=Counters)
     span_count: int = 0
     version_sid: str = ""

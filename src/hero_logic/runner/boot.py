@@ -5,7 +5,8 @@ there as a file like the SDK, and imports nothing of hero_logic. Nothing of the 
 opens, and the gate opens when the play is on record (docs/design/0005-processes.md).
 
 Arguments: the directory of staged files, the flow's original path, the function to call, the seconds
-that threads may linger, the descriptor of the gate, that of the result.
+that threads may linger, the descriptor of the gate, that of the result; and those of :func:`stand_guard`,
+where there is something left to do for the play's isolation.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 200
 _MAX_PLACE_CHARS = 60
+_MAX_CHAIN = 20
+_MAX_HOST_CHARS = 253
+_MAX_PATH_CHARS = 4096
+_DENIALS = (1, 2, 13, 30, 97, 101, 113)
+"""EPERM ENOENT EACCES EROFS EAFNOSUPPORT ENETUNREACH EHOSTUNREACH, as Linux numbers them."""
 _INPUT_NAME = "input.json"
 _GATE_CLOSED = 75
+_NOT_GUARDED = 76
+_ENTERED = b"\0"
+_BACKLOG = 64
 
 try:
     from _json import encode_basestring_ascii as _quote
@@ -252,7 +261,59 @@ def report_exception(report: Report, error: BaseException) -> None:
         # A reason that the flow gave is all there is to tell.
         head, body = str(error.reason) or head, ""
     head, body = (text.encode("utf-8", "replace").decode() for text in (head, body))
-    report.write(f'{{"outcome":"raised","error":{_quote(head)},"traceback":{_quote(body)}}}')
+    denied = denial(error)
+    report.write(f'{{"outcome":"raised","error":{_quote(head)},"traceback":{_quote(body)}{denied}}}')
+
+
+def denial(error: BaseException) -> str:
+    """What an error, or the one that it came of, says was denied: a further key of the report, or "".
+
+    Whether it was, and what would allow it, is for the runtime to find out (core/denials.py).
+    """
+    for _ in range(_MAX_CHAIN):
+        if isinstance(error, OSError):
+            facts = _facts_of(error)
+            if facts:
+                return f',"denied":{{{facts}}}'
+        cause = error.__cause__ or error.__context__
+        if cause is None:
+            break
+        error = cause
+    return ""
+
+
+def _facts_of(error: OSError) -> str:
+    is_name = type(error).__name__ == "gaierror"
+    if not is_name and error.errno not in _DENIALS:
+        return ""
+    if is_name or error.filename is None:
+        host, port = _place_in(error)
+        named = "true" if is_name else "false"
+        return f'"errno":{int(error.errno or 0)},"is_name":{named},"host":{_quote(host)},"port":{port}'
+    try:
+        path = os.path.abspath(os.fsdecode(error.filename2 or error.filename))
+        path.encode()
+    except (TypeError, ValueError, OSError):
+        # The number of a descriptor; a name that is no text; no working directory any more.
+        return ""
+    return f'"errno":{error.errno},"path":{_quote(path[:_MAX_PATH_CHARS])}'
+
+
+def _place_in(error: BaseException) -> tuple[str, int]:
+    """The host and the port that an error of the network is about: what the functions were called with."""
+    host = ""
+    port: object = 0
+    step = error.__traceback__
+    while step is not None:
+        found = step.tb_frame.f_locals
+        name = step.tb_frame.f_code.co_name
+        if name == "create_connection" and isinstance(found.get("address"), tuple):
+            found = dict(zip(("host", "port"), found["address"]))
+        if name in ("create_connection", "getaddrinfo") and isinstance(found.get("host"), str):
+            host, port = found["host"][:_MAX_HOST_CHARS], found.get("port", 0)
+        step = step.tb_next
+    number = port if isinstance(port, int) and 0 < port < 65536 else 0
+    return host.encode("ascii", "replace").decode(), number
 
 
 def say(text: str) -> None:
@@ -319,9 +380,99 @@ def write_line_by_line() -> None:
             continue
 
 
+def stand_guard(words: list[str]) -> None:
+    """Do what bubblewrap cannot do for a play; returns in a process of its own, which is the play's.
+
+    This one is pid 1 of the play's world: it limits the play's processes, where the kernel counts those of
+    this world alone, starts the play's, and stays to take in orphans, to pass on SIGTERM, and to tell how
+    the play ended. Standard error leads to the runtime until the play's process says its word there.
+
+    The words: the descriptor by which the runtime is told, as a socket; those of what is to be standard
+    output and error; how many processes there may be, or 0 where nothing limits them; then ``ADDRESS:PORT``
+    of each socket that is to listen here, and to be accepted outside (runner/sandbox/doors.py).
+    """
+    import _signal  # type: ignore[import-not-found]  # the half of signal that takes no time to load
+    import resource  # before the fork: what is loaded behind it costs three times as much
+
+    channel, stdout, stderr, processes = map(int, words[:4])
+    # A SIGTERM waits until there is somebody to pass it on to: pid 1 without a handler would never get it.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGTERM])
+    try:
+        _make_doors(channel, words[4:])
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            if processes:
+                _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+                bound = processes if hard == resource.RLIM_INFINITY else min(processes, hard)
+                resource.setrlimit(resource.RLIMIT_NPROC, (bound, bound))
+            os.close(channel)
+            os.write(2, _ENTERED)
+            for number, descriptor in ((1, stdout), (2, stderr)):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+    except (OSError, ValueError) as error:
+        os.write(2, f"the guard inside: {error}\n".encode())
+        os._exit(_NOT_GUARDED)
+    if pid:
+        _see_to_the_end(pid, channel)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGTERM])
+
+
+def _make_doors(channel: int, doors: list[str]) -> None:
+    """Make the sockets that are accepted outside, hand them over, keep none."""
+    if not doors:
+        return
+    import _socket
+
+    made = []
+    for door in doors:
+        address, _, port = door.rpartition(":")
+        listener = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET)
+        made.append(listener)
+        listener.bind((address, int(port)))
+        listener.listen(_BACKLOG)
+    packed = b"".join(listener.fileno().to_bytes(4, sys.byteorder) for listener in made)
+    runtime = _socket.socket(fileno=channel)
+    runtime.sendmsg([b"D"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+    runtime.detach()
+    for listener in made:
+        listener.close()
+
+
+def _see_to_the_end(pid: int, channel: int) -> None:
+    """Reap whatever ends until the play does; tell how, and end, and all that is left with it."""
+    import _signal
+
+    def pass_on(*_: object) -> None:
+        for number in (_signal.SIGTERM, _signal.SIGCONT):
+            try:
+                os.killpg(pid, number)
+            except ProcessLookupError:
+                return
+
+    exit_code = 1
+    try:
+        # What the play has is the play's: the ends of its pipes must close when it closes them.
+        os.closerange(0, channel)
+        os.closerange(channel + 1, os.sysconf("SC_OPEN_MAX"))
+        _signal.signal(_signal.SIGTERM, pass_on)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGTERM])
+        while True:
+            ended, wait_status = os.waitpid(-1, 0)
+            if ended == pid:
+                os.write(channel, wait_status.to_bytes(4, "little"))
+                exit_code = 0
+                return
+    finally:
+        os._exit(exit_code)
+
+
 def play(arguments: list[str]) -> int:
     """Run the flow; give the exit status of the process."""
-    stage_dir, path, function, grace, gate_number, result_number = arguments
+    stage_dir, path, function, grace, gate_number, result_number, *guard = arguments
+    if guard:
+        stand_guard(guard)
     gate = int(gate_number)
     report = Report(int(result_number), gate)
     extend_path(os.path.join(stage_dir, "sdk"), os.path.dirname(path))

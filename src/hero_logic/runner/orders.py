@@ -23,14 +23,18 @@ class Orders:
         "exit_path",
         "gate_descriptor",
         "grace_s",
+        "is_warm",
+        "isolation",
         "lock_path",
         "orphan_grace_s",
         "resource_limits",
         "result_descriptor",
         "result_path",
+        "span_descriptor",
         "stderr_path",
         "stdout_path",
         "timeout_s",
+        "tree_limits",
         "work_dir",
     )
 
@@ -43,14 +47,22 @@ class Orders:
     exit_path: str
     lock_path: str
     resource_limits: dict[str, int]
+    tree_limits: dict[str, int | None]
+    """Those of all processes together, for runner/sandbox/watcher.py; empty where nobody watches."""
     captured_bytes: int
     grace_s: float
     orphan_grace_s: float
     timeout_s: float | None
+    isolation: dict[str, object]
+    """What runner/sandbox/isolation.py makes of it."""
+    is_warm: bool
+    """Whether the play begins in the process that was forked for it, and no interpreter is started."""
     gate_descriptor: int
     """The number under which the play finds its end of the gate."""
     result_descriptor: int
     """The number under which the play finds the file for its result."""
+    span_descriptor: int
+    """The number under which it finds its span channel, where one is handed over with the orders."""
 
     def dump(self) -> bytes:
         """The orders as bytes."""

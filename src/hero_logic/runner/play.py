@@ -15,26 +15,40 @@ import select
 import sys
 
 from hero_logic.core.errors import LaunchFailed
-from hero_logic.core.policy import TierZero, default
+from hero_logic.core.policy import PlayLimits, default
 from hero_logic.runner import collection
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
+from hero_logic.runner.sandbox import isolation, view
+from hero_logic.runner.sandbox.doors import receive
 from hero_logic.runner.span_socket import SpanListener
 from hero_logic.runner.spool import Spool, open_spool
-from hero_logic.runner.staging import PlayPaths, stage_play
+from hero_logic.runner.staging import PlayPaths, shared_code_dir, stage_play
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
 
     from hero_logic.core.outcome import Leavings
+    from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.span_loop import SpanLoop
     from hero_logic.runner.span_reader import ListenReport, SpanSink
     from hero_logic.runner.span_socket import ListenerHandle
     from hero_logic.runner.spawner import Spawner
 
+    class Attended(Protocol):
+        """Whoever attends to the doors of a play."""
+
+        def close(self) -> None:
+            """End it, and close them; harmless twice."""
+            ...
+
+
 _GATE_DESCRIPTOR = 3
 _RESULT_DESCRIPTOR = 4
+_SPAN_DESCRIPTOR = 5
 _MAX_MESSAGE_BYTES = 65536
 _SUPERVISOR_WAIT_S = 3.0
 _SUPERVISOR_POLL_S = 0.01
@@ -48,14 +62,20 @@ class PlayPlan:
     """What is to be run: all that is known of a play before it exists."""
 
     __slots__ = (
+        "doors",
         "environment",
         "flow_path",
         "function",
+        "granted",
         "has_secrets",
         "input_json",
+        "isolation",
         "limits",
         "python",
+        "resources",
+        "runtime_sid",
         "sid",
+        "sockets",
         "source",
     )
 
@@ -68,9 +88,15 @@ class PlayPlan:
         function: str,
         input_json: bytes | None,
         python: str,
-        environment: Callable[[str, str], dict[str, str]],
-        limits: TierZero,
+        environment: Callable[[str, str | int], dict[str, str]],
+        limits: PlayLimits,
         has_secrets: bool = False,
+        isolation: str = "none",
+        resources: str = "rlimits",
+        granted: Sequence[Entry] = (),
+        sockets: Sequence[tuple[str, str]] = (),
+        doors: Sequence[Door] = (),
+        runtime_sid: str = "",
     ) -> None:
         self.sid = sid
         self.source = source
@@ -79,10 +105,22 @@ class PlayPlan:
         self.input_json = input_json
         self.python = python
         self.environment = environment
-        """Given the work directory and the socket's path, the play's whole environment."""
+        """Given the work directory, and the socket's path or the descriptor that is connected to it, the
+        play's whole environment."""
         self.limits = limits
         self.has_secrets = has_secrets
         """Whether its text is redacted before it is kept; nobody but this runtime could do that."""
+        self.isolation = isolation
+        """``none``, ``landlock`` or ``native``: one that the host has proven."""
+        self.runtime_sid = runtime_sid
+        self.resources = resources
+        """``none``, ``rlimits``, or ``watcher``, which is both."""
+        self.granted = granted
+        """What the play may see beside the system, its interpreter and its own directory."""
+        self.sockets = sockets
+        """(path on the host, path in the view) of the Unix sockets that it may connect to."""
+        self.doors = doors
+        """Where in its own network sockets listen that are accepted here."""
 
 
 class StagedPlay:
@@ -105,11 +143,14 @@ class StagedPlay:
         self._spawner = spawner
         self._cache_dir = cache_dir
         self.paths = PlayPaths(plays_dir, plan.sid)
+        self._shared_code = None if plan.isolation == "none" else shared_code_dir(cache_dir)
         # It is bound before there is a store to write to, and reads once there is.
         self._listener = SpanListener(plan.sid, None)
         self._handle: ListenerHandle | None = None
         self._listened: ListenReport | None = None
         self._control: _socket.socket | None = None
+        self._attend: Callable[[list[int]], Attended] | None = None
+        self._attended: Attended | None = None
         self._is_gate_open = False
         self._record: dict[str, object] | None = None
         self.is_end_recorded = False
@@ -124,9 +165,11 @@ class StagedPlay:
                 python=self._plan.python,
                 cache_dir=self._cache_dir,
                 redacts=self._plan.has_secrets,
+                runtime_sid=self._plan.runtime_sid,
+                shared_code=self._shared_code,
             )
             self._listener.bind()
-            self._control = self._spawner.launch(self._orders(stub))
+            self._control = self._launch(stub)
         except BaseException:
             self._clear_up()
             raise
@@ -142,8 +185,18 @@ class StagedPlay:
             self._is_gate_open = True
             self._say(OPEN_GATE)
 
-    def begin(self, sink: SpanSink, loop: SpanLoop | None = None) -> None:
-        """Open the gate, if it is not open, and have a loop read the play's events into the sink."""
+    def begin(
+        self,
+        sink: SpanSink,
+        loop: SpanLoop | None = None,
+        *,
+        attend: Callable[[list[int]], Attended] | None = None,
+    ) -> None:
+        """Open the gate, if it is not open, and have a loop read the play's events into the sink.
+
+        ``attend`` is given the sockets that the plan's doors have become, and has them from then on.
+        """
+        self._attend = attend
         self.open_gate()
         self._listener.sink = sink
         self._handle = self._listener.run(loop)
@@ -169,6 +222,7 @@ class StagedPlay:
     def drain(self) -> ListenReport:
         """Once the play has ended: read what is still in its sockets, and close them."""
         assert self._handle is not None, "the play was begun"
+        self._close_doors()
         self._listened = self._handle.finish()
         return self._listened
 
@@ -181,7 +235,17 @@ class StagedPlay:
         assert self._record is not None, "the play has ended"
         return read_leavings(self.paths, self._record)
 
-    def _orders(self, stub: str) -> Orders:
+    def _launch(self, stub: str) -> _socket.socket:
+        if self._plan.isolation == "none":
+            return self._spawner.launch(self._orders(stub, self._listener.path))
+        # No path to squat on or to forge through: the one connection there will ever be is inherited.
+        channel = self._listener.connect_once()
+        try:
+            return self._spawner.launch(self._orders(stub, _SPAN_DESCRIPTOR), channel.fileno())
+        finally:
+            channel.close()
+
+    def _orders(self, stub: str, span_channel: str | int) -> Orders:
         plan = self._plan
         orders = Orders()
         orders.argv = [
@@ -195,30 +259,73 @@ class StagedPlay:
             str(_GATE_DESCRIPTOR),
             str(_RESULT_DESCRIPTOR),
         ]
-        orders.environment = plan.environment(self.paths.work, self._listener.path)
+        orders.environment = plan.environment(self.paths.work, span_channel)
+        orders.isolation = self._isolation()
         orders.work_dir = self.paths.work
         orders.stdout_path = self.paths.stdout
         orders.stderr_path = self.paths.stderr
         orders.result_path = self.paths.result
         orders.exit_path = self.paths.exit_record
         orders.lock_path = self.paths.lock
-        orders.resource_limits = plan.limits.resource_limits
+        orders.resource_limits = {} if plan.resources == "none" else plan.limits.resource_limits
+        orders.tree_limits = plan.limits.tree_limits if plan.resources == "watcher" else {}
         orders.captured_bytes = plan.limits.captured_bytes
         orders.grace_s = plan.limits.grace_s
         orders.orphan_grace_s = plan.limits.orphan_grace_s
         orders.timeout_s = plan.limits.timeout_s
+        orders.is_warm = self._spawner.is_warm and plan.python == sys.executable
         orders.gate_descriptor = _GATE_DESCRIPTOR
         orders.result_descriptor = _RESULT_DESCRIPTOR
+        orders.span_descriptor = _SPAN_DESCRIPTOR
         return orders
+
+    def _isolation(self) -> dict[str, object]:
+        """What runner/sandbox/isolation.py takes."""
+        plan = self._plan
+        if plan.isolation == "none":
+            return isolation.none()
+        entries = [
+            *view.base_entries(plan.python),
+            (self.paths.stage, view.READ),
+            *([] if self._shared_code is None else [(self._shared_code, view.READ)]),
+            (self.paths.work, view.KEEP),
+            *plan.granted,
+        ]
+        entries = view.without_what_is_inside(entries)
+        if plan.isolation == "landlock":
+            return isolation.landlock(entries)
+        if plan.isolation == "bubblewrap":
+            from hero_logic.runner.sandbox.bubblewrap import find_program
+
+            return isolation.bubblewrap(
+                entries,
+                program=find_program(),
+                work_dir=self.paths.work,
+                shared_memory_bytes=default("shared_memory_bytes"),
+                sockets=plan.sockets,
+                doors=plan.doors,
+            )
+        if plan.isolation != "native":
+            raise LaunchFailed(f"there is no isolation {plan.isolation} in this release.")
+        return isolation.native(
+            entries,
+            root=self.paths.view,
+            work_dir=self.paths.work,
+            shared_memory_bytes=default("shared_memory_bytes"),
+            sockets=plan.sockets,
+            doors=plan.doors,
+        )
 
     def _hear(self) -> None:
         assert self._control is not None, "the play was entered"
         try:
-            data = self._control.recv(_MAX_MESSAGE_BYTES)
+            data, doors = receive(self._control, _MAX_MESSAGE_BYTES)
         except InterruptedError:
             return
         except OSError:
-            data = b""
+            data, doors = b"", []
+        if doors:
+            self._attend_to(doors)
         if not data:
             import time
 
@@ -241,14 +348,27 @@ class StagedPlay:
             # The supervisor has ended; what it has to say is read by step().
             return
 
+    def _attend_to(self, doors: list[int]) -> None:
+        if self._attend is None or self._attended is not None:
+            # The play is being given up.
+            for door in doors:
+                os.close(door)
+        else:
+            self._attended = self._attend(doors)
+
+    def _close_doors(self) -> None:
+        if self._attended is not None:
+            self._attended.close()
+
     def _clear_up(self) -> None:
-        """In reverse: the processes, the socket, the files."""
+        """In reverse: the processes, the network, the socket, the files."""
         if self._control is not None:
             self._say(KILL)
             while self._record is None:
                 self.step()
             self._control.close()
             self._control = None
+        self._close_doors()
         if self._handle is not None and self._listened is None:
             self._handle.finish(0.0)
         self._listener.close()
@@ -360,12 +480,15 @@ def clear_directory(paths: PlayPaths) -> None:
     for path in (
         paths.work,
         paths.stage,
+        paths.view,
         paths.stdout,
         paths.stderr,
         paths.result,
         paths.lock,
         paths.exit_record,
         paths.redacts,
+        # The last: until it is gone, the rest is known to be left over.
+        paths.runtime,
     ):
         collection.remove_tree(path)
     try:

@@ -163,6 +163,28 @@ class SpanListener:
             raise SocketInUse(f"no socket can be made at {self.path}: {error.strerror}.") from error
         self._server = server
 
+    def connect_once(self) -> _socket.socket:
+        """A connection of our own, for a play to inherit; from then on nobody else can connect.
+
+        After :meth:`bind`. The path is free again when this returns, so that there is none to squat on.
+
+        Raises:
+            SocketInUse: somebody else has put a socket of theirs in its place.
+        """
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            connection.connect(self.path)
+            if os.lstat(self.path).st_ino != self._inode:
+                raise _in_use(self.path)
+        except OSError as error:
+            connection.close()
+            raise SocketInUse(f"the socket at {self.path} is not ours any more: {error.strerror}.") from error
+        except SocketInUse:
+            connection.close()
+            raise
+        _unlink_if_ours(self.path, self._inode)
+        return connection
+
     def run(self, loop: SpanLoop | None = None) -> ListenerHandle:
         """Have the socket read by a loop, by one of its own where none is given; a handle to wait on.
 

@@ -12,39 +12,64 @@ from __future__ import annotations
 
 import _socket
 import os
+import signal
 import sys
 
 from hero_logic.core.errors import LaunchFailed
+from hero_logic.runner.spare import Spare, wait_for_play
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hero_logic.runner.orders import Orders
 
 _STUB = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from hero_logic.runner.spawner import serve; serve(int(sys.argv[2]))"
 )
+# What serve_warm() gives is called with nothing of ours on the stack: it is the beginning of a play.
+_WARM_STUB = (
+    # Before what is installed, which may be another release.
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from hero_logic.runner.spawner import serve_warm; serve_warm(int(sys.argv[2]))()"
+)
 _MAX_ORDERS_BYTES = 160 * 1024
+_MAX_NAME_BYTES = 64
+_IDLE_MS = 2.0
+"""How long nothing is asked for before a spare supervisor is made: the play that begins has the processor."""
 
 
 class Spawner:
     """The runtime's end of the spawner; :meth:`launch` may be called from any thread."""
 
-    def __init__(self, channel: _socket.socket, pid: int) -> None:
+    def __init__(self, channel: _socket.socket, pid: int, *, is_warm: bool) -> None:
         self._channel = channel
         self._pid = pid
+        self.is_warm = is_warm
+        """Whether a play of our own interpreter can be forked from it, rather than started anew."""
 
     @classmethod
-    def start(cls) -> Spawner:
-        """Start the process; it gets ready while the caller goes on."""
+    def start(cls, *, is_warm: bool = False) -> Spawner:
+        """Start the process; it gets ready while the caller goes on.
+
+        A warm one loads what an interpreter loads for a play as well, which takes longer, once: for whoever
+        runs many plays. Source: docs/design/0014-warm-plays.md.
+        """
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
             os.set_inheritable(theirs.fileno(), True)
             source_dir = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
             pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-I", "-S", "-c", _STUB, source_dir, str(theirs.fileno())],
-                {"PATH": "/usr/bin:/bin"},
+                [
+                    sys.executable,
+                    "-I",
+                    *(["-c", _WARM_STUB] if is_warm else ["-S", "-c", _STUB]),
+                    source_dir,
+                    str(theirs.fileno()),
+                ],
+                {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
                 file_actions=[(os.POSIX_SPAWN_CLOSE, ours.fileno())],
                 setsid=True,
             )
@@ -56,10 +81,14 @@ class Spawner:
             ) from error
         finally:
             theirs.close()
-        return cls(ours, pid)
+        return cls(ours, pid, is_warm=is_warm)
 
-    def launch(self, orders: Orders) -> _socket.socket:
+    def launch(self, orders: Orders, span_channel: int | None = None) -> _socket.socket:
         """Have a supervisor made for a play; give the runtime's end of its control socket.
+
+        Args:
+            orders: what it is to do.
+            span_channel: the descriptor that the play inherits as its way to the span listener.
 
         Raises:
             LaunchFailed: the spawner is gone, or the orders are too long to hand over.
@@ -73,8 +102,12 @@ class Spawner:
             )
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
-            descriptor = theirs.fileno().to_bytes(4, sys.byteorder)
-            self._channel.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
+            # Past the spawner, which plays are forked from: what one play is told is not for the next.
+            ours.send(data)
+            handed = [theirs.fileno()] if span_channel is None else [theirs.fileno(), span_channel]
+            packed = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in handed)
+            kept_in = str(orders.isolation["name"]).encode()
+            self._channel.sendmsg([kept_in], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
         except OSError as error:
             ours.close()
             raise LaunchFailed(
@@ -96,11 +129,15 @@ class Spawner:
             return
 
 
-def serve(channel_descriptor: int) -> None:
-    """What the process of the spawner does; it is called in a fresh interpreter and never returns."""
+def serve(channel_descriptor: int, *, has_spare: bool = False) -> None:
+    """What the process of the spawner does; it is called in a fresh interpreter and never returns.
+
+    With ``has_spare`` it keeps a supervisor ready for the next play that is kept in what the last one was.
+    """
     import select
 
-    from hero_logic.runner.sandbox import limits
+    # All that a play is started with, so that no process of a play loads any of it for itself.
+    from hero_logic.runner.sandbox import bubblewrap, limits, native  # noqa: F401
     from hero_logic.runner.supervisor import end_everything
 
     os.set_inheritable(channel_descriptor, False)
@@ -109,27 +146,45 @@ def serve(channel_descriptor: int) -> None:
     wake, wake_in = os.pipe()
     os.set_blocking(wake, False)
     _wake_at_child_end(wake_in)
-    supervisors: set[int] = set()
+    supervisors = _Supervisors(channel, has_spare=has_spare)
     poll = select.poll()
     poll.register(channel_descriptor, select.POLLIN)
     poll.register(wake, select.POLLIN)
     is_open = True
-    while is_open or supervisors:
-        for descriptor, _ in poll.poll():
+    while is_open or supervisors.pids:
+        ready = poll.poll(_IDLE_MS if is_open and supervisors.wants_spare else None)
+        if not ready:
+            supervisors.make_spare()
+        for descriptor, _ in ready:
             if descriptor == wake:
                 os.read(wake, 4096)
             else:
-                is_open = _take_orders(channel, supervisors)
+                is_open = supervisors.take_orders()
                 if not is_open:
                     poll.unregister(channel_descriptor)
-        _reap_supervisors(supervisors)
+        supervisors.reap()
     end_everything()
     os._exit(0)
 
 
-def _wake_at_child_end(wake_in: int) -> None:
-    import signal
+def serve_warm(channel_descriptor: int) -> Callable[[], None]:
+    """:func:`serve`, with all that a play needs loaded; it returns in a process that becomes a play.
 
+    What it returns begins the play, in an interpreter that looks like one that was started for it.
+    """
+    from hero_logic.runner import warm
+    from hero_logic.runner.play_process import PlayBegins
+
+    warm.load()
+    try:
+        serve(channel_descriptor, has_spare=True)
+    except PlayBegins as begins:
+        orders = begins.orders
+    # Outside the block, so that the exception is gone, and with it every frame of ours.
+    return lambda: warm.begin(orders)
+
+
+def _wake_at_child_end(wake_in: int) -> None:
     os.set_blocking(wake_in, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
@@ -138,37 +193,111 @@ def _wake_at_child_end(wake_in: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _take_orders(channel: _socket.socket, supervisors: set[int]) -> bool:
-    """Fork a supervisor for the orders that have come; False at the end of the runtime."""
-    try:
-        data, ancillary, _, _ = channel.recvmsg(
-            _MAX_ORDERS_BYTES + 1, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC
-        )
-    except InterruptedError:
+class _Supervisors:
+    """The supervisors of a spawner: those that have a play, and perhaps one that waits for its own."""
+
+    def __init__(self, channel: _socket.socket, *, has_spare: bool) -> None:
+        self.pids: set[int] = set()
+        self._channel = channel
+        self._has_spare = has_spare
+        self._spare: Spare | None = None
+        self._last = ""
+
+    @property
+    def wants_spare(self) -> bool:
+        """Whether one should be made, once there is nothing else to do."""
+        return self._has_spare and self._spare is None and bool(self._last)
+
+    def take_orders(self) -> bool:
+        """Have a supervisor for the play that has come; False at the end of the runtime."""
+        try:
+            data, ancillary, _, _ = self._channel.recvmsg(
+                _MAX_NAME_BYTES, _socket.CMSG_SPACE(8), _socket.MSG_CMSG_CLOEXEC
+            )
+        except InterruptedError:
+            return True
+        except OSError:
+            data = b""
+        if not data:
+            if self._spare is not None:
+                self._spare.dismiss()
+            return False
+        packed = ancillary[0][2]
+        handed = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+        self._last = data.decode()
+        spare, self._spare = self._spare, None
+        if spare is None or not spare.take(self._last, handed):
+            self._fork(handed)
+        for descriptor in handed:
+            os.close(descriptor)
         return True
-    except OSError:
-        return False
-    if not data:
-        return False
-    control = _socket.socket(fileno=int.from_bytes(ancillary[0][2][:4], sys.byteorder))
-    try:
-        pid = os.fork()
-    except OSError as error:
-        _refuse(control, error)
-        return True
-    if pid == 0:
-        channel.close()
-        _supervise(data, control)
-    control.close()
-    supervisors.add(pid)
-    return True
+
+    def _fork(self, handed: list[int]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _refuse(handed[0], error)
+            return
+        if pid == 0:
+            self._channel.close()
+            _supervise(handed, kept_in="")
+        self.pids.add(pid)
+
+    def make_spare(self) -> None:
+        """Fork a supervisor for the next play, as far as it goes without one."""
+        try:
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+            pid = os.fork()
+        except OSError:
+            # It is made when it is needed, or told then that it cannot be.
+            self._last = ""
+            return
+        if pid == 0:
+            self._channel.close()
+            ours.close()
+            handed = wait_for_play(theirs, self._last)
+            theirs.close()
+            _supervise(handed, kept_in=self._last)
+        theirs.close()
+        self.pids.add(pid)
+        self._spare = Spare(ours, self._last)
+
+    def reap(self) -> None:
+        """Take the status of those that have ended; end the orphans of one that did not end well."""
+        orphaned = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                break
+            if os.WIFSTOPPED(status):
+                # Its play runs as the same user and may stop it: then no deadline would be kept.
+                os.kill(pid, signal.SIGCONT)
+            elif pid in self.pids:
+                self.pids.discard(pid)
+                orphaned = orphaned or status != 0
+            else:
+                orphaned = True
+        if orphaned:
+            self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """Kill the children that are no supervisors: the plays of supervisors that were killed."""
+        from hero_logic.runner.supervisor import children_of
+
+        for pid in children_of(os.getpid()):
+            if pid not in self.pids:
+                os.kill(pid, signal.SIGKILL)
 
 
-def _refuse(control: _socket.socket, error: OSError) -> None:
+def _refuse(control_descriptor: int, error: OSError) -> None:
     """Tell the runtime that no supervisor can be had: the system has no room for another process."""
     import marshal
     import time
 
+    control = _socket.socket(fileno=control_descriptor)
     control.send(
         marshal.dumps(
             {
@@ -179,60 +308,33 @@ def _refuse(control: _socket.socket, error: OSError) -> None:
             }
         )
     )
-    control.close()
+    control.detach()
 
 
-def _supervise(data: bytes, control: _socket.socket) -> None:
-    import signal
-
+def _supervise(handed: list[int], *, kept_in: str) -> None:
+    """Be the supervisor of a play; ``kept_in`` names the isolation for which it has left the host already."""
     from hero_logic.runner.orders import Orders
+    from hero_logic.runner.play_process import PlayBegins
     from hero_logic.runner.supervisor import Supervisor
 
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    control = _socket.socket(fileno=handed[0])
+    span_channel = handed[1] if len(handed) > 1 else None
     status = 1
     try:
-        os.setsid()
-        Supervisor(Orders.load(data), control).run()
+        if not kept_in:
+            os.setsid()
+        orders = Orders.load(control.recv(_MAX_ORDERS_BYTES + 1))
+        Supervisor(orders, control, span_channel, has_left_host=bool(kept_in)).run()
         status = 0
+    except PlayBegins:
+        status = -1
+        raise
     finally:
         # What a supervisor raises is our own fault: it goes to standard error, and the play ends all the
         # same.
-        if status:
+        if status > 0:
             sys.excepthook(*sys.exc_info())
-        os._exit(status)
-
-
-def _reap_supervisors(supervisors: set[int]) -> None:
-    """Take the status of supervisors that have ended; end the orphans of one that did not end well."""
-    import signal
-
-    orphaned = False
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            break
-        if os.WIFSTOPPED(status):
-            # Its play runs as the same user and may stop it: then no deadline would be kept.
-            os.kill(pid, signal.SIGCONT)
-        elif pid in supervisors:
-            supervisors.discard(pid)
-            orphaned = orphaned or status != 0
-        else:
-            orphaned = True
-    if orphaned:
-        _end_orphans(supervisors)
-
-
-def _end_orphans(supervisors: set[int]) -> None:
-    """Kill the children that are no supervisors: the plays of supervisors that were killed."""
-    import signal
-
-    from hero_logic.runner.supervisor import children_of
-
-    for pid in children_of(os.getpid()):
-        if pid not in supervisors:
-            os.kill(pid, signal.SIGKILL)
+        if status >= 0:
+            os._exit(status)

@@ -6,6 +6,8 @@
     ├── stage/            what it is given: flow.py, input.json, the stub, sdk/hero_tracing.py
     ├── work/             its working directory and home; artifacts/ and tmp/ are there already
     ├── artifacts/        what it left in work/artifacts, once it has ended
+    ├── view/             empty; what the play's view of the files is mounted on, for nobody else to see
+    ├── runtime           the name of the runtime that staged it, for the one that comes after
     ├── redacts           there where the play's text is redacted before it is kept
     └── stdout stderr result exit supervisor     what the supervisor writes (runner/supervisor.py)
 
@@ -19,6 +21,7 @@ import os
 import sys
 
 from hero_logic.core.errors import LaunchFailed
+from hero_logic.runner.collection import remove_tree
 
 _SDK_NAME = "hero_tracing"
 _STUB_NAME = "boot"
@@ -34,9 +37,11 @@ class PlayPaths:
         "redacts",
         "result",
         "root",
+        "runtime",
         "stage",
         "stderr",
         "stdout",
+        "view",
         "work",
     )
 
@@ -44,12 +49,14 @@ class PlayPaths:
         self.root = os.path.join(plays_dir, sid)
         self.stage = os.path.join(self.root, "stage")
         self.work = os.path.join(self.root, "work")
+        self.view = os.path.join(self.root, "view")
         self.artifacts = os.path.join(self.root, "artifacts")
         self.stdout = os.path.join(self.root, "stdout")
         self.stderr = os.path.join(self.root, "stderr")
         self.result = os.path.join(self.root, "result")
         self.exit_record = os.path.join(self.root, "exit")
         self.lock = os.path.join(self.root, "supervisor")
+        self.runtime = os.path.join(self.root, "runtime")
         self.redacts = os.path.join(self.root, "redacts")
 
 
@@ -61,6 +68,8 @@ def stage_play(
     python: str,
     cache_dir: str,
     redacts: bool = False,
+    runtime_sid: str = "",
+    shared_code: str | None = None,
 ) -> str:
     """Lay out the directory of a play; give the path of the stub that the interpreter is to run.
 
@@ -70,6 +79,10 @@ def stage_play(
         input_json: the input as a JSON object, or None where there is none.
         python: the interpreter that will run it.
         cache_dir: where compiled files are kept between plays.
+        runtime_sid: the runtime that stages it, which has its lock already (service/liveness.py): what is
+            neither on record nor of a living runtime is cleared away.
+        shared_code: the directory of :func:`shared_code_dir`, for a play that cannot write there; without
+            it the play gets copies of its own.
         redacts: whether the play's text is redacted before it is kept; an empty file says so to recovery.
 
     Raises:
@@ -78,7 +91,9 @@ def stage_play(
     try:
         make_private_directory(os.path.dirname(paths.root))
         sdk = os.path.join(paths.stage, "sdk")
-        for path in (paths.root, paths.stage, sdk, paths.work):
+        os.mkdir(paths.root, 0o700)
+        _write(paths.runtime, runtime_sid.encode())
+        for path in (paths.stage, paths.work, paths.view):
             os.mkdir(path, 0o700)
         for name in ("artifacts", "tmp"):
             os.mkdir(os.path.join(paths.work, name), 0o700)
@@ -87,6 +102,10 @@ def stage_play(
             _write(os.path.join(paths.stage, "input.json"), input_json)
         if redacts:
             _write(paths.redacts, b"")
+        if shared_code is not None:
+            os.symlink(shared_code, sdk)
+            return os.path.join(sdk, _stub_name(python))
+        os.mkdir(sdk, 0o700)
         return _stage_code(paths.stage, sdk, python, cache_dir)
     except OSError as error:
         raise LaunchFailed(
@@ -95,13 +114,20 @@ def stage_play(
         ) from error
 
 
-def staged_sids(plays_dir: str) -> list[str]:
-    """The plays whose working files are there: they run, or nobody cleared them away."""
+def staged_plays(plays_dir: str) -> list[tuple[str, str]]:
+    """(play, runtime) of those whose working files are there: they run, or nobody cleared them away."""
     try:
         names = os.listdir(plays_dir)
     except OSError:
         return []
-    return [name for name in names if os.path.isdir(os.path.join(plays_dir, name, "stage"))]
+    staged = []
+    for name in names:
+        try:
+            staged.append((name, _read(PlayPaths(plays_dir, name).runtime).decode()))
+        except (OSError, UnicodeError):
+            # It has nothing left but its artifacts.
+            continue
+    return staged
 
 
 def make_private_directory(path: str) -> None:
@@ -117,19 +143,57 @@ def make_private_directory(path: str) -> None:
             return
 
 
-def _stage_code(stage: str, sdk: str, python: str, cache_dir: str) -> str:
+def shared_code_dir(cache_dir: str) -> str:
+    """A directory with the SDK and the stub, for plays that cannot write there; made once for each release.
+
+    Raises:
+        LaunchFailed: it cannot be written.
+    """
+    status = [os.stat(path) for path in _sources()]
+    name = "-".join(str(number) for each in status for number in (each.st_size, each.st_mtime_ns))
+    shared = os.path.join(cache_dir, f"code-{name}-{sys.implementation.cache_tag}")
+    if os.path.isdir(shared):
+        return shared
+    part = f"{shared}.{os.getpid()}"
+    try:
+        make_private_directory(part)
+        _stage_code(part, part, sys.executable, cache_dir)
+        _write(os.path.join(part, f"{_STUB_NAME}.py"), _read(_sources()[1]))
+        os.rename(part, shared)
+    except OSError as error:
+        if os.path.isdir(shared):
+            # Another runtime was faster.
+            remove_tree(part)
+            return shared
+        raise LaunchFailed(
+            f"{part} cannot be written: {error.strerror}. Make room, or move the data with HERO_LOGIC_HOME."
+        ) from error
+    return shared
+
+
+def _sources() -> tuple[str, str]:
+    """Where the SDK and the stub lie."""
     package_dir = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sdk_source = os.path.join(os.path.dirname(package_dir), f"{_SDK_NAME}.py")
-    stub_source = os.path.join(package_dir, "runner", f"{_STUB_NAME}.py")
+    sdk = os.path.join(os.path.dirname(package_dir), f"{_SDK_NAME}.py")
+    return sdk, os.path.join(package_dir, "runner", f"{_STUB_NAME}.py")
+
+
+def _stub_name(python: str) -> str:
+    """The stub that an interpreter can run: bytecode fits ours alone."""
+    is_ours = os.path.realpath(python) == os.path.realpath(sys.executable)
+    return f"{_STUB_NAME}.pyc" if is_ours and sys.implementation.cache_tag is not None else f"{_STUB_NAME}.py"
+
+
+def _stage_code(stage: str, sdk: str, python: str, cache_dir: str) -> str:
+    sdk_source, stub_source = _sources()
     _write(os.path.join(sdk, f"{_SDK_NAME}.py"), _read(sdk_source))
-    tag = sys.implementation.cache_tag
-    if os.path.realpath(python) != os.path.realpath(sys.executable) or tag is None:
-        stub = os.path.join(stage, f"{_STUB_NAME}.py")
+    stub = os.path.join(stage, _stub_name(python))
+    if stub.endswith(".py"):
         _write(stub, _read(stub_source))
         return stub
     os.mkdir(os.path.join(sdk, "__pycache__"), 0o700)
-    _write(os.path.join(sdk, "__pycache__", f"{_SDK_NAME}.{tag}.pyc"), _compiled(sdk_source, cache_dir))
-    stub = os.path.join(stage, f"{_STUB_NAME}.pyc")
+    compiled = f"{_SDK_NAME}.{sys.implementation.cache_tag}.pyc"
+    _write(os.path.join(sdk, "__pycache__", compiled), _compiled(sdk_source, cache_dir))
     _write(stub, _compiled(stub_source, cache_dir))
     return stub
 

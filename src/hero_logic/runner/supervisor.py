@@ -17,7 +17,6 @@ Modules of the standard library alone, the small ones: docs/design/0004-start-up
 from __future__ import annotations
 
 import _socket
-import errno
 import fcntl
 import marshal
 import os
@@ -29,13 +28,20 @@ import time
 from hero_logic.core.policy import SPAN_SOCKET_VARIABLE
 from hero_logic.runner.collection import remove_tree
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, write_exit_record
+from hero_logic.runner.play_process import become_play, read_failure
 from hero_logic.runner.sandbox import limits
+from hero_logic.runner.sandbox.doors import ancillary
+from hero_logic.runner.sandbox.isolation import SandboxNotEntered, isolation_of
+from hero_logic.runner.sandbox.watcher import LOOK_S, Watcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _RETURNED = b"R"
 _READ_BYTES = 65536
 _GIVE_UP_S = 10.0
 _MAX_POLL_MS = 2.0**31 - 1000
-_EXEC_FAILED = 127
 
 
 class _Capture:
@@ -74,9 +80,19 @@ class _Capture:
 class Supervisor:
     """Starts one play and sees it to its end; see the laws of this module."""
 
-    def __init__(self, orders: Orders, control: _socket.socket) -> None:
+    def __init__(
+        self,
+        orders: Orders,
+        control: _socket.socket,
+        span_channel: int | None,
+        *,
+        has_left_host: bool = False,
+    ) -> None:
         self._orders = orders
         self._control = control
+        self._span_channel = span_channel
+        self._isolation = isolation_of(orders.isolation)
+        self._isolation.has_left_host = has_left_host
         self._poll = select.poll()
         self._captures: dict[int, _Capture] = {}
         self._reason = "exited"
@@ -84,6 +100,9 @@ class Supervisor:
         self._deadline_does: str = ""
         self._wait_status: int | None = None
         self._is_gate_open = False
+        self._limit: tuple[str, float, float] | None = None
+        self._watcher = Watcher(orders.tree_limits, orders.work_dir) if orders.tree_limits else None
+        self._look_at_s = time.monotonic()
 
     def run(self) -> None:
         """Start the play, see it to its end, write the record, tell the runtime."""
@@ -92,11 +111,16 @@ class Supervisor:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             self._start()
+        except SandboxNotEntered as error:
+            end_everything()
+            self._reason = "sandbox_failed"
+            self._finish(str(error))
+            return
         except OSError as error:
             self._reason = "launch_failed"
             self._finish(f"{error.strerror}: {error.filename or self._orders.argv[0]}")
             return
-        self._tell({"event": "spawned", "pid": self._pid})
+        self._tell({"event": "spawned", "pid": self._pid}, self._isolation.take_doors())
         while self._wait_status is None:
             self._step()
         end_everything()
@@ -121,15 +145,31 @@ class Supervisor:
         gate, gate_in = _socket.socketpair()
         failed, failed_in = os.pipe()
         result = os.open(self._orders.result_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._isolation.leave_host()
         own_pid = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            _become_play(self._orders, own_pid, stdout_in, stderr_in, gate_in.fileno(), result, failed_in)
+            gate.close()
+            self._control.detach()
+            wanted = {1: stdout_in, 2: stderr_in}
+            wanted[self._orders.gate_descriptor] = gate_in.detach()
+            wanted[self._orders.result_descriptor] = result
+            if self._span_channel is not None:
+                wanted[self._orders.span_descriptor] = self._span_channel
+            become_play(self._orders, self._isolation, own_pid, wanted, failed_in)
         for descriptor in (stdout_in, stderr_in, failed_in, result):
             os.close(descriptor)
+        if self._span_channel is not None:
+            # Our copy would keep the channel open when the play is gone.
+            os.close(self._span_channel)
         gate_in.close()
         self._gate = gate
-        _raise_exec_error(self._pid, failed)
+        try:
+            read_failure(failed)
+            self._isolation.await_entry(self._pid)
+        except OSError:
+            _reap(self._pid)
+            raise
         for descriptor, path in ((stdout, self._orders.stdout_path), (stderr, self._orders.stderr_path)):
             os.set_blocking(descriptor, False)
             self._captures[descriptor] = _Capture(descriptor, path, self._orders.captured_bytes)
@@ -142,7 +182,7 @@ class Supervisor:
     def _step(self) -> None:
         for descriptor, _ in self._poll.poll(self._milliseconds_left()):
             if descriptor == self._pidfd:
-                self._wait_status = _reap(self._pid)
+                self._wait_status = self._isolation.wait_status(_reap(self._pid))
             elif descriptor == self._control.fileno():
                 self._hear()
             elif descriptor == self._gate.fileno():
@@ -151,12 +191,28 @@ class Supervisor:
                 self._poll.unregister(descriptor)
         if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
             self._deadline_passed()
+        if self._watcher is not None and time.monotonic() >= self._look_at_s:
+            self._look(self._watcher)
 
     def _milliseconds_left(self) -> float | None:
-        if self._deadline_s is None:
+        times_s = [self._look_at_s] if self._watcher is not None else []
+        if self._deadline_s is not None:
+            times_s.append(self._deadline_s)
+        if not times_s:
             return None
         # poll() takes no more than 24 days at once; it comes back, and waits for the rest.
-        return min(max(0.0, (self._deadline_s - time.monotonic()) * 1000 + 1), _MAX_POLL_MS)
+        return min(max(0.0, (min(times_s) - time.monotonic()) * 1000 + 1), _MAX_POLL_MS)
+
+    def _look(self, watcher: Watcher) -> None:
+        """Hold the whole tree to its limits: past one of them it ends, without a grace."""
+        self._look_at_s = time.monotonic() + LOOK_S
+        if self._wait_status is None and self._limit is None:
+            # All that is below us: without a pid namespace the play's daemons are our children, not its.
+            self._limit = watcher.exceeded(_descendants(os.getpid()))
+            if self._limit is not None:
+                if self._reason == "exited":
+                    self._reason = "over_limit"
+                _send(self._pid, signal.SIGKILL)
 
     def _hear(self) -> None:
         try:
@@ -211,9 +267,12 @@ class Supervisor:
         """SIGTERM now, SIGKILL after the grace; the first reason stands, a shorter grace wins."""
         if self._reason == "exited":
             self._reason = reason
-        _send(-self._pid, signal.SIGTERM)
         # A stopped process acts on nothing but SIGKILL until it goes on.
-        _send(-self._pid, signal.SIGCONT)
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            try:
+                self._isolation.signal(self._pid, number)
+            except (ProcessLookupError, PermissionError):
+                break
         new_deadline_s = time.monotonic() + grace_s
         if self._deadline_does != "kill" or self._deadline_s is None or new_deadline_s < self._deadline_s:
             self._deadline_s = new_deadline_s
@@ -235,6 +294,7 @@ class Supervisor:
             "signal": os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None,
             "end_ms": time.time() * 1000,
             "launch_error": launch_error,
+            "limit": self._limit,
             "dropped_stdout_bytes": self._dropped_bytes(self._orders.stdout_path),
             "dropped_stderr_bytes": self._dropped_bytes(self._orders.stderr_path),
         }
@@ -248,12 +308,16 @@ class Supervisor:
     def _dropped_bytes(self, path: str) -> int:
         return sum(capture.dropped_bytes for capture in self._captures.values() if capture.path == path)
 
-    def _tell(self, message: dict[str, object]) -> None:
+    def _tell(self, message: dict[str, object], descriptors: Sequence[int] = ()) -> None:
+        """Tell the runtime something; descriptors go along, and are closed here."""
         try:
-            self._control.send(marshal.dumps(message))
+            self._control.sendmsg([marshal.dumps(message)], ancillary(descriptors))
         except OSError:
             # The runtime is gone, which the next poll sees; the exit record is for whoever comes after.
             return
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
 
 def end_everything() -> None:
@@ -308,7 +372,7 @@ def children_of(pid: int) -> list[int]:
 
 def _send(pid: int, number: int) -> None:
     try:
-        os.kill(pid, number) if pid > 0 else os.killpg(-pid, number)
+        os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         return
 
@@ -316,67 +380,3 @@ def _send(pid: int, number: int) -> None:
 def _reap(pid: int) -> int:
     _, status = os.waitpid(pid, 0)
     return status
-
-
-def _raise_exec_error(pid: int, failed: int) -> None:
-    """Wait for the exec: end of file is its success, an error number its failure."""
-    number = os.read(failed, 32)
-    os.close(failed)
-    if number:
-        _reap(pid)
-        raise OSError(int(number), os.strerror(int(number)))
-
-
-def _become_play(
-    orders: Orders, parent_pid: int, stdout: int, stderr: int, gate: int, result: int, failed: int
-) -> None:
-    """In the child: everything that Tier 0 promises, then the interpreter. Never returns."""
-    try:
-        limits.die_with_parent(parent_pid)
-        os.setsid()
-        os.chdir(orders.work_dir)
-        os.umask(0o077)
-        stdin = os.open("/dev/null", os.O_RDONLY)
-        _place(
-            {0: stdin, 1: stdout, 2: stderr, orders.gate_descriptor: gate, orders.result_descriptor: result},
-            failed,
-        )
-        _forget_signals()
-        limits.renounce_privileges()
-        limits.limit_resources(orders.resource_limits)
-        os.execve(orders.argv[0], orders.argv, orders.environment)  # noqa: S606  # the arguments are ours
-    except (OSError, ValueError) as error:
-        # ValueError is how setrlimit says that it is not permitted.
-        os.write(_FAILED_DESCRIPTOR, str(getattr(error, "errno", errno.EPERM)).encode())
-    finally:
-        os._exit(_EXEC_FAILED)
-
-
-def _forget_signals() -> None:
-    """What Python ignores, and the operator's shell (``nohup``, ``trap '' TERM``), the play does not."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-_FAILED_DESCRIPTOR = 63
-_SPARE_DESCRIPTOR = 64
-
-
-def _place(wanted: dict[int, int], failed: int) -> None:
-    """Put each descriptor under its number, and close every other one, inherited by accident or not."""
-    spared = {
-        number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, _SPARE_DESCRIPTOR)
-        for number, descriptor in wanted.items()
-    }
-    os.dup2(failed, _FAILED_DESCRIPTOR, inheritable=False)
-    for number, descriptor in spared.items():
-        os.dup2(descriptor, number)
-    kept = {*wanted, _FAILED_DESCRIPTOR}
-    low = 0
-    for number in sorted(kept):
-        # Not for an empty range: closerange(0, 0) closes everything (the system call takes the last number).
-        if low < number:
-            os.closerange(low, number)
-        low = number + 1
-    os.closerange(low, os.sysconf("SC_OPEN_MAX"))

@@ -60,6 +60,8 @@ def _facts(play: Play) -> dict[str, Any]:
         "stderr": play.stderr,
         "artifacts": play.artifacts,
         "sandbox": play.sandbox,
+        "needs": play.access.needs,
+        "grants": play.access.grants,
         "counters": play.counters,
     }
 

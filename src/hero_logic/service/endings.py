@@ -86,6 +86,7 @@ def _redacted(leavings: Leavings, redactor: Redactor) -> Leavings:
         leavings,
         stdout=redactor.text(leavings.stdout),
         stderr=redactor.text(leavings.stderr),
+        hint=redactor.text(leavings.hint),
         result=FlowResult(
             result.outcome,
             output=redactor.value(result.output),

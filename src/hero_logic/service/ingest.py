@@ -42,6 +42,7 @@ _TURN_BYTES = 4 * 1024 * 1024
 _PIECE_BYTES = 4 * 1024
 _TELL_AGAIN_S = 30.0
 _MAX_CLOSED_AT_ONCE = 5_000
+_MAX_CLOSED_BYTES = 1024 * 1024
 _RETRY_S = 0.1
 _OVERSIZE = BadLine("a line that is too long", "")
 
@@ -226,7 +227,7 @@ class Ingest:
             tree = self._sinks.pop(sid).tree
         else:
             tree = self._tree(sid)
-        while rows := self._store.load_open_rows(sid, limit=_MAX_CLOSED_AT_ONCE):
+        while rows := self._store.load_open_rows(sid, limit=_MAX_CLOSED_AT_ONCE, max_bytes=_MAX_CLOSED_BYTES):
             tree.close(rows, status=status, end_ms=end_ms)
             delta = tree.delta()
             assert delta is not None, "rows were closed"

@@ -29,7 +29,9 @@ class Runtimes:
             StoreError: the lock file cannot be made.
         """
         try:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            # The data directory apart: makedirs gives its mode to the last one alone.
+            for directory in (os.path.dirname(self._directory), self._directory):
+                os.makedirs(directory, mode=0o700, exist_ok=True)
             while self._lock is None:
                 self._lock = _lock_file(self._path(self.own_sid))
         except OSError as error:
@@ -37,6 +39,11 @@ class Runtimes:
                 f"the lock of this runtime cannot be made in {self._directory}: {error.strerror}. "
                 "Check the directory, or move the data with HERO_LOGIC_HOME."
             ) from error
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether this process is one of them."""
+        return self._lock is not None
 
     def leave(self) -> None:
         """Be gone; harmless twice."""

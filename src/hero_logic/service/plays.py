@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hero_logic.core.errors import NotFound
-from hero_logic.core.records import FlowVersion, Play, Sandbox, Span, SpanRow
+from hero_logic.core.records import Access, FlowVersion, Play, Sandbox, Span, SpanRow
 from hero_logic.store.contract import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,14 @@ class Plays:
         self._runtime_sid = runtime_sid
 
     def create(
-        self, sid: str, *, flow: str = "", path: str = "", source: str | None = None, input_json: str = "{}"
+        self,
+        sid: str,
+        *,
+        flow: str = "",
+        path: str = "",
+        source: str | None = None,
+        input_json: str = "{}",
+        access: Access | None = None,
     ) -> Play:
         """Put a new play on record, ``pending``; with the version of its flow, where it has a source."""
         now_ms = self._now_ms()
@@ -40,6 +47,7 @@ class Plays:
             sid=sid,
             flow=flow,
             input_json=input_json,
+            access=access or Access(),
             created_ms=now_ms,
             version_sid=version.version_sid if version else "",
             runtime_sid=self._runtime_sid,

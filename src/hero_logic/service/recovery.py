@@ -29,7 +29,7 @@ def recover(
     aftermath: Aftermath,
     clear: Callable[[str], None],
     open_spool: OpenSpool = lambda _: None,
-    leftovers: Callable[[], Iterable[str]] = tuple,
+    leftovers: Callable[[], Iterable[tuple[str, str]]] = tuple,
     now_ms: Callable[[], float],
 ) -> list[str]:
     """End each play that no living runtime runs; the sids of those that were ended.
@@ -41,8 +41,9 @@ def recover(
         aftermath: given a sid, what is left of the play; None while its supervisor still ends it.
         clear: given a sid, removes the play's files once its end is on record.
         open_spool: given a sid, opens the events that the play's listener did not take, if there are any.
-        leftovers: the sids of plays whose files are there: a runtime may be killed after it recorded an
-            end and before it cleared away. Asked only where a runtime was killed.
+        leftovers: (sid, runtime) of plays whose files are there: a runtime may be killed before it put a
+            play on record, and after it recorded an end and before it cleared away. Asked only where a
+            runtime was killed.
         now_ms: the time of receipt of what is spooled.
     """
     is_any_killed = runtimes.has_killed()
@@ -61,23 +62,33 @@ def recover(
             ended.append(play.sid)
         _close_open_spans(plays, ingest)
         if is_any_killed:
-            _clear_leftovers(plays, runtimes, clear, leftovers())
-            if not _lost_plays(plays, runtimes):
+            is_clear = _clear_leftovers(plays, runtimes, aftermath, clear, leftovers())
+            if is_clear and not _lost_plays(plays, runtimes):
                 runtimes.sweep()
     return ended
 
 
 def _clear_leftovers(
-    plays: Plays, runtimes: Runtimes, clear: Callable[[str], None], leftovers: Iterable[str]
-) -> None:
-    for sid in leftovers:
-        try:
-            play = plays.store.get_play(sid)
-        except NotFound:
-            # Just being staged, or cleared by its supervisor.
+    plays: Plays,
+    runtimes: Runtimes,
+    aftermath: Aftermath,
+    clear: Callable[[str], None],
+    leftovers: Iterable[tuple[str, str]],
+) -> bool:
+    """Remove the files of plays that are over; False where a supervisor is still at that."""
+    is_clear = True
+    for sid, runtime_sid in leftovers:
+        if not runtimes.is_gone(runtime_sid):
             continue
-        if is_terminal(play.status) and runtimes.is_gone(play.runtime_sid):
+        try:
+            is_over = is_terminal(plays.store.get_play(sid).status)
+        except NotFound:
+            # Its runtime was killed before it was put on record: its supervisor clears up, if it has one.
+            is_over = aftermath(sid) is not None
+            is_clear = is_clear and is_over
+        if is_over:
             clear(sid)
+    return is_clear
 
 
 def _lost_plays(plays: Plays, runtimes: Runtimes) -> list[Play]:

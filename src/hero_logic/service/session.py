@@ -31,7 +31,7 @@ class Session:
         aftermath: Callable[[str], Leavings | None],
         clear: Callable[[str], None],
         open_spool: Callable[[str], Spool | None] = lambda _: None,
-        leftovers: Callable[[], Iterable[str]] = tuple,
+        leftovers: Callable[[], Iterable[tuple[str, str]]] = tuple,
     ) -> None:
         self.now_ms = now_ms
         self.store = store
@@ -43,6 +43,7 @@ class Session:
         self._clear = clear
         self._open_spool = open_spool
         self._leftovers = leftovers
+        self._has_entered = False
 
     def __enter__(self) -> Session:
         try:
@@ -93,8 +94,14 @@ class Session:
         if self._ingest is not None:
             self._ingest.__exit__()
         self.store.close()
-        self._runtimes.leave()
+        if self._has_entered:
+            self._runtimes.leave()
 
     def enter_runtime(self) -> None:
-        """This process is about to run plays of its own: others must see that it lives."""
-        self._runtimes.enter()
+        """This process is about to run plays of its own: others must see that it lives.
+
+        Until the end of the session, or of whoever has said so before.
+        """
+        if not self._runtimes.is_entered:
+            self._runtimes.enter()
+            self._has_entered = True

@@ -163,8 +163,11 @@ class Store(Protocol):
         """
         ...
 
-    def load_open_rows(self, sid: str, *, limit: int) -> list[SpanRow]:
-        """At most ``limit`` spans of a play that are still ``running``, in the order of their ordinals."""
+    def load_open_rows(self, sid: str, *, limit: int, max_bytes: int | None = None) -> list[SpanRow]:
+        """At most ``limit`` spans of a play that are still ``running``, in the order of their ordinals.
+
+        Where their text passes ``max_bytes``, those up to and with the one that passes it.
+        """
         ...
 
     def read_spans(self, sid: str, *, start: int = 0, limit: int = 2000) -> list[Span]:

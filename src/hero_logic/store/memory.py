@@ -39,7 +39,7 @@ from hero_logic.store.refusals import (
     not_stored,
     refuse_nul,
 )
-from hero_logic.store.rows import name_stats, text_bytes
+from hero_logic.store.rows import name_stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,12 +207,18 @@ class MemoryStore:
             for one in dict.fromkeys(span_ids):
                 if one in of.ordinals and room_bytes >= 0:
                     found.append(_decode_row(of.rows[of.ordinals[one]]))
-                    room_bytes -= text_bytes(found[-1])
+                    room_bytes -= found[-1].text_bytes
             return found
 
-    def load_open_rows(self, sid: str, *, limit: int) -> list[SpanRow]:
-        """At most ``limit`` spans of a play that are still ``running``, in the order of their ordinals."""
-        return self.running_spans(sid, limit=limit)
+    def load_open_rows(self, sid: str, *, limit: int, max_bytes: int | None = None) -> list[SpanRow]:
+        """At most ``limit`` spans of a play that are still ``running`` (contract.py)."""
+        found: list[SpanRow] = []
+        room_bytes = math.inf if max_bytes is None else max_bytes
+        for row in self.running_spans(sid, limit=limit):
+            if room_bytes >= 0:
+                found.append(row)
+                room_bytes -= row.text_bytes
+        return found
 
     def read_spans(self, sid: str, *, start: int = 0, limit: int = 2000) -> list[Span]:
         """A page of a play's spans: at most ``limit`` from the ordinal ``start`` on (contract.py)."""

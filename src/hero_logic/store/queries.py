@@ -10,7 +10,7 @@ PLAY_COLUMNS = (
     "plays.sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,"
     " sandbox_tier, sandbox_isolation, sandbox_resources,"
     " events, malformed, oversize, repeated, truncated,"
-    " span_count, version_sid, runtime_sid, revision"
+    " span_count, version_sid, runtime_sid, revision, access"
 )
 """A play without its heavy fields, as :func:`hero_logic.store.rows.play` reads it."""
 
@@ -58,8 +58,8 @@ ADD_PLAY = """
         sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,
         sandbox_tier, sandbox_isolation, sandbox_resources,
         events, malformed, oversize, repeated, truncated,
-        span_count, version_sid, runtime_sid, revision
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        span_count, version_sid, runtime_sid, revision, access
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 """Add a play without its heavy fields, in the order of ``PLAY_COLUMNS``."""
 

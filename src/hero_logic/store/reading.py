@@ -68,12 +68,23 @@ def spans_of_ids(
 ) -> list[SpanRow]:
     """Those of these spans that are there, up to and with the one whose text passes ``max_bytes``."""
     wanted = rows.encode_json(list(span_ids)).decode()
+    return _as_many_as(connection.execute(queries.LOAD_ROWS, (sid, wanted)), max_bytes)
+
+
+def open_spans(
+    connection: sqlite3.Connection, sid: str, *, limit: int, max_bytes: int | None
+) -> list[SpanRow]:
+    """The first ``limit`` running spans, up to and with the one whose text passes ``max_bytes``."""
+    return _as_many_as(connection.execute(queries.OPEN_SPANS, (sid, -1, max(limit, 0))), max_bytes)
+
+
+def _as_many_as(answer: Iterable[Sequence[object]], max_bytes: int | None) -> list[SpanRow]:
     found = []
     found_bytes = 0
-    for values in connection.execute(queries.LOAD_ROWS, (sid, wanted)):
+    for values in answer:
         row = rows.span_row(values)
         found.append(row)
-        found_bytes += rows.text_bytes(row)
+        found_bytes += row.text_bytes
         if max_bytes is not None and found_bytes > max_bytes:
             break
     return found

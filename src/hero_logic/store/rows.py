@@ -6,7 +6,17 @@ import math
 
 import msgspec
 
-from hero_logic.core.records import Artifact, Counters, NameStats, Play, PlayEnd, Sandbox, Span, SpanRow
+from hero_logic.core.records import (
+    Access,
+    Artifact,
+    Counters,
+    NameStats,
+    Play,
+    PlayEnd,
+    Sandbox,
+    Span,
+    SpanRow,
+)
 from hero_logic.store.refusals import has_nul, refuse_nul
 
 TYPE_CHECKING = False
@@ -122,20 +132,6 @@ def rest_of_span_values(play: int, row: SpanRow, revision: int) -> tuple[object,
         encode_json(tags).decode() if tags else "{}",
         play,
         row.ordinal,
-    )
-
-
-def text_bytes(row: SpanRow) -> int:
-    """About how much the text of a row takes: what the fold counts of it too (core/fold.py)."""
-    return (
-        row.tags_bytes
-        + len(row.span_id)
-        + len(row.parent_id)
-        + len(row.name)
-        + len(row.rpc_service)
-        + len(row.rpc_method)
-        + len(row.child_play_sid)
-        + len(row.source_file)
     )
 
 
@@ -266,6 +262,7 @@ def play_values(play: Play, revision: int) -> tuple[object, ...]:
         play.version_sid,
         play.runtime_sid,
         revision,
+        _access_text(play),
     )
 
 
@@ -287,15 +284,24 @@ def play(values: Sequence[Any]) -> Play:
         version_sid=values[18],
         runtime_sid=values[19],
         revision=values[20],
+        access=_access(values[21]),
     )
-    if len(values) > 21:
-        made.input_json, made.output_json, made.stdout, made.stderr = values[21:]
+    if len(values) > 22:
+        made.input_json, made.output_json, made.stdout, made.stderr = values[22:]
     return made
 
 
 def artifacts_text(of: Play | PlayEnd) -> str:
     """The artifacts of a play as they are stored."""
     return encode_json(of.artifacts).decode() if of.artifacts else "[]"
+
+
+def _access_text(play: Play) -> str:
+    return encode_json(play.access).decode() if play.access.needs or play.access.grants else "{}"
+
+
+def _access(text: str) -> Access:
+    return Access() if text == "{}" else msgspec.json.decode(text, type=Access)
 
 
 def _artifacts(text: str) -> list[Artifact]:

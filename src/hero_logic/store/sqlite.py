@@ -245,9 +245,10 @@ class SqliteStore:
         with self._read_lock, self._reading() as connection:
             return reading.spans_of_ids(connection, sid, span_ids, max_bytes)
 
-    def load_open_rows(self, sid: str, *, limit: int) -> list[SpanRow]:
-        """At most ``limit`` spans of a play that are still ``running``, in the order of their ordinals."""
-        return self.running_spans(sid, limit=limit)
+    def load_open_rows(self, sid: str, *, limit: int, max_bytes: int | None = None) -> list[SpanRow]:
+        """At most ``limit`` spans of a play that are still ``running`` (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.open_spans(connection, sid, limit=limit, max_bytes=max_bytes)
 
     def read_spans(self, sid: str, *, start: int = 0, limit: int = 2000) -> list[Span]:
         """A page of a play's spans: at most ``limit`` from the ordinal ``start`` on (contract.py)."""

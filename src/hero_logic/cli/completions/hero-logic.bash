@@ -6,24 +6,30 @@
 #    source ~/.local/share/bash_completion/hero-logic
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_hero_logic_subparsers=(run watch show ls ingest listen)
+_shtab_hero_logic_subparsers=(run watch show ls ingest listen doctor)
 
-_shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --keep --json --quiet)
+_shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --allow-read --allow-write --allow-net --rpc --policy --sandbox --keep --json --quiet)
 _shtab_hero_logic_watch_option_strings=(-h --help --json)
 _shtab_hero_logic_show_option_strings=(-h --help --json --logs --failed --stats)
 _shtab_hero_logic_ls_option_strings=(-h --help --json --limit --before)
 _shtab_hero_logic_ingest_option_strings=(-h --help)
 _shtab_hero_logic_listen_option_strings=(-h --help --socket --idle)
+_shtab_hero_logic_doctor_option_strings=(-h --help --python --json)
 _shtab_hero_logic_option_strings=(-h --help --version)
 
 _shtab_hero_logic_run_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___input_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___python_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_run___allow_read_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_run___allow_write_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_run___policy_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___keep_COMPGEN=_shtab_compgen_dirs
 _shtab_hero_logic_ingest_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_listen___socket_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_doctor___python_COMPGEN=_shtab_compgen_files
 
-_shtab_hero_logic_pos_0_choices=(run watch show ls ingest listen)
+_shtab_hero_logic_run___sandbox_choices=(auto best tier0 tier1 tier2 none)
+_shtab_hero_logic_pos_0_choices=(run watch show ls ingest listen doctor)
 
 _shtab_hero_logic_run__h_nargs=0
 _shtab_hero_logic_run___help_nargs=0
@@ -45,6 +51,9 @@ _shtab_hero_logic_ingest__h_nargs=0
 _shtab_hero_logic_ingest___help_nargs=0
 _shtab_hero_logic_listen__h_nargs=0
 _shtab_hero_logic_listen___help_nargs=0
+_shtab_hero_logic_doctor__h_nargs=0
+_shtab_hero_logic_doctor___help_nargs=0
+_shtab_hero_logic_doctor___json_nargs=0
 _shtab_hero_logic_pos_0_nargs=A...
 _shtab_hero_logic__h_nargs=0
 _shtab_hero_logic___help_nargs=0

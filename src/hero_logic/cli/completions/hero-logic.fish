@@ -51,8 +51,8 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run watch show ls ingest listen
-set -g _shtab_hero_logic_opts_with_value --before --entry --env --idle --input --keep --limit --python --socket --timeout -i
+set -g _shtab_hero_logic_commands run watch show ls ingest listen doctor
+set -g _shtab_hero_logic_opts_with_value --allow-net --allow-read --allow-write --before --entry --env --idle --input --keep --limit --policy --python --rpc --sandbox --socket --timeout -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
@@ -67,6 +67,12 @@ complete -c hero-logic -n '_shtab_hero_logic_using run' -l entry -x -d 'which fl
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l timeout -x -d 'end the play after so many seconds'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l python -xka "(__fish_complete_path (commandline -ct))" -d 'the interpreter to run it (default: the active environment'"'"'s)'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l env -x -d 'let this variable through to the flow; its value is redacted in the record; may be repeated'
+complete -c hero-logic -n '_shtab_hero_logic_using run' -l allow-read -xka "(__fish_complete_path (commandline -ct))" -d 'let the flow read this file, or all of this directory; may be repeated'
+complete -c hero-logic -n '_shtab_hero_logic_using run' -l allow-write -xka "(__fish_complete_path (commandline -ct))" -d 'let it write there, and read'
+complete -c hero-logic -n '_shtab_hero_logic_using run' -l allow-net -x -d 'let it reach this host at this port; *.SUFFIX:PORT for all below a name'
+complete -c hero-logic -n '_shtab_hero_logic_using run' -l rpc -x -d 'let it connect to the Unix socket of a service'
+complete -c hero-logic -n '_shtab_hero_logic_using run' -l policy -xka "(__fish_complete_path (commandline -ct))" -d 'a file of what which flows are granted, of what they ask for (default: HERO_LOGIC_POLICY)'
+complete -c hero-logic -n '_shtab_hero_logic_using run' -l sandbox -xka "auto best tier0 tier1 tier2 none" -d 'what the flow is kept in: auto, best, tier0, tier1, tier2, none (default: auto, the best that this host proves, and nothing below tier1)'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l keep -xka "(__fish_complete_directories)" -d 'copy what the flow put into artifacts/ to this directory'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l json -d 'print the play as one JSON document, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l quiet -d 'print the output alone'
@@ -92,3 +98,7 @@ complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_
 complete -c hero-logic -n '_shtab_hero_logic_using listen' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using listen' -l socket -xka "(__fish_complete_path (commandline -ct))" -d 'where to listen (default: the socket path of the new play)'
 complete -c hero-logic -n '_shtab_hero_logic_using listen' -l idle -x -d 'end when nobody has been connected for so many seconds (default 0.2)'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a doctor -d 'Try what this host can keep a play from.'
+complete -c hero-logic -n '_shtab_hero_logic_using doctor' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using doctor' -l python -xka "(__fish_complete_path (commandline -ct))" -d 'the interpreter of the plays that are tried'
+complete -c hero-logic -n '_shtab_hero_logic_using doctor' -l json -d 'print one JSON document, and nothing else'

@@ -11,6 +11,7 @@
 
 _shtab_hero_logic_commands() {
   local _commands=(
+    doctor:'Try what this host can keep a play from.'
     ingest:'Record a file of span events as a play.'
     listen:'Record what comes to a span socket as a play.'
     ls:'List plays, the newest first.'
@@ -28,6 +29,15 @@ _shtab_hero_logic_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_defaults_added=0
+
+_shtab_hero_logic_doctor_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--python[the interpreter of the plays that are tried]:PATH:_files"
+  "--json[print one JSON document, and nothing else]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_doctor_defaults_added=0
 
 _shtab_hero_logic_ingest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -64,6 +74,12 @@ _shtab_hero_logic_run_options=(
   "--timeout[end the play after so many seconds]:S:"
   "--python[the interpreter to run it (default\: the active environment\'s)]:PATH:_files"
   "*--env[let this variable through to the flow\; its value is redacted in the record\; may be repeated]:NAME:"
+  "*--allow-read[let the flow read this file, or all of this directory\; may be repeated]:PATH:_files"
+  "*--allow-write[let it write there, and read]:PATH:_files"
+  "*--allow-net[let it reach this host at this port\; \*.SUFFIX\:PORT for all below a name]:HOST:PORT:"
+  "*--rpc[let it connect to the Unix socket of a service]:NAME=PATH:"
+  "--policy[a file of what which flows are granted, of what they ask for (default\: HERO_LOGIC_POLICY)]:FILE:_files"
+  "--sandbox[what the flow is kept in\: auto, best, tier0, tier1, tier2, none (default\: auto, the best that this host proves, and nothing below tier1)]:NAME:(auto best tier0 tier1 tier2 none)"
   "--keep[copy what the flow put into artifacts\/ to this directory]:DIR:_files -/"
   "--json[print the play as one JSON document, and nothing else]"
   "--quiet[print the output alone]"
@@ -113,6 +129,7 @@ _shtab_hero_logic() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_hero_logic-$line[1]:"
       case $line[1] in
+        doctor) _arguments -C -s $_shtab_hero_logic_doctor_options ;;
         ingest) _arguments -C -s $_shtab_hero_logic_ingest_options ;;
         listen) _arguments -C -s $_shtab_hero_logic_listen_options ;;
         ls) _arguments -C -s $_shtab_hero_logic_ls_options ;;

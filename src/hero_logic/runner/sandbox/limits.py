@@ -1,32 +1,21 @@
 """Tier 0: what a process asks of the kernel for itself and for what it will start.
 
-Called between fork and exec in the supervisor, which has one thread. Linux; ``prctl`` has no wrapper in
-the standard library, so it goes through ctypes.
+Called between fork and exec in the supervisor, which has one thread.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_NO_NEW_PRIVS = 38
-_SIGKILL = 9
+from hero_logic.runner.sandbox import kernel
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}, {value}): {os.strerror(number)}")
+SIGKILL = 9
 
 
 def become_subreaper() -> None:
     """Make this process the parent of every orphan below it, double-forked daemons included."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -35,14 +24,14 @@ def die_with_parent(parent_pid: int) -> None:
     The parent has one thread, so that its end is the parent's. It may have ended before the call: then
     there is nobody to wait for, and the process ends here.
     """
-    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
 
 
 def renounce_privileges() -> None:
     """No exec from here on gains a privilege: setuid and setgid bits, file capabilities (no_new_privs)."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def limit_resources(limits: dict[str, int]) -> None:

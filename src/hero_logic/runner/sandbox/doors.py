@@ -1,0 +1,84 @@
+"""Doors of a play's own network: sockets that listen inside of it and are accepted outside of it.
+
+A socket belongs to the network that it was made in, whoever holds it. So what leads out of a play's world is
+no process inside of it, and nothing of the host's: the first process, before the play is there, makes
+sockets that listen on the loopback device, hands them out, and keeps none.
+
+Source: docs/design/0013-the-network-allow-list.md.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_DOORS = 64
+_BACKLOG = 64
+
+Door = tuple[str, int]
+"""(address, port): where it listens, on the loopback device of the play's world."""
+
+
+def make_doors(channel: int, doors: list[Door]) -> None:
+    """Inside: make the sockets, hand them to whoever has the other end of the channel, keep nothing.
+
+    Raises:
+        OSError: one of them cannot be had.
+    """
+    made = []
+    try:
+        for address, port in doors:
+            family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+            door = _socket.socket(family, _socket.SOCK_STREAM)
+            made.append(door)
+            door.bind((address, port))
+            door.listen(_BACKLOG)
+        hand_over(channel, b"D", [door.fileno() for door in made])
+    finally:
+        for door in made:
+            door.close()
+        os.close(channel)
+
+
+def hand_over(channel: int, message: bytes, descriptors: list[int]) -> None:
+    """Send a message and descriptors over a Unix socket, which stays open."""
+    socket = _socket.socket(fileno=channel)
+    try:
+        socket.sendmsg([message], ancillary(descriptors))
+    finally:
+        socket.detach()
+
+
+def ancillary(descriptors: Sequence[int]) -> list[tuple[int, int, bytes]]:
+    """What goes with a message that carries these descriptors."""
+    packed = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in descriptors)
+    return [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)] if descriptors else []
+
+
+def take_doors(channel: int) -> list[int]:
+    """Outside, once the play is there: the sockets that were made for it. Closes the channel."""
+    socket = _socket.socket(fileno=channel)
+    try:
+        _, descriptors = receive(socket, 1, flags=_socket.MSG_DONTWAIT)
+    except OSError:
+        return []  # it was asked for none
+    finally:
+        socket.close()
+    return descriptors
+
+
+def receive(socket: _socket.socket, size: int, *, flags: int = 0) -> tuple[bytes, list[int]]:
+    """A message, and the descriptors that came with it.
+
+    Raises:
+        OSError: as ``recvmsg`` does.
+    """
+    room = _socket.CMSG_SPACE(4 * MAX_DOORS)
+    data, told, _, _ = socket.recvmsg(size, room, flags | _socket.MSG_CMSG_CLOEXEC)
+    packed = b"".join(payload for _, kind, payload in told if kind == _socket.SCM_RIGHTS)
+    return data, [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed) - 3, 4)]

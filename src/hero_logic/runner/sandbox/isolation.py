@@ -1,0 +1,419 @@
+"""The seam between a supervisor and what keeps its play from the host.
+
+A supervisor asks four things of an isolation, in this order: to leave the host, before it forks; and of the
+child: to enter, to confine itself, and what to execute. Each can refuse with :class:`SandboxNotEntered`, and
+then the play is not started: a play is never kept in less than was promised for it.
+
+What is to be done comes as plain data in the orders (:func:`none`, :func:`native`, :func:`landlock`), since
+the runtime knows what to show, and the supervisor has no modules to find it out with.
+
+Left room for, and not built: macOS's sandbox-exec, scopes of systemd with control groups, an operator's own
+runner such as gVisor or a microVM; tables of seccomp for arm64.
+
+Source: docs/design/0012-native-isolation.md.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+
+from hero_logic.runner.sandbox import limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.view import Entry
+
+_KEPT_FROM = 80
+"""Descriptors that an isolation keeps have numbers from here, out of the way of the play's."""
+
+
+class SandboxNotEntered(Exception):
+    """The play could not be kept from the host as was promised, and was not started; says what failed."""
+
+
+class Isolation:
+    """None at all: what Tier 0 has. The others say where they differ."""
+
+    name = "none"
+    has_left_host = False
+    """Whether this process has done :func:`leave_host_for` before it knew of its play."""
+    can_stay_in_process = True
+    """Whether a play can begin in the process that was confined, without executing anything."""
+    kept_descriptors: tuple[int, ...] = ()
+    """What the child still needs when its descriptors are put in order."""
+
+    def leave_host(self) -> None:
+        """In the supervisor, once, before it forks the child."""
+
+    def enter(self, parent_pid: int) -> None:
+        """In the child, first of all; it may return in another process than it was called in."""
+        limits.die_with_parent(parent_pid)
+
+    def outer_limits(self, limits: dict[str, int]) -> dict[str, int]:
+        """In the child: those of a play's limits that can be set before it confines itself."""
+        return limits
+
+    def confine(self) -> None:
+        """In the child, last of all; what it takes away is gone."""
+
+    def argv(self, argv: list[str]) -> list[str]:
+        """What to execute, given the interpreter and its arguments."""
+        return argv
+
+    def await_entry(self, pid: int) -> None:
+        """In the supervisor, once its child executes something: wait until the play is where it should be."""
+
+    def signal(self, pid: int, number: int) -> None:
+        """In the supervisor: a signal for the play and its group, given the pid of its own child.
+
+        Raises:
+            ProcessLookupError: there is nobody any more.
+        """
+        os.killpg(pid, number)
+
+    def take_doors(self) -> list[int]:
+        """In the supervisor, once the play is there: the sockets that listen in its network, to be closed."""
+        return []
+
+    def wait_status(self, status: int) -> int:
+        """In the supervisor: how the play ended, given how its own child did."""
+        return status
+
+
+class Landlock(Isolation):
+    """Rules on the host's own files, and no socket: for a host that forbids namespaces."""
+
+    name = "landlock"
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+
+    def confine(self) -> None:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox import native
+
+        try:
+            native.confine_in_place(self._entries)
+        except OSError as error:
+            raise _not_entered(error) from error
+
+
+class Native(Isolation):
+    """A world of its own, by namespaces; bounded by Landlock and seccomp."""
+
+    name = "native"
+
+    def __init__(
+        self,
+        entries: list[Entry],
+        root: str,
+        work_dir: str,
+        shared_memory_bytes: int,
+        sockets: list[tuple[str, str]],
+        doors: list[Door],
+    ) -> None:
+        self._entries = entries
+        self._root = root
+        self._work_dir = work_dir
+        self._shared_memory_bytes = shared_memory_bytes
+        self._sockets = sockets
+        self._doors = doors
+
+    def leave_host(self) -> None:  # noqa: D102  # the seam's
+        if not self.has_left_host:
+            leave_host_for(self.name)
+        self._status, self._status_in = _pipe_to_keep()
+        self.kept_descriptors = (self._status_in,)
+        if self._doors:
+            self._channel, self._channel_in = _socket_to_keep()
+            self.kept_descriptors += (self._channel_in,)
+
+    def enter(self, parent_pid: int) -> None:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox import first_process, kernel, namespaces, native
+
+        try:
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, limits.SIGKILL)
+            if _has_no_reader(self._status_in):
+                # The supervisor, which nobody here can see, had ended before that was asked for.
+                os._exit(1)
+            os.setsid()
+            if self._doors:
+                # They are made on the loopback device.
+                namespaces.raise_loopback()
+            native.enter_world(
+                self._entries,
+                root=self._root,
+                work_dir=self._work_dir,
+                shared_memory_bytes=self._shared_memory_bytes,
+                sockets=self._sockets,
+            )
+            if self._doors:
+                from hero_logic.runner.sandbox.doors import make_doors
+
+                make_doors(self._channel_in, self._doors)
+            pid = os.fork()
+        except OSError as error:
+            raise _not_entered(error) from error
+        if pid:
+            if not self._doors:
+                # While the play confines itself: it does not begin before this process has let go of the
+                # pipe by which a failure is told.
+                namespaces.raise_loopback()
+            first_process.see_to_the_end(pid, self._status_in)
+        # A play that stays in this process would have it, and could tell its own end.
+        os.close(self._status_in)
+
+    def confine(self) -> None:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox import native
+
+        try:
+            native.confine_in_namespaces(self._entries, sockets=[inside for _, inside in self._sockets])
+        except OSError as error:
+            raise _not_entered(error) from error
+
+    def take_doors(self) -> list[int]:  # noqa: D102  # the seam's
+        if not self._doors:
+            return []
+        from hero_logic.runner.sandbox.doors import take_doors
+
+        os.close(self._channel_in)
+        return take_doors(self._channel)
+
+    def wait_status(self, status: int) -> int:  # noqa: D102  # the seam's
+        os.close(self._status_in)
+        told = os.read(self._status, 4)
+        os.close(self._status)
+        # Where the first process was killed it told nothing, and the play was killed with it.
+        return int.from_bytes(told, "little") if len(told) == 4 else status
+
+
+class Bubblewrap(Isolation):
+    """A world of its own, by the program bwrap; see runner/sandbox/bubblewrap.py for its laws."""
+
+    name = "bubblewrap"
+    can_stay_in_process = False
+
+    def __init__(
+        self,
+        entries: list[Entry],
+        program: str,
+        work_dir: str,
+        shared_memory_bytes: int,
+        sockets: list[tuple[str, str]],
+        doors: list[Door],
+    ) -> None:
+        self._entries = entries
+        self._program = program
+        self._work_dir = work_dir
+        self._shared_memory_bytes = shared_memory_bytes
+        self._sockets = sockets
+        self._doors = doors
+        self._processes = 0
+
+    def leave_host(self) -> None:  # noqa: D102  # the seam's
+        if not self._program:
+            from hero_logic.runner.sandbox import bubblewrap
+
+            raise SandboxNotEntered(bubblewrap.missing_program())
+        self._told, self._told_in = _pipe_to_keep()
+        # No pipe: that could be opened, and written to, through the guard's /proc entry.
+        self._channel, self._channel_in = _socket_to_keep()
+        self.kept_descriptors = (self._told_in, self._channel_in)
+
+    def outer_limits(self, limits: dict[str, int]) -> dict[str, int]:
+        """All but the number of processes: outside it counts the user's, and bwrap itself would fail."""
+        self._processes = limits.get("RLIMIT_NPROC", 0)
+        return {name: value for name, value in limits.items() if name != "RLIMIT_NPROC"}
+
+    def argv(self, argv: list[str]) -> list[str]:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox import bubblewrap, seccomp
+
+        try:
+            outputs = [fcntl.fcntl(number, fcntl.F_DUPFD, _KEPT_FROM) for number in (1, 2)]
+            for number in (1, 2):
+                os.dup2(self._told_in, number)
+            os.set_inheritable(self._channel_in, True)
+            guard = [str(number) for number in (self._channel_in, *outputs, self._processes)]
+            guard += [f"{address}:{port}" for address, port in self._doors]
+            return bubblewrap.command(
+                self._program,
+                [*argv, *guard],
+                entries=self._entries,
+                work_dir=self._work_dir,
+                shared_memory_bytes=self._shared_memory_bytes,
+                sockets=self._sockets,
+                filter_program=seccomp.build(has_namespaces=True),
+            )
+        except OSError as error:
+            raise _not_entered(error) from error
+
+    def await_entry(self, pid: int) -> None:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox import bubblewrap
+
+        os.close(self._told_in)
+        os.close(self._channel_in)
+        problem = bubblewrap.problem_of_entry(self._told)
+        os.close(self._told)
+        if problem:
+            raise SandboxNotEntered(problem)
+        try:
+            self._first = os.pidfd_open(bubblewrap.first_process_of(pid))
+        except OSError:
+            # It was there, and has ended since.
+            self._first = -1
+
+    def signal(self, pid: int, number: int) -> None:
+        """To the guard, which passes SIGTERM on: bwrap itself would die of it, and take the play along."""
+        import signal
+
+        if self._first < 0:
+            raise ProcessLookupError
+        signal.pidfd_send_signal(self._first, number)
+
+    def take_doors(self) -> list[int]:  # noqa: D102  # the seam's
+        if not self._doors:
+            return []
+        from hero_logic.runner.sandbox.doors import take_doors
+
+        return take_doors(os.dup(self._channel))
+
+    def wait_status(self, status: int) -> int:  # noqa: D102  # the seam's
+        told = _read_what_is_there(self._channel)
+        # Where the guard was killed it told nothing, and the play was killed with it.
+        return int.from_bytes(told, "little") if len(told) == 4 else status
+
+
+def leave_host_for(name: str) -> None:
+    """What a supervisor can do for a play of an isolation before it knows of the play.
+
+    Raises:
+        SandboxNotEntered: the host does not allow it.
+    """
+    if name == Native.name:
+        from hero_logic.runner.sandbox import namespaces
+
+        try:
+            namespaces.leave_host()
+        except OSError as error:
+            raise _not_entered(error) from error
+
+
+def none() -> dict[str, object]:
+    """The orders for no isolation."""
+    return {"name": Isolation.name}
+
+
+def landlock(entries: list[Entry]) -> dict[str, object]:
+    """The orders for :class:`Landlock`."""
+    return {"name": Landlock.name, "entries": entries}
+
+
+def native(
+    entries: list[Entry],
+    *,
+    root: str,
+    work_dir: str,
+    shared_memory_bytes: int,
+    sockets: Sequence[tuple[str, str]] = (),
+    doors: Sequence[Door] = (),
+) -> dict[str, object]:
+    """The orders for :class:`Native`.
+
+    Args:
+        entries: what the play sees, the outer paths first (runner/sandbox/view.py).
+        root: an empty directory, to build the view on.
+        work_dir: the play's, one of the entries.
+        shared_memory_bytes: the size of its /dev/shm.
+        sockets: (path on the host, path in the view) of the Unix sockets that it may connect to.
+        doors: where in its own network sockets listen that are accepted outside (runner/sandbox/doors.py).
+    """
+    return {
+        "name": Native.name,
+        "entries": entries,
+        "root": root,
+        "work_dir": work_dir,
+        "shared_memory_bytes": shared_memory_bytes,
+        "sockets": list(sockets),
+        "doors": list(doors),
+    }
+
+
+def bubblewrap(
+    entries: list[Entry],
+    *,
+    program: str,
+    work_dir: str,
+    shared_memory_bytes: int,
+    sockets: Sequence[tuple[str, str]] = (),
+    doors: Sequence[Door] = (),
+) -> dict[str, object]:
+    """The orders for :class:`Bubblewrap`: those of :func:`native`, but for one.
+
+    Args:
+        program: the path of bwrap, or "" where there is none.
+    """
+    return {
+        "name": Bubblewrap.name,
+        "entries": entries,
+        "program": program,
+        "work_dir": work_dir,
+        "shared_memory_bytes": shared_memory_bytes,
+        "sockets": list(sockets),
+        "doors": list(doors),
+    }
+
+
+_KINDS: dict[str, Callable[..., Isolation]] = {
+    kind.name: kind for kind in (Isolation, Landlock, Native, Bubblewrap)
+}
+
+
+def isolation_of(orders: dict[str, object]) -> Isolation:
+    """The isolation that orders ask for."""
+    arguments: dict[str, Any] = dict(orders)
+    kind = _KINDS[arguments.pop("name")]
+    return kind(**arguments)
+
+
+def _pipe_to_keep() -> tuple[int, int]:
+    """A pipe whose inner end has a number that is out of the play's way."""
+    outer, inner = os.pipe()
+    kept = fcntl.fcntl(inner, fcntl.F_DUPFD_CLOEXEC, _KEPT_FROM)
+    os.close(inner)
+    return outer, kept
+
+
+def _socket_to_keep() -> tuple[int, int]:
+    """A pair of connected sockets whose inner end has a number that is out of the play's way."""
+    import _socket
+
+    outer, inner = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    kept = fcntl.fcntl(inner.fileno(), fcntl.F_DUPFD_CLOEXEC, _KEPT_FROM)
+    inner.close()
+    return outer.detach(), kept
+
+
+def _read_what_is_there(descriptor: int) -> bytes:
+    """Four bytes, if they are there; closes the descriptor."""
+    os.set_blocking(descriptor, False)
+    try:
+        return os.read(descriptor, 4)
+    except BlockingIOError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _has_no_reader(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return bool(poll.poll(0))
+
+
+def _not_entered(error: OSError) -> SandboxNotEntered:
+    return SandboxNotEntered(f"{error.filename or 'a system call'}: {error.strerror}")

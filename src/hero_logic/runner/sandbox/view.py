@@ -1,0 +1,133 @@
+"""What a play sees of the host's files: a short list of paths, each with what may be done there.
+
+The same list makes the mounts of a view of its own, the rules of Landlock, and bubblewrap's arguments, so
+that no two mechanisms grant different things. A path inside is the path outside.
+
+Laws:
+
+1. What is not named is not there.
+2. A directory that may hold secrets is never named whole: of /etc some files are, of an interpreter's prefix
+   what Python itself put there.
+3. Nothing is named that the play may change, but its work directory and what the operator granted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+RUN = "run"
+"""Read what is there, and run it."""
+READ = "read"
+"""Read what is there."""
+LIST = "list"
+"""See the names of what is there; for rules on the host's own files, where nothing can be left out."""
+KEEP = "keep"
+"""Read, write, make and remove; run nothing from there."""
+
+_SYSTEM_RUN = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_SYSTEM_READ = (
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/tls/certs",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/timezone",
+)
+_OF_A_PREFIX = ("bin", "lib", "lib64", "libexec", "share", "ssl", "pyvenv.cfg")
+"""What Python and its packages put below a prefix; a prefix may be somebody's project, or home."""
+
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+Entry = tuple[str, str]
+"""(path, what may be done there)"""
+
+
+def base_entries(python: str) -> list[Entry]:
+    """What every play of an interpreter sees; found once, as long as the process lives."""
+    if python not in _base_entries:
+        _base_entries[python] = [*system_entries(), *interpreter_entries(python)]
+    return _base_entries[python]
+
+
+_base_entries: dict[str, list[Entry]] = {}
+
+
+def system_entries() -> list[Entry]:
+    """What every program needs of the system."""
+    entries = [(path, RUN) for path in _SYSTEM_RUN]
+    entries += [(path, READ) for path in _SYSTEM_READ]
+    return [(path, access) for path, access in entries if os.path.lexists(path)]
+
+
+def interpreter_entries(python: str) -> list[Entry]:
+    """What an interpreter needs of its own: its prefix, and the prefix that its environment was made from."""
+    entries = []
+    for prefix in _prefixes(python):
+        if not is_below(prefix, "/usr"):
+            for name in _OF_A_PREFIX:
+                path = os.path.join(prefix, name)
+                if os.path.lexists(path):
+                    entries.append((path, READ if name == "pyvenv.cfg" else RUN))
+    return entries
+
+
+def _prefixes(python: str) -> list[str]:
+    """Where the interpreter at a path has its files, those of a virtual environment first."""
+    if os.path.abspath(python) == os.path.abspath(sys.executable):
+        found = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
+    else:
+        found = [_prefix_of(python), *_bases(_prefix_of(python))]
+    # A link leads to another prefix: python in a virtual environment, or /opt/python/current.
+    path = python
+    for _ in range(40):
+        found += [_prefix_of(path), os.path.realpath(_prefix_of(path))]
+        if not os.path.islink(path):
+            break
+        # The directory as the kernel has it: a link's ".." is the parent of where its directory really is.
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.readlink(path))
+    return list(dict.fromkeys(os.path.normpath(prefix) for prefix in found))
+
+
+def _prefix_of(python: str) -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(python)))
+
+
+def _bases(prefix: str) -> list[str]:
+    """The prefix that a virtual environment was made from, as its pyvenv.cfg has it."""
+    try:
+        with open(os.path.join(prefix, "pyvenv.cfg"), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() == "home" and os.path.isabs(value.strip()):
+            return [os.path.dirname(value.strip())]
+    return []
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether a path is a directory's own, or of something in it."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def without_what_is_inside(entries: list[Entry]) -> list[Entry]:
+    """The entries, the outer ones first, without those that one around them grants already.
+
+    >>> without_what_is_inside([("/usr/share", "read"), ("/usr", "run"), ("/usr/work", "keep")])
+    [('/usr', 'run'), ('/usr/work', 'keep')]
+    """
+    kept: list[Entry] = []
+    # Of several for one path the one that lets it be changed comes last: a mount hides the one before it.
+    order = {RUN: 0, READ: 1, LIST: 2, KEEP: 3}
+    for path, access in sorted(set(entries), key=lambda entry: (entry[0], order[entry[1]])):
+        around = [outer for outer in kept if is_below(path, outer[0])]
+        if not any(grant == access or (grant, access) == (RUN, READ) for _, grant in around):
+            kept.append((path, access))
+    return kept

@@ -1,0 +1,140 @@
+"""What all processes of a play use together, held against limits that the kernel has for one process alone.
+
+The supervisor asks every fifth of a second; there is no control group that an ordinary user could have on
+every host. Laws:
+
+1. A look is short, whatever the play did: the tree of files is walked a little at a time.
+2. Nothing is followed that the play could have put there: no link, no other file system's root.
+3. What cannot be read counts as nothing: a process that is just ending, a directory that is just going.
+4. Between two looks a play may pass its limits; what it may do then is bounded by those of each process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOK_S = 0.2
+_WALK_S = 0.005
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_BLOCK_BYTES = 512
+
+
+class Watcher:
+    """Looks at one play; the limits are those of ``TREE_LIMITS`` in core/policy.py, None for none."""
+
+    def __init__(self, limits: dict[str, int | None], work_dir: str) -> None:
+        self._limits = limits
+        self._work_dir = work_dir
+        self._walk: Iterator[None] = iter(())
+        self._walked_bytes = 0
+        self._walked_files = 0
+        self._disk_bytes = 0
+        self._files = 0
+
+    def exceeded(self, pids: list[int]) -> tuple[str, float, float] | None:
+        """The first limit that these processes and their play's files pass: (its name, used, limit)."""
+        self._walk_some()
+        processes, cpu_s = _processes_and_cpu(pids)
+        for name, used in (
+            ("tree_processes", processes),
+            ("tree_cpu_s", cpu_s),
+            ("tree_disk_bytes", max(self._disk_bytes, self._walked_bytes)),
+            ("tree_files", max(self._files, self._walked_files)),
+        ):
+            limit = self._limits.get(name)
+            if limit is not None and used > limit:
+                return name, used, limit
+        limit = self._limits.get("tree_memory_bytes")
+        if limit is not None and (used := memory_bytes(pids, limit)) > limit:
+            return "tree_memory_bytes", used, limit
+        return None
+
+    def _walk_some(self) -> None:
+        until_s = time.monotonic() + _WALK_S
+        for _ in self._walk:
+            if time.monotonic() >= until_s:
+                return
+        self._disk_bytes, self._files = self._walked_bytes, self._walked_files
+        self._walked_bytes = self._walked_files = 0
+        self._walk = self._walked()
+
+    def _walked(self) -> Iterator[None]:
+        """Count what is below the work directory, a directory entry at a time."""
+        seen: set[tuple[int, int]] = set()
+        unseen = [self._work_dir]
+        while unseen:
+            try:
+                entries = os.scandir(unseen.pop())
+            except OSError:  # law 3
+                continue
+            with entries:
+                for entry in entries:
+                    yield
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                        is_directory = entry.is_dir(follow_symlinks=False)
+                    except OSError:  # law 3
+                        continue
+                    self._walked_files += 1
+                    if status.st_nlink > 1 and not is_directory:
+                        # Another name of a file that was counted takes no more room.
+                        if (status.st_dev, status.st_ino) in seen:
+                            continue
+                        seen.add((status.st_dev, status.st_ino))
+                    self._walked_bytes += status.st_blocks * _BLOCK_BYTES
+                    if is_directory:
+                        unseen.append(entry.path)
+
+
+def memory_bytes(pids: list[int], enough: int) -> int:
+    """What processes have in memory together, pages that they share counted once.
+
+    Args:
+        pids: the processes.
+        enough: below this, an upper bound is as good: sharing is costly to look at.
+    """
+    resident = sum(_resident_bytes(pid) for pid in pids)
+    if resident <= enough:
+        return resident
+    return sum(_proportional_bytes(pid) for pid in pids)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):  # law 3
+        return 0
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:  # law 3, or not ours to read: then what it has resident
+        return _resident_bytes(pid)
+    return 0
+
+
+def _processes_and_cpu(pids: list[int]) -> tuple[int, float]:
+    """How many processes and threads there are, and the processor time of them and of all they reaped."""
+    count = 0
+    ticks = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                # Behind the name, which may have anything in it: fields 3 and on of proc_pid_stat(5).
+                fields = file.read().rpartition(b")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+            count += int(fields[17])
+        except (OSError, IndexError):  # law 3
+            continue
+    return count, ticks / _TICKS_A_SECOND

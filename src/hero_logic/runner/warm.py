@@ -1,0 +1,121 @@
+"""A play that begins in a process that was forked for it, in an interpreter that was there before.
+
+:func:`load` runs once, in the spawner; :func:`begin` in each play, confined by then, with nothing of the
+spawner on the stack. From there on the interpreter is to look as if it had been started for this play: the
+same modules, arguments, environment, streams and signals. Laws:
+
+1. What is loaded before a fork is the same for every play, and knows of none.
+2. Nothing of ours can be imported in a play, and nothing of another play is in its memory.
+
+What stays different: the seed of ``hash()`` and the addresses are those of the spawner, for all its plays;
+/proc/self/cmdline and /proc/self/environ are the spawner's, which hold nothing.
+
+Source: docs/design/0014-warm-plays.md.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import os
+import signal
+import sys
+import types
+from importlib.machinery import ModuleSpec, PathFinder
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
+
+from hero_logic.runner import boot
+from hero_logic.runner.sandbox import first_process, native, seccomp  # noqa: F401  # all that a play's way takes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hero_logic.runner.orders import Orders
+
+_SDK = "hero_tracing"
+_OURS = "hero_logic"
+_source_dir = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_sdk_code: types.CodeType | None = None
+
+
+def load() -> None:
+    """Load what each play would load for itself, and run nothing of it that looks at its surroundings."""
+    global _sdk_code
+    spec = PathFinder.find_spec(_SDK, [_source_dir])
+    loader: Any = None if spec is None else spec.loader
+    assert loader is not None, "the SDK lies beside the package"
+    _sdk_code = loader.get_code(_SDK)
+    # What the SDK imports, so that it is there when its code runs.
+    import _socket  # noqa: F401
+    import contextvars  # noqa: F401
+    import itertools  # noqa: F401
+
+    # And what would be made anew in each.
+    for has_namespaces in (True, False):
+        seccomp.build(has_namespaces=has_namespaces)
+    # What is there now is never garbage: looking through it would copy every page of it into every play.
+    gc.collect()
+    gc.freeze()
+
+
+def begin(orders: Orders) -> None:
+    """Be the play; ends as an interpreter ends that was started for it."""
+    stub_arguments = orders.argv[3:]
+    environment = orders.environment
+    _forget_ourselves()
+    _take_up_signals()
+    os.environ.clear()
+    os.environ.update(environment)
+    _open_streams()
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    vars(main).update(__file__=orders.argv[2], __cached__=None, __annotations__={}, __builtins__=builtins)
+    sys.argv[:] = orders.argv[2:]
+    _load_sdk(stub_arguments[0])
+    sys.exit(boot.play(stub_arguments))
+
+
+def _forget_ourselves() -> None:
+    """Leave of our modules only what runs here; what the interpreter loaded by itself stays."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == _OURS]:
+        del sys.modules[name]
+    sys.path.remove(_source_dir)
+    sys.path_importer_cache.clear()
+    # As site leaves out what is not there: a directory may not be in the play's view.
+    sys.path[:] = [path for path in sys.path if path.endswith(".zip") or os.path.isdir(path)]
+
+
+def _take_up_signals() -> None:
+    """What Python sets up when it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _open_streams() -> None:
+    """The three streams over the descriptors that are the play's now, as Python opens them under C.UTF-8."""
+    for descriptor, name, errors in (
+        (0, "stdin", "surrogateescape"),
+        (1, "stdout", "surrogateescape"),
+        (2, "stderr", "backslashreplace"),
+    ):
+        mode = "w" if descriptor else "r"
+        raw = FileIO(descriptor, mode, closefd=False)
+        raw.name = f"<{name}>"
+        buffered = BufferedWriter(raw) if descriptor else BufferedReader(raw)
+        stream = TextIOWrapper(
+            buffered, encoding="utf-8", errors=errors, newline="\n", line_buffering=descriptor > 0
+        )
+        stream.mode = mode  # type: ignore[misc]  # it can be set, and Python does
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _load_sdk(stage_dir: str) -> None:
+    assert _sdk_code is not None, "load() came first"
+    path = os.path.join(stage_dir, "sdk", f"{_SDK}.py")
+    module: Any = types.ModuleType(_SDK)
+    module.__file__ = path
+    module.__spec__ = ModuleSpec(_SDK, None, origin=path)
+    sys.modules[_SDK] = module
+    exec(_sdk_code, module.__dict__)  # noqa: S102  # the SDK, as it is shipped
