@@ -83,6 +83,9 @@ class Ground:
         self._directory = directory
         self._plants = plants
         self._numbers = itertools.count(1)
+        # As many as a process has where nobody gave it more.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
         self._spawner = Spawner.start(is_warm=is_warm)
         self._prover = Prover(
             self._spawner,
@@ -216,16 +219,11 @@ class Ground:
         """Play another flow while this one is up; how that went, ``returned`` where nothing is amiss."""
         up = Path(staged.paths.work) / "up"
         wait_until(lambda: up.exists() or staged.step(0), "the flow is up")
-        # As much as a runtime has where nobody gave it more.
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, soft), hard))
         try:
             neighbour = {**order, "source": _NEIGHBOUR, "limits": {}, "has_neighbour": False}
             return str(self._play_staged(neighbour, b'{"plants": {}}', "marker-neighbour")["outcome"])
         except HeroLogicError as error:
             return str(error)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     def _found(self, staged: StagedPlay, sink: CountingSink) -> dict[str, Any]:
         spool = staged.open_spool()

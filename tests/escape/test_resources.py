@@ -109,13 +109,6 @@ OF_ONE = [
     ),
 ]
 
-IN_THE_KERNEL = "what the kernel holds for a play, such as what was sent and not read, is no process's memory"
-NOT_WAITED_FOR = "the time of a child that is gone without having been waited for is in no sum"
-WITHOUT_A_NAME = "the watcher finds files by their names, and these have none"
-IN_ITS_RESULT = "the file for the result is not in the work directory, which is all that the watcher sums"
-TOO_DEEP = "the watcher goes by paths, and the kernel takes none of more than 4096 bytes"
-UNREADABLE = "what the watcher may not read counts as nothing; root, and native's supervisor, may read all"
-EVERYWHERE = ("native", "bubblewrap", "landlock")
 
 HOLD = "time.sleep(2)\nreturn True\n"
 """Ten looks of the watcher's."""
@@ -242,8 +235,7 @@ MEMORY = [
         time.sleep(1)
         return len(ends)
         """,
-        limits={"tree_memory_bytes": 48 * MIB},
-        open_in=dict.fromkeys(EVERYWHERE, IN_THE_KERNEL),
+        limits={"tree_open_files": 500},
     ),
 ]
 
@@ -288,7 +280,6 @@ PROCESSOR = [
         return time.sleep(0.5) is None
         """,
         limits=TREE_CPU,
-        open_in=dict.fromkeys(EVERYWHERE, NOT_WAITED_FOR),
     ),
     Attempt(
         "daemons",
@@ -396,7 +387,6 @@ DISK = [
         return True
         """,
         limits=TREE_DISK,
-        open_in=dict.fromkeys(EVERYWHERE, WITHOUT_A_NAME),
     ),
     Attempt(
         "never-named",
@@ -408,7 +398,6 @@ DISK = [
         return True
         """,
         limits=TREE_DISK,
-        open_in=dict.fromkeys(EVERYWHERE, WITHOUT_A_NAME),
     ),
     Attempt(
         "in-its-result",
@@ -420,7 +409,6 @@ DISK = [
         return True
         """,
         limits=TREE_DISK,
-        open_in=dict.fromkeys(EVERYWHERE, IN_ITS_RESULT),
     ),
     Attempt(
         "deep-down",
@@ -434,7 +422,6 @@ DISK = [
         return True
         """,
         limits=TREE_DISK,
-        open_in=dict.fromkeys(EVERYWHERE, TOO_DEEP),
     ),
     Attempt(
         "where-nobody-may-look",
@@ -446,7 +433,6 @@ DISK = [
         return True
         """,
         limits=TREE_DISK,
-        open_in={"bubblewrap ordinary": UNREADABLE, "landlock ordinary": UNREADABLE},
     ),
     Attempt(
         "allocated",
@@ -492,8 +478,6 @@ DISK = [
 ]
 
 
-ON_THEIR_WAY = "descriptors on their way count for the user, and the runtime cannot hand any to its spawner"
-
 OF_THE_USER = [
     Attempt(
         "descriptors-on-their-way",
@@ -514,7 +498,6 @@ OF_THE_USER = [
         through=lambda facts: facts.beside != "returned",
         users=(ORDINARY_USER,),
         has_neighbour=True,
-        open_in=dict.fromkeys(EVERYWHERE, ON_THEIR_WAY),
     ),
     Attempt(
         "locks-of-files-that-all-use",

@@ -235,6 +235,20 @@ def test_a_refusal_is_kept_with_its_reason_and_remedy(
     assert (second.name, second.remedy) == ("native", "mend it")
 
 
+def test_a_refusal_is_tried_again_after_a_while(
+    made: Callable[..., Prover], monkeypatch: pytest.MonkeyPatch, runs: list[str]
+) -> None:
+    """It may have been for want of room; a grant is kept."""
+    monkeypatch.setattr(module, "_REFUSAL_S", -1.0)
+    made()("landlock")
+    made()("landlock")
+    monkeypatch.setattr(isolation, "native", none_instead)
+    made()("native")
+    made()("native")
+
+    assert runs == ["landlock", "native", "native"]
+
+
 def test_one_prover_asks_once(made: Callable[..., Prover], runs: list[str]) -> None:
     """Also where nothing can be kept."""
     prover = made()

@@ -414,7 +414,6 @@ def test_what_was_counted_stands_until_more_is(tmp_path: Path, monkeypatch: pyte
     assert watching.exceeded([]) == ("tree_files", 30, 29)
 
 
-@pytest.mark.xfail(reason="a file without a name is in no directory, and its room is in no sum")
 def test_a_file_that_was_removed_counts_while_it_is_open(stage: Stage) -> None:
     """It takes as much room as before."""
     body = """
@@ -431,23 +430,23 @@ def main():
     assert record.reason == "over_limit"
 
 
-@pytest.mark.xfail(reason="a directory whose path is longer than the kernel takes is not looked into")
-def test_what_lies_deeper_than_a_path_is_long_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A play goes down step by step; its work directory is removed in the end, however deep."""
+def test_what_lies_deeper_than_a_path_is_long_is_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks in there: it may be anything. The work directory is removed in the end, however deep."""
     monkeypatch.chdir(tmp_path)
     for _ in range(25):
         Path("d" * 200).mkdir()
         os.chdir("d" * 200)
-    Path("big").write_bytes(bytes(MIB))
     monkeypatch.undo()
 
     try:
-        found = counted(tmp_path)
+        found = looked(Watcher({"tree_files": 1000}, str(tmp_path)))
     finally:
         remove_tree(str(tmp_path / ("d" * 200)))
 
-    assert found[0] == 26
-    assert found[1] >= MIB
+    assert found is not None
+    assert found[0] == "tree_files"
 
 
 # Processes

@@ -136,6 +136,7 @@ _OF_THE_TREE = {
     "tree_disk_bytes": "on disk",
     "tree_files": "files",
     "tree_processes": "processes and threads",
+    "tree_open_files": "open descriptors",
     "tree_cpu_s": "of processor time",
 }
 

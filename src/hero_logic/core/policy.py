@@ -54,6 +54,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("tree_cpu_s", 86_400, "seconds", "Tier 2: processor time of all processes of a play together."),
     Limit("tree_processes", 1024, "processes", "Tier 2: processes and threads of a play."),
+    Limit("tree_open_files", 8192, "descriptors", "Tier 2: open descriptors of all processes of a play."),
     Limit("tree_disk_bytes", 8 * GIB, "bytes", "Tier 2: size of a play's work directory."),
     Limit("tree_files", 1_000_000, "files", "Tier 2: files and directories in it."),
     Limit("core_bytes", 0, "bytes", "RLIMIT_CORE: size of a core file."),
@@ -127,7 +128,14 @@ MIN_REDACTED_CHARS = 4
 """A value shorter than this is not redacted: it would blot out half of every log."""
 
 
-TREE_LIMITS = ("tree_memory_bytes", "tree_cpu_s", "tree_processes", "tree_disk_bytes", "tree_files")
+TREE_LIMITS = (
+    "tree_memory_bytes",
+    "tree_cpu_s",
+    "tree_processes",
+    "tree_open_files",
+    "tree_disk_bytes",
+    "tree_files",
+)
 
 
 class PlayLimits:

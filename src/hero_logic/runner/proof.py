@@ -15,6 +15,7 @@ import _socket
 import marshal
 import os
 import sys
+import time
 
 from hero_logic.core.errors import HeroLogicError
 from hero_logic.core.policy import PlayLimits, play_environment
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _CACHE_NAME = "sandbox-proofs"
 _TIMEOUT_S = 10.0
+_REFUSAL_S = 600.0
+"""How long a refusal is kept; a grant is kept until one of the circumstances changes."""
 _SETTINGS = (
     "/proc/sys/kernel/random/boot_id",
     "/proc/sys/kernel/unprivileged_userns_clone",
@@ -226,15 +229,23 @@ class _Planted:
         self._outside = os.path.join(directory, "outside")
         self._file = os.path.join(self._outside, "file")
         self._abstract = os.path.basename(directory)
+        # A path of its own, short enough for a socket wherever the data lies.
+        self._socket_path = f"/tmp/hero-logic-{self._abstract}.sock"  # noqa: S108  # nothing is written to it
         self._servers: list[_socket.socket] = []
 
     def __enter__(self) -> _Planted:
+        try:
+            self._plant()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _plant(self) -> None:
         make_private_directory(os.path.dirname(self.directory))
         os.makedirs(self._outside, mode=0o755)
         with open(self._file, "wb") as file:
             file.write(b"planted")
-        # A path of its own, short enough for a socket wherever the data lies.
-        self._socket_path = f"/tmp/hero-logic-{self._abstract}.sock"  # noqa: S108  # nothing is written to it
         for family, address in (
             (_socket.AF_UNIX, self._socket_path),
             (_socket.AF_UNIX, "\0" + self._abstract),
@@ -244,13 +255,15 @@ class _Planted:
             server.bind(address)
             server.listen(8)
             self._servers.append(server)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for server in self._servers:
             server.close()
         try:
             os.unlink(self._socket_path)
+        except FileNotFoundError:
+            # It was not planted yet.
+            return
         finally:
             remove_tree(self.directory)
 
@@ -276,10 +289,10 @@ def circumstances(python: str) -> str:
     parts = [kernel.release, kernel.version, f"{os.getuid()}:{os.geteuid()}:{os.getegid()}"]
     parts += [_identity(path) for path in (python, os.path.realpath(python), sys.executable, _find("bwrap"))]
     # Our own mechanisms change with a release, and while they are being written.
-    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox")
-    parts += [
-        _identity(os.path.join(here, name)) for name in sorted(os.listdir(here)) if name.endswith(".py")
-    ]
+    here = os.path.dirname(os.path.abspath(__file__))
+    for directory in (here, os.path.join(here, "sandbox")):
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".py"))
+        parts += [_identity(os.path.join(directory, name)) for name in names]
     parts += [_read(path) for path in _SETTINGS]
     with open("/proc/self/status", "rb") as file:
         parts += [line.decode() for line in file if line.startswith(_STATUS_LINES)]
@@ -326,14 +339,18 @@ def _load(cache_dir: str, key: str) -> dict[str, Proof]:
         return {}
     if kept_key != key:
         return {}
+    # What was refused may have been for want of room, or of time.
+    tried_again_s = time.monotonic() - _REFUSAL_S
     return {
         name: Proof(name, is_granted=granted, problem=problem, remedy=remedy)
-        for name, (granted, problem, remedy) in kept.items()
+        for name, (granted, problem, remedy, tried_s) in kept.items()
+        if granted or tried_s > tried_again_s
     }
 
 
 def _save(cache_dir: str, key: str, proofs: dict[str, Proof]) -> None:
-    kept = {name: (proof.is_granted, proof.problem, proof.remedy) for name, proof in proofs.items()}
+    now_s = time.monotonic()
+    kept = {name: (proof.is_granted, proof.problem, proof.remedy, now_s) for name, proof in proofs.items()}
     path = os.path.join(cache_dir, _CACHE_NAME)
     part = f"{path}.{os.getpid()}"
     try:

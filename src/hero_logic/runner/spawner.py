@@ -11,9 +11,11 @@ Source: docs/design/0005-processes.md.
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import signal
 import sys
+import time
 
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.runner.spare import Spare, wait_for_play
@@ -36,6 +38,9 @@ _WARM_STUB = (
 )
 _MAX_ORDERS_BYTES = 160 * 1024
 _MAX_NAME_BYTES = 64
+_DESCRIPTORS = 16_384
+_MAX_WAIT_S = 3.0
+_WAIT_S = 0.02
 _IDLE_MS = 2.0
 """How long nothing is asked for before a spare supervisor is made: the play that begins has the processor."""
 
@@ -56,6 +61,7 @@ class Spawner:
         A warm one loads what an interpreter loads for a play as well, which takes longer, once: for whoever
         runs many plays. Source: docs/design/0014-warm-plays.md.
         """
+        _raise_own_limit()
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         try:
             os.set_inheritable(theirs.fileno(), True)
@@ -105,17 +111,34 @@ class Spawner:
             # Past the spawner, which plays are forked from: what one play is told is not for the next.
             ours.send(data)
             handed = [theirs.fileno()] if span_channel is None else [theirs.fileno(), span_channel]
-            packed = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in handed)
-            kept_in = str(orders.isolation["name"]).encode()
-            self._channel.sendmsg([kept_in], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+            self._hand_over(str(orders.isolation["name"]).encode(), handed)
         except OSError as error:
             ours.close()
+            if error.errno == errno.ETOOMANYREFS:
+                raise LaunchFailed(
+                    "too many descriptors of this user are on their way through Unix sockets, so that none "
+                    "can be handed to a new play. Another play may keep them there: end it, or wait."
+                ) from error
             raise LaunchFailed(
                 f"the process that starts plays is gone: {error}. Start the command again."
             ) from error
         finally:
             theirs.close()
         return ours
+
+    def _hand_over(self, kept_in: bytes, handed: list[int]) -> None:
+        """Send descriptors to the spawner; wait a little where too many of the user's are on their way."""
+        packed = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in handed)
+        until_s = time.monotonic() + _MAX_WAIT_S
+        while True:
+            try:
+                self._channel.sendmsg([kept_in], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS or time.monotonic() >= until_s:
+                    raise
+                time.sleep(_WAIT_S)
+            else:
+                return
 
     def close(self) -> None:
         """Let the spawner go; it ends once its supervisors have. Harmless twice."""
@@ -127,6 +150,20 @@ class Spawner:
             os.waitpid(pid, 0)
         except ChildProcessError:
             return
+
+
+def _raise_own_limit() -> None:
+    """Let this process have more descriptors than any play may have.
+
+    The kernel counts descriptors that are on their way through Unix sockets by user, and holds whoever sends
+    one to its own limit: a play could leave so many on their way that no other could be started.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def serve(channel_descriptor: int, *, has_spare: bool = False) -> None:
@@ -295,7 +332,6 @@ class _Supervisors:
 def _refuse(control_descriptor: int, error: OSError) -> None:
     """Tell the runtime that no supervisor can be had: the system has no room for another process."""
     import marshal
-    import time
 
     control = _socket.socket(fileno=control_descriptor)
     control.send(

@@ -101,7 +101,9 @@ class Supervisor:
         self._wait_status: int | None = None
         self._is_gate_open = False
         self._limit: tuple[str, float, float] | None = None
-        self._watcher = Watcher(orders.tree_limits, orders.work_dir) if orders.tree_limits else None
+        self._watcher: Watcher | None = None
+        if orders.tree_limits:
+            self._watcher = Watcher(orders.tree_limits, orders.work_dir, also=(orders.result_path,))
         self._look_at_s = time.monotonic()
 
     def run(self) -> None:

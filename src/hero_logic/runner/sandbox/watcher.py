@@ -5,13 +5,16 @@ every host. Laws:
 
 1. A look is short, whatever the play did: the tree of files is walked a little at a time.
 2. Nothing is followed that the play could have put there: no link, no other file system's root.
-3. What cannot be read counts as nothing: a process that is just ending, a directory that is just going.
+3. What is just going counts as nothing: a process that ends, a directory that is removed. What is hidden
+   from us counts as too much.
 4. Between two looks a play may pass its limits; what it may do then is bounded by those of each process.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 
 TYPE_CHECKING = False
@@ -26,25 +29,37 @@ _BLOCK_BYTES = 512
 
 
 class Watcher:
-    """Looks at one play; the limits are those of ``TREE_LIMITS`` in core/policy.py, None for none."""
+    """Looks at one play.
 
-    def __init__(self, limits: dict[str, int | None], work_dir: str) -> None:
+    Args:
+        limits: those of ``TREE_LIMITS`` in core/policy.py, None for none.
+        work_dir: its work directory.
+        also: files elsewhere that the play can write to.
+    """
+
+    def __init__(self, limits: dict[str, int | None], work_dir: str, *, also: tuple[str, ...] = ()) -> None:
         self._limits = limits
         self._work_dir = work_dir
+        self._also = also
         self._walk: Iterator[None] = iter(())
         self._walked_bytes = 0
         self._walked_files = 0
         self._disk_bytes = 0
         self._files = 0
+        self._last_cpu_s = 0.0
+        self._vanished_cpu_s = 0.0
 
     def exceeded(self, pids: list[int]) -> tuple[str, float, float] | None:
         """The first limit that these processes and their play's files pass: (its name, used, limit)."""
         self._walk_some()
         processes, cpu_s = _processes_and_cpu(pids)
+        open_files, nameless_bytes = _open_files(pids)
+        nameless_bytes += sum(_blocks_bytes(path) for path in self._also)
         for name, used in (
             ("tree_processes", processes),
-            ("tree_cpu_s", cpu_s),
-            ("tree_disk_bytes", max(self._disk_bytes, self._walked_bytes)),
+            ("tree_cpu_s", self._cpu_s(cpu_s)),
+            ("tree_open_files", open_files),
+            ("tree_disk_bytes", max(self._disk_bytes, self._walked_bytes) + nameless_bytes),
             ("tree_files", max(self._files, self._walked_files)),
         ):
             limit = self._limits.get(name)
@@ -54,6 +69,12 @@ class Watcher:
         if limit is not None and (used := memory_bytes(pids, limit)) > limit:
             return "tree_memory_bytes", used, limit
         return None
+
+    def _cpu_s(self, now_s: float) -> float:
+        """Processor time so far: a child that nobody waited for takes its own out of every sum."""
+        self._vanished_cpu_s += max(0.0, self._last_cpu_s - now_s)
+        self._last_cpu_s = now_s
+        return now_s + self._vanished_cpu_s
 
     def _walk_some(self) -> None:
         until_s = time.monotonic() + _WALK_S
@@ -71,7 +92,8 @@ class Watcher:
         while unseen:
             try:
                 entries = os.scandir(unseen.pop())
-            except OSError:  # law 3
+            except OSError as error:
+                self._could_not_look(error)
                 continue
             with entries:
                 for entry in entries:
@@ -79,7 +101,8 @@ class Watcher:
                     try:
                         status = entry.stat(follow_symlinks=False)
                         is_directory = entry.is_dir(follow_symlinks=False)
-                    except OSError:  # law 3
+                    except OSError as error:
+                        self._could_not_look(error)
                         continue
                     self._walked_files += 1
                     if status.st_nlink > 1 and not is_directory:
@@ -90,6 +113,38 @@ class Watcher:
                     self._walked_bytes += status.st_blocks * _BLOCK_BYTES
                     if is_directory:
                         unseen.append(entry.path)
+
+    def _could_not_look(self, error: OSError) -> None:
+        """What is gone is nothing; what is hidden (by its mode, by a path that is too long) is too much."""
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            self._walked_files += 1 + (self._limits.get("tree_files") or 0)
+
+
+def _open_files(pids: list[int]) -> tuple[int, int]:
+    """How many descriptors processes have, and what the files take that only a descriptor still leads to."""
+    count = 0
+    nameless: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except OSError:  # law 3
+            continue
+        count += len(names)
+        for name in names:
+            try:
+                status = os.stat(f"/proc/{pid}/fd/{name}")
+            except OSError:  # law 3
+                continue
+            if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
+                nameless[status.st_dev, status.st_ino] = status.st_blocks * _BLOCK_BYTES
+    return count, sum(nameless.values())
+
+
+def _blocks_bytes(path: str) -> int:
+    try:
+        return os.stat(path).st_blocks * _BLOCK_BYTES
+    except OSError:  # law 3
+        return 0
 
 
 def memory_bytes(pids: list[int], enough: int) -> int:
