@@ -149,6 +149,7 @@ def test_it_passes_sigterm_on_to_the_plays_group(first: Callable[..., First]) ->
     one = first(play)
     os.read(reader, 1)
     wait_until(lambda: state(one.play_pid) == "T", "the play is stopped")
+    wait_until(lambda: catches(one.pid, signal.SIGTERM), "it is ready")
     os.kill(one.pid, signal.SIGTERM)
     told, _ = one.end()
     for descriptor in (reader, writer):

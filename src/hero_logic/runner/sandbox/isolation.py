@@ -18,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 
 from hero_logic.runner.sandbox import limits
 
@@ -156,6 +157,8 @@ class Native(Isolation):
                 from hero_logic.runner.sandbox.doors import make_doors
 
                 make_doors(self._channel_in, self._doors)
+            # A SIGTERM waits until there is somebody to pass it on to: pid 1 without a handler never gets it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
             pid = os.fork()
         except OSError as error:
             raise _not_entered(error) from error
@@ -165,6 +168,7 @@ class Native(Isolation):
                 # pipe by which a failure is told.
                 namespaces.raise_loopback()
             first_process.see_to_the_end(pid, self._status_in)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         # A play that stays in this process would have it, and could tell its own end.
         os.close(self._status_in)
 
