@@ -388,7 +388,7 @@ heard = []
 signal.signal(signal.SIGALRM, lambda *_: heard.append(1))
 signal.setitimer(signal.ITIMER_REAL, 0.01)
 while not heard:
-    time.sleep(0.01)
+    pause(0.01)
 child = os.fork()
 if not child:
     signal.pause()

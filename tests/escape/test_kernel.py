@@ -210,7 +210,7 @@ for _ in range(100):
     users = next(line for line in lines if line.startswith('Uid:')).split()
     if {name!r} in lines[0]:
         break
-    time.sleep(0.01)
+    pause(0.01)
 program.kill()
 return '0' in users[2:]
 """

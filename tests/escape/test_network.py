@@ -62,7 +62,7 @@ REACHES = [
         client = socket.socket()
         client.setblocking(False)
         client.connect_ex(('127.0.0.1', plants['tcp']))
-        time.sleep(0.1)
+        pause(0.1)
         client.send(b'x')
         return True
         """,

@@ -50,7 +50,7 @@ SIGNALS = [
         fcntl.fcntl(end, fcntl.F_SETOWN, plants['bystander'])
         fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
         os.write(other_end, b'x')
-        time.sleep(0.1)
+        pause(0.1)
         """,
         through=by_what_is_touched,
     ),
@@ -273,7 +273,7 @@ LIVES_ON = [
         for _ in range(100):
             if os.fork():
                 if _ == 0:
-                    time.sleep(0.5)
+                    pause(0.5)
                     return True
                 os._exit(0)
             os.setsid()

@@ -318,10 +318,10 @@ ENDS = [
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for _ in range(40):
             if os.fork():
-                time.sleep(30)
+                pause(30)
             os.setsid()
-            time.sleep(0.05)
-        time.sleep(30)
+            pause(0.05)
+        pause(30)
         """,
         through=by_time,
         timeout_s=1,
@@ -329,13 +329,13 @@ ENDS = [
     ),
     Attempt(
         "thread-that-lingers",
-        "threading.Thread(target=time.sleep, args=(60,)).start(); return True",
+        "threading.Thread(target=pause, args=(60,)).start(); return True",
         through=by_time,
         may_die=True,
     ),
     Attempt(
         "handler-that-hangs",
-        "__import__('atexit').register(time.sleep, 60); return True",
+        "__import__('atexit').register(pause, 60); return True",
         through=by_time,
         may_die=True,
     ),

@@ -110,7 +110,7 @@ OF_ONE = [
 ]
 
 
-HOLD = "time.sleep(2)\nreturn True\n"
+HOLD = "pause(2)\nreturn True\n"
 """Ten looks of the watcher's."""
 
 MEMORY = [
@@ -124,7 +124,7 @@ MEMORY = [
         """
         def take():
             pages = bytearray(b'x') * (50 << 20)
-            time.sleep(2)
+            pause(2)
         pids = [in_child(take, linger=True) for _ in range(4)]
         return all(os.waitpid(pid, 0)[1] == 0 for pid in pids)
         """,
@@ -151,10 +151,10 @@ MEMORY = [
                 os._exit(0)
             pages = bytearray(b'x') * (200 << 20)
             open('up', 'w').close()
-            time.sleep(30)
+            pause(30)
         while not os.path.exists('up'):
-            time.sleep(0.05)
-        time.sleep(2)
+            pause(0.05)
+        pause(2)
         return True
         """,
         limits=TREE_MEMORY,
@@ -165,10 +165,10 @@ MEMORY = [
         if not call(56, 0x8000 | signal.SIGCHLD, 0, 0, 0, 0):
             pages = bytearray(b'x') * (200 << 20)
             open('up', 'w').close()
-            time.sleep(30)
+            pause(30)
         while not os.path.exists('up'):
-            time.sleep(0.05)
-        time.sleep(2)
+            pause(0.05)
+        pause(2)
         return True
         """,
         limits=TREE_MEMORY,
@@ -185,7 +185,7 @@ MEMORY = [
         file = os.memfd_create('x')
         for _ in range(200):
             os.write(file, bytes(1 << 20))
-        time.sleep(2)
+        pause(2)
         return True
         """,
         limits=TREE_MEMORY,
@@ -212,7 +212,7 @@ MEMORY = [
             at = libc.shmat(segment, None, 0)
             ctypes.memset(at, 1, 50 << 20)
             libc.shmdt(ctypes.c_void_p(at))
-        time.sleep(2)
+        pause(2)
         for segment in segments:
             libc.shmctl(segment, 0, None)
         return True
@@ -232,7 +232,7 @@ MEMORY = [
                     one.send(bytes(65536))
             except BlockingIOError:
                 continue
-        time.sleep(1)
+        pause(1)
         return len(ends)
         """,
         limits={"tree_open_files": 500},
@@ -259,7 +259,7 @@ PROCESSOR = [
             until = time.process_time() + 0.5
             while time.process_time() < until:
                 pass
-        return [in_child(burn) for _ in range(4)] == [0] * 4 and time.sleep(0.5) is None
+        return [in_child(burn) for _ in range(4)] == [0] * 4 and pause(0.5) is None
         """,
         limits=TREE_CPU,
     ),
@@ -277,7 +277,7 @@ PROCESSOR = [
                 os.wait()
             except ChildProcessError:
                 continue
-        return time.sleep(0.5) is None
+        return pause(0.5) is None
         """,
         limits=TREE_CPU,
     ),
@@ -292,11 +292,11 @@ PROCESSOR = [
                 while time.process_time() < until:
                     pass
                 open(f'done{number}', 'w').close()
-                time.sleep(30)
+                pause(30)
             os.wait()
         while not all(os.path.exists(f'done{number}') for number in range(3)):
-            time.sleep(0.05)
-        time.sleep(0.5)
+            pause(0.05)
+        pause(0.5)
         return True
         """,
         limits=TREE_CPU,
@@ -308,7 +308,7 @@ PROCESSES = [
         "forks",
         """
         pids = [in_child(signal.pause, linger=True) for _ in range(50)]
-        time.sleep(1)
+        pause(1)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         return len(pids)
@@ -323,7 +323,7 @@ PROCESSES = [
             os.fork()
         if os.getppid() != int(open('/proc/self/stat').read().rpartition(')')[2].split()[1]):
             return False
-        time.sleep(2)
+        pause(2)
         return True
         """,
         limits=TREE_PROCESSES,
@@ -335,9 +335,9 @@ PROCESSES = [
             if not os.fork():
                 if os.fork():
                     os._exit(0)
-                time.sleep(30)
+                pause(30)
             os.wait()
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_PROCESSES,
@@ -346,8 +346,8 @@ PROCESSES = [
         "threads",
         """
         for _ in range(50):
-            threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
-        time.sleep(1)
+            threading.Thread(target=pause, args=(30,), daemon=True).start()
+        pause(1)
         return True
         """,
         limits=TREE_PROCESSES,
@@ -357,7 +357,7 @@ PROCESSES = [
         """
         for _ in range(50):
             in_child(lambda: None, linger=True)
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_PROCESSES,
@@ -370,7 +370,7 @@ DISK = [
         """
         for number in range(10):
             open(f'file{number}', 'wb').write(bytes(2 << 20))
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_DISK,
@@ -383,7 +383,7 @@ DISK = [
         for number, file in enumerate(files):
             os.unlink(f'file{number}')
             file.write(bytes(2 << 20))
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_DISK,
@@ -394,7 +394,7 @@ DISK = [
         files = [os.open('.', os.O_TMPFILE | os.O_WRONLY) for number in range(10)]
         for file in files:
             os.write(file, bytes(2 << 20))
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_DISK,
@@ -404,7 +404,7 @@ DISK = [
         """
         for number in range(10):
             os.pwrite(4, bytes(2 << 20), number * (2 << 20))
-        time.sleep(1)
+        pause(1)
         os.ftruncate(4, 0)
         return True
         """,
@@ -418,7 +418,7 @@ DISK = [
             os.chdir('d' * 200)
         for number in range(10):
             open(f'file{number}', 'wb').write(bytes(2 << 20))
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_DISK,
@@ -429,7 +429,7 @@ DISK = [
         os.mkdir('closed', 0o300)
         for number in range(10):
             open(f'closed/file{number}', 'wb').write(bytes(2 << 20))
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_DISK,
@@ -438,7 +438,7 @@ DISK = [
         "allocated",
         """
         os.posix_fallocate(os.open('file', os.O_CREAT | os.O_WRONLY), 0, 20 << 20)
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_DISK,
@@ -448,7 +448,7 @@ DISK = [
         """
         for number in range(2000):
             os.close(os.open(f'file{number}', os.O_CREAT))
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_FILES,
@@ -459,7 +459,7 @@ DISK = [
         """
         for number in range(2000):
             os.mkdir(f'directory{number}')
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_FILES,
@@ -470,7 +470,7 @@ DISK = [
         open('file', 'w').close()
         for number in range(2000):
             os.link('file', f'file{number}')
-        time.sleep(1)
+        pause(1)
         return True
         """,
         limits=TREE_FILES,
@@ -492,7 +492,7 @@ OF_THE_USER = [
             if error.errno != errno.ETOOMANYREFS:
                 raise
         open('up', 'w').close()
-        time.sleep(1)
+        pause(1)
         return True
         """,
         through=lambda facts: facts.beside != "returned",
@@ -506,7 +506,7 @@ OF_THE_USER = [
         fcntl.flock(open(os.__file__), fcntl.LOCK_EX)
         fcntl.flock(open(sys.executable, 'rb'), fcntl.LOCK_EX)
         open('up', 'w').close()
-        time.sleep(0.5)
+        pause(0.5)
         return True
         """,
         control="itself",

@@ -40,6 +40,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 HEAD = """\
 import ctypes, errno, json, mmap, os, signal, socket, stat, struct, subprocess, sys, threading, time
+from time import sleep as pause
 from hero_tracing import flow
 
 libc = ctypes.CDLL(None, use_errno=True)
