@@ -38,6 +38,8 @@ def test_ordinary_python_works_where_the_page_says_so(
     """What the table promises works, and what it says does not work does not."""
     ground = ground_of(user)
     ground.require(isolation)
+    if feature.key == "tmp" and sys.prefix.startswith("/tmp/"):
+        pytest.skip("the interpreter lies below /tmp, which is then no more than the way to it")
 
     facts = ground.play(Attempt(feature.key, feature.body), isolation)
 
