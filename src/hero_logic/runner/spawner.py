@@ -18,13 +18,13 @@ import sys
 import time
 
 from hero_logic.core.errors import LaunchFailed
-from hero_logic.runner.spare import Spare, wait_for_play
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hero_logic.runner.orders import Orders
+    from hero_logic.runner.spare import Spare
 
 _STUB = (
     "import sys; sys.path.append(sys.argv[1]); "
@@ -282,6 +282,8 @@ class _Supervisors:
 
     def make_spare(self) -> None:
         """Fork a supervisor for the next play, as far as it goes without one."""
+        from hero_logic.runner.spare import Spare, wait_for_play
+
         try:
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
             pid = os.fork()

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 
-from hero_logic.runner.sandbox import kernel
-from hero_logic.runner.sandbox.landlock import NEEDED_VERSION
-
 _APPARMOR = (
     "AppArmor keeps user namespaces from programs without a profile (Ubuntu 23.10 and newer): load the one "
     "of bwrap: apt install bubblewrap apparmor-profiles, copy /usr/share/apparmor/extra-profiles/"
@@ -78,6 +75,10 @@ def remedy_for(name: str, problem: str) -> str:
         for said, remedy in _SAID_BY_BWRAP:
             if said in problem:
                 return remedy
+    # Only where something is amiss: the runtime loads this module at every start.
+    from hero_logic.runner.sandbox import kernel
+    from hero_logic.runner.sandbox.landlock import NEEDED_VERSION
+
     version = kernel.landlock_version()
     if name in ("native", "landlock") and version < NEEDED_VERSION:
         has = f"this kernel has ABI {version}" if version else "this kernel has none, or has it switched off"

@@ -7,6 +7,9 @@ then the play is not started: a play is never kept in less than was promised for
 What is to be done comes as plain data in the orders (:func:`none`, :func:`native`, :func:`landlock`), since
 the runtime knows what to show, and the supervisor has no modules to find it out with.
 
+The runtime loads this module for those orders alone, so the mechanisms are imported where they are entered:
+ctypes below them takes as long as a quarter of Python's own start (docs/design/0004-start-up.md).
+
 Left room for, and not built: macOS's sandbox-exec, scopes of systemd with control groups, an operator's own
 runner such as gVisor or a microVM; tables of seccomp for arm64.
 
@@ -19,8 +22,6 @@ import fcntl
 import os
 import select
 import signal
-
-from hero_logic.runner.sandbox import limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Isolation:
 
     def enter(self, parent_pid: int) -> None:
         """In the child, first of all; it may return in another process than it was called in."""
+        from hero_logic.runner.sandbox import limits
+
         limits.die_with_parent(parent_pid)
 
     def outer_limits(self, limits: dict[str, int]) -> dict[str, int]:
@@ -138,7 +141,7 @@ class Native(Isolation):
         from hero_logic.runner.sandbox import first_process, kernel, namespaces, native
 
         try:
-            kernel.prctl(kernel.PR_SET_PDEATHSIG, limits.SIGKILL)
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             if _has_no_reader(self._status_in):
                 # The supervisor, which nobody here can see, had ended before that was asked for.
                 os._exit(1)
@@ -273,8 +276,6 @@ class Bubblewrap(Isolation):
 
     def signal(self, pid: int, number: int) -> None:
         """To the guard, which passes SIGTERM on: bwrap itself would die of it, and take the play along."""
-        import signal
-
         if self._first < 0:
             raise ProcessLookupError
         signal.pidfd_send_signal(self._first, number)
