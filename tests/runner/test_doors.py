@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from hero_logic.runner.sandbox.doors import hand_over, make_doors, receive, take_doors
+from hero_logic.runner.descriptors import hand_over, receive
+from hero_logic.runner.sandbox.doors import make_doors, take_doors
 
 
 def test_doors_are_made_handed_over_and_not_kept() -> None:

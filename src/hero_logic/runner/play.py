@@ -17,9 +17,9 @@ import sys
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.core.policy import PlayLimits, default
 from hero_logic.runner import collection
+from hero_logic.runner.descriptors import receive
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
 from hero_logic.runner.sandbox import isolation, view
-from hero_logic.runner.sandbox.doors import receive
 from hero_logic.runner.span_socket import SpanListener
 from hero_logic.runner.spool import Spool, open_spool
 from hero_logic.runner.staging import PlayPaths, shared_code_dir, stage_play

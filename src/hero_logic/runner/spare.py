@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import _socket
 import os
-import sys
 
+from hero_logic.runner.descriptors import ancillary, receive
 from hero_logic.runner.sandbox.isolation import SandboxNotEntered, leave_host_for
-
-_MAX_NAME_BYTES = 64
 
 
 class Spare:
@@ -26,11 +24,10 @@ class Spare:
 
     def take(self, kept_in: str, handed: list[int]) -> bool:
         """Give it its play, if it is kept in what this one has left the host for; whether it has taken it."""
-        packed = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in handed)
         try:
             if kept_in != self._kept_in:
                 return False
-            self._channel.sendmsg([b"P"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+            self._channel.sendmsg([b"P"], ancillary(handed))
         except OSError:
             # It could not leave the host, or was killed.
             return False
@@ -53,12 +50,9 @@ def wait_for_play(channel: _socket.socket, kept_in: str) -> list[int]:
     os.setsid()
     try:
         leave_host_for(kept_in)
-        data, ancillary, _, _ = channel.recvmsg(
-            _MAX_NAME_BYTES, _socket.CMSG_SPACE(8), _socket.MSG_CMSG_CLOEXEC
-        )
+        data, handed = receive(channel, 1)
     except (SandboxNotEntered, OSError):
-        data = b""
+        data, handed = b"", []
     if not data:
         os._exit(0)
-    packed = ancillary[0][2]
-    return [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+    return handed

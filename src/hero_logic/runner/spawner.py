@@ -18,6 +18,7 @@ import sys
 import time
 
 from hero_logic.core.errors import LaunchFailed
+from hero_logic.runner.descriptors import ancillary, receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,11 +129,10 @@ class Spawner:
 
     def _hand_over(self, kept_in: bytes, handed: list[int]) -> None:
         """Send descriptors to the spawner; wait a little where too many of the user's are on their way."""
-        packed = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in handed)
         until_s = time.monotonic() + _MAX_WAIT_S
         while True:
             try:
-                self._channel.sendmsg([kept_in], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+                self._channel.sendmsg([kept_in], ancillary(handed))
             except OSError as error:
                 if error.errno != errno.ETOOMANYREFS or time.monotonic() >= until_s:
                     raise
@@ -173,8 +173,9 @@ def serve(channel_descriptor: int, *, has_spare: bool = False) -> None:
     """
     import select
 
-    # All that a play is started with, so that no process of a play loads any of it for itself.
-    from hero_logic.runner.sandbox import bubblewrap, limits, native  # noqa: F401
+    # All that a play is started with, so that no process of a play loads any of it for itself: inside a view
+    # of its own it could not.
+    from hero_logic.runner.sandbox import bubblewrap, doors, first_process, limits, native  # noqa: F401
     from hero_logic.runner.supervisor import end_everything
 
     os.set_inheritable(channel_descriptor, False)
@@ -248,9 +249,7 @@ class _Supervisors:
     def take_orders(self) -> bool:
         """Have a supervisor for the play that has come; False at the end of the runtime."""
         try:
-            data, ancillary, _, _ = self._channel.recvmsg(
-                _MAX_NAME_BYTES, _socket.CMSG_SPACE(8), _socket.MSG_CMSG_CLOEXEC
-            )
+            data, handed = receive(self._channel, _MAX_NAME_BYTES)
         except InterruptedError:
             return True
         except OSError:
@@ -259,8 +258,6 @@ class _Supervisors:
             if self._spare is not None:
                 self._spare.dismiss()
             return False
-        packed = ancillary[0][2]
-        handed = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
         self._last = data.decode()
         spare, self._spare = self._spare, None
         if spare is None or not spare.take(self._last, handed):

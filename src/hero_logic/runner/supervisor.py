@@ -27,10 +27,10 @@ import time
 
 from hero_logic.core.policy import SPAN_SOCKET_VARIABLE
 from hero_logic.runner.collection import remove_tree
+from hero_logic.runner.descriptors import ancillary
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, write_exit_record
 from hero_logic.runner.play_process import become_play, read_failure
 from hero_logic.runner.sandbox import limits
-from hero_logic.runner.sandbox.doors import ancillary
 from hero_logic.runner.sandbox.isolation import SandboxNotEntered, isolation_of
 from hero_logic.runner.sandbox.watcher import LOOK_S, Watcher
 
