@@ -17,7 +17,9 @@ import pytest
 
 from hero_logic.runner.orders import Orders
 from hero_logic.runner.sandbox import isolation, seccomp, view
+from hero_logic.runner.spawner import Spawner
 from support.forked import Kept, can, has_landlock, has_namespaces, kept_in, placed, refusal
+from support.staged import Stage
 
 pytestmark = pytest.mark.skipif(
     not (has_landlock() and has_namespaces()), reason="this host has no namespaces or no Landlock of ABI 6"
@@ -339,3 +341,23 @@ def test_it_can_do_nothing_about_being_held(place: Place, name: str) -> None:
         return [_libc.prctl(22, 0, 0, 0, 0) == 0, _libc.prctl(38, 0, 0, 0, 0) == 0]
 
     assert place.run(name, act) == [False, False]
+
+
+# The end
+
+
+@both
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
+def test_a_play_that_is_asked_to_end_can_clean_up(tmp_path: Path, name: str, is_warm: bool) -> None:
+    """SIGTERM reaches it, wherever it is kept and however it was started, and its own exit code is told."""
+    spawner = Spawner.start(is_warm=is_warm)
+    body = """
+@flow
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    signal.pause()
+"""
+    record = Stage(tmp_path, spawner).run(body, isolation=name, timeout_s=1.0).record
+    spawner.close()
+
+    assert (record.reason, record.exit_code) == ("timed_out", 7)

@@ -154,8 +154,10 @@ class Native(Isolation):
         try:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             if _has_no_reader(self._status_in):
-                # The supervisor had ended before: from within its parent cannot be seen.
+                # The supervisor, which nobody here can see, had ended before that was asked for.
                 os._exit(1)
+            # It is signalled by its group, as a play without a first process is.
+            os.setsid()
             namespaces.raise_loopback()
             namespaces.build_view(
                 self._entries, root=self._root, shared_memory_bytes=self._shared_memory_bytes
