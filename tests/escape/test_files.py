@@ -283,6 +283,14 @@ OF_THE_KERNEL = [
         open_in={"bubblewrap own": DEVICES_OF_ROOT} if path.startswith("/dev/") else {},
     )
     for path in ("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/version", "/sys/kernel")
+] + [
+    Attempt(
+        "mode-of-standard-input",
+        "return os.fchmod(0, stat.S_IMODE(os.fstat(0).st_mode)) is None",
+        users=(OWN_USER,),
+        in_sample=True,
+    ),
+    Attempt("times-of-standard-input", "return os.utime(0) is None", users=(OWN_USER,)),
 ]
 
 OF_ITS_OWN = [
