@@ -10,6 +10,7 @@ into an exit status. Laws:
 3. Its standard output and error are a pipe of ours until the guard is there. Whatever comes before the
    guard's word is bwrap's, and an end without the word is a failure of bwrap: it fails closed.
 4. What is written into the view is written on its own root, never through something that is shown.
+5. What it shows and cannot make read-only, the devices, is read-only before it starts.
 
 What ``native`` has and this has not: Landlock inside, and with it no execution of files in the work
 directory and in /dev/shm (bwrap knows no mount without it); a limit of the number of files in /dev/shm.
@@ -24,6 +25,7 @@ import select
 import stat
 import time
 
+from hero_logic.runner.sandbox import kernel
 from hero_logic.runner.sandbox.namespaces import HOST_NAME, accounts
 from hero_logic.runner.sandbox.view import DEVICES, KEEP, READ, is_below
 
@@ -41,6 +43,7 @@ _ENTRY_S = 10.0
 _MAX_TOLD_BYTES = 4096
 _MAX_COPIED_BYTES = 128 * 1024
 _TMP = "/tmp"  # noqa: S108  # the play's own
+_DEVICE = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NOEXEC | kernel.MOUNT_ATTR_RDONLY
 _ALONE = (
     "--unshare-user",
     "--unshare-ipc",
@@ -108,6 +111,33 @@ def view_options(entries: list[Entry], *, work_dir: str, shared_memory_bytes: in
     if not any(is_below(path, _TMP) or is_below(_TMP, path) for path, _ in entries):
         options += ["--symlink", work_dir + _TMP, _TMP]
     return options
+
+
+def shield_devices() -> None:
+    """Before bwrap is executed: make the devices read-only for it, which it cannot do itself.
+
+    They can be written to all the same; but whoever owns them, as root does, cannot change their mode any
+    more, which is the whole host's. Nobody else could, and nothing is done for them.
+
+    Raises:
+        OSError: the host does not allow it.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if not any(os.stat(path).st_uid == user for path in DEVICES):
+        return
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS)
+    except PermissionError:
+        # Root of a container, without its capabilities.
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+        same = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+        for name, text in same.items():
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    # Otherwise the host would see it too.
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    for path in DEVICES:
+        kernel.copy_mount(path, path, attributes=_DEVICE)
 
 
 def command(
