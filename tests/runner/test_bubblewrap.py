@@ -10,6 +10,7 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -367,7 +368,7 @@ def test_devices_are_shielded_from_their_owner(*, has_capability: bool) -> None:
             give_up_mounting()
         bubblewrap.shield_devices()
         modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in DEVICES}
-        refusals = [refusal(lambda path=path: os.chmod(path, modes[path])) for path in DEVICES]
+        refusals = [refusal(partial(os.chmod, path, modes[path])) for path in DEVICES]
         with open("/dev/null", "wb", buffering=0) as null:
             return refusals, null.write(b"x")
 
@@ -381,6 +382,8 @@ def test_nothing_is_done_for_whoever_does_not_own_the_devices(monkeypatch: pytes
     """An ordinary user may not even be able to."""
     monkeypatch.setattr(os, "geteuid", lambda: os.stat("/dev/null").st_uid + 1)
 
-    assert in_child(
-        lambda: (bubblewrap.shield_devices(), os.readlink("/proc/self/ns/mnt"))[1]
-    ) == os.readlink("/proc/self/ns/mnt")
+    def shield() -> str:
+        bubblewrap.shield_devices()
+        return os.readlink("/proc/self/ns/mnt")
+
+    assert in_child(shield) == os.readlink("/proc/self/ns/mnt")
