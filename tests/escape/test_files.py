@@ -254,42 +254,46 @@ CHANGES = [
     ),
 ]
 
-OF_THE_KERNEL = [
-    # Opened and not written: to have come so far is enough.
-    Attempt(
-        f"open-{path.rpartition('/')[2]}",
-        f"return os.open({path!r}, os.O_WRONLY) > 0",
-        users=(OWN_USER,),
-        in_sample=path.endswith("core_pattern"),
-    )
-    for path in (
-        "/proc/sys/kernel/core_pattern",
-        "/proc/sys/kernel/modprobe",
-        "/proc/sys/vm/drop_caches",
-        "/proc/sysrq-trigger",
-        "/proc/self/oom_score_adj",
-        "/proc/1/oom_score_adj",
-        "/sys/kernel/uevent_helper",
-        "/sys/power/state",
-    )
-] + [
-    # To what it is already: to be allowed to is enough.
-    Attempt(
-        f"mode-of-{path.rpartition('/')[2]}",
-        f"return os.chmod({path!r}, stat.S_IMODE(os.stat({path!r}).st_mode)) is None",
-        users=(OWN_USER,),
-        in_sample=path == "/dev/null",
-    )
-    for path in ("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/version", "/sys/kernel")
-] + [
-    Attempt(
-        "mode-of-standard-input",
-        "return os.fchmod(0, stat.S_IMODE(os.fstat(0).st_mode)) is None",
-        users=(OWN_USER,),
-        in_sample=True,
-    ),
-    Attempt("times-of-standard-input", "return os.utime(0) is None", users=(OWN_USER,)),
-]
+OF_THE_KERNEL = (
+    [
+        # Opened and not written: to have come so far is enough.
+        Attempt(
+            f"open-{path.rpartition('/')[2]}",
+            f"return os.open({path!r}, os.O_WRONLY) > 0",
+            users=(OWN_USER,),
+            in_sample=path.endswith("core_pattern"),
+        )
+        for path in (
+            "/proc/sys/kernel/core_pattern",
+            "/proc/sys/kernel/modprobe",
+            "/proc/sys/vm/drop_caches",
+            "/proc/sysrq-trigger",
+            "/proc/self/oom_score_adj",
+            "/proc/1/oom_score_adj",
+            "/sys/kernel/uevent_helper",
+            "/sys/power/state",
+        )
+    ]
+    + [
+        # To what it is already: to be allowed to is enough.
+        Attempt(
+            f"mode-of-{path.rpartition('/')[2]}",
+            f"return os.chmod({path!r}, stat.S_IMODE(os.stat({path!r}).st_mode)) is None",
+            users=(OWN_USER,),
+            in_sample=path == "/dev/null",
+        )
+        for path in ("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/version", "/sys/kernel")
+    ]
+    + [
+        Attempt(
+            "mode-of-standard-input",
+            "return os.fchmod(0, stat.S_IMODE(os.fstat(0).st_mode)) is None",
+            users=(OWN_USER,),
+            in_sample=True,
+        ),
+        Attempt("times-of-standard-input", "return os.utime(0) is None", users=(OWN_USER,)),
+    ]
+)
 
 OF_ITS_OWN = [
     # Opened to be appended to, and not written.

@@ -15,6 +15,7 @@ import pytest
 from hero_logic.core.errors import NotGranted, UsageError
 from hero_logic.core.grants import Grants, Said
 from hero_logic.core.needs import Needs
+from hero_logic.runner import exposed_sockets
 from hero_logic.runner.granting import Permits, decide_grants, path_facts
 from hero_logic.runner.sandbox.view import KEEP, READ
 
@@ -58,6 +59,38 @@ def test_what_may_be_written_is_not_shown_a_second_time_for_reading(tmp_path: Pa
     permits = decided(tmp_path, read=(str(tmp_path / "out" / "in"),), write=(str(tmp_path / "out"),))
 
     assert permits.files == [(str(tmp_path / "out"), KEEP)]
+
+
+def test_a_directory_with_a_socket_in_it_is_not_granted(tmp_path: Path) -> None:
+    """Whoever sees a socket can connect to it; neither to read nor to write, nor by a policy."""
+    place = Path(f"/tmp/hl-exposed-{os.getpid()}-granting")
+    (place / "in").mkdir(parents=True)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[default]\nread = ["{place}"]\n')
+    try:
+        with closing(socket.socket(socket.AF_UNIX)) as server:
+            server.bind(f"{place}/in/sock")
+            for said in ({"read": (str(place),)}, {"write": (str(place),)}, {"policy": str(policy)}):
+                with pytest.raises(UsageError, match=f"{place} cannot be granted: a Unix socket lies in it"):
+                    decided(tmp_path, Needs(read=(str(place),)), **said)
+        os.unlink(place / "in" / "sock")
+
+        assert decided(tmp_path, read=(str(place),)).files == [(str(place), READ)]
+    finally:
+        (place / "in").rmdir()
+        place.rmdir()
+
+
+def test_a_directory_too_large_to_be_looked_through_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is granted, with a note of what could be."""
+    monkeypatch.setattr(exposed_sockets, "first_socket_in", lambda path: ("", False))
+    (tmp_path / "in").mkdir()
+
+    [note] = decided(tmp_path, read=(str(tmp_path / "in"),)).notes
+
+    assert note.startswith(f"{tmp_path}/in has more than 100,000 files")
 
 
 def test_a_need_is_met_where_its_link_leads(tmp_path: Path) -> None:
