@@ -390,8 +390,8 @@ def _own_modules(order: RunOrder, choice: Choice) -> list[Entry]:
         # Python looks for modules by listing directories, and these are the host's own.
         entries.append((directory, view.LIST))
     # Its own file: a process that multiprocessing starts afresh imports the flow from there.
-    entries += [(path, view.READ) for path in {order.path, os.path.realpath(order.path)}]
-    return entries
+    entries.append((order.path, view.READ))
+    return view.without_links(entries)
 
 
 def _access(order: RunOrder) -> Access:

@@ -17,7 +17,10 @@ from hero_logic.core.grants import Grants, Said
 from hero_logic.core.needs import Needs
 from hero_logic.runner import exposed_sockets
 from hero_logic.runner.granting import Permits, decide_grants, path_facts
+from hero_logic.runner.sandbox.bubblewrap import find_program
 from hero_logic.runner.sandbox.view import KEEP, READ
+from support.bubblewrapped import Stage, opened_stage
+from support.forked import has_landlock, has_namespaces
 
 
 def decided(tmp_path: Path, needs: Needs | None = None, **said: Any) -> Permits:
@@ -258,3 +261,58 @@ def test_what_is_so_of_a_path_that_was_denied(tmp_path: Path) -> None:
     assert facts(sys.executable).is_always_seen
     assert facts(str(tmp_path / "home" / "plays" / "x" / "work" / "y")).is_always_seen
     assert facts("/proc/1/environ").refusal
+
+
+# What was granted, and is another thing when it is shown
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    yield from opened_stage(tmp_path)
+
+
+def require(isolation: str) -> None:
+    """Skip where the host does not have an isolation."""
+    missing = {
+        "native": not (has_namespaces() and has_landlock()),
+        "bubblewrap": not find_program(),
+        "landlock": not has_landlock(),
+    }
+    if missing[isolation]:
+        pytest.skip(f"{isolation} is not to be had on this host")
+
+
+@pytest.mark.parametrize("isolation", ["native", "bubblewrap", "landlock"])
+@pytest.mark.parametrize("access", ["read", "write"])
+@pytest.mark.parametrize("swapped", ["granted", "on its way"])
+def test_a_link_that_takes_the_place_of_what_was_granted_is_not_followed(
+    stage: Stage, isolation: str, access: str, swapped: str
+) -> None:
+    """Another play that may write there can put it there between the grant and the start; it fails closed."""
+    require(isolation)
+    place = stage.tmp_path / "on-its-way" / "granted"
+    secret = stage.tmp_path / "secret" / "granted"
+    for directory in (place, secret):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text(f"of {directory.parent.name}")
+    permits = decided(stage.tmp_path, **{access: (str(place),)})
+    link, target = (place, secret) if swapped == "granted" else (place.parent, secret.parent)
+    link.rename(stage.tmp_path / "away")
+    link.symlink_to(target)
+
+    leavings = stage.run(
+        f"@flow\ndef main(): return [open(path + '/file').read() for path in {[str(place), str(secret)]}]",
+        isolation=isolation,
+        granted=permits.files,
+    )
+
+    assert leavings.result.output is None
+    if swapped == "on its way" and isolation != "landlock":
+        assert leavings.record.reason == "sandbox_failed"
+        assert leavings.record.launch_error == f"{place}: a link lies on the way there, and is not followed"
+    else:
+        # The link is shown as the link that it is, or as before; what it leads to is not there.
+        assert (leavings.result.outcome, leavings.result.error.partition(":")[0]) in (
+            ("raised", "FileNotFoundError"),
+            ("raised", "PermissionError"),
+        )
