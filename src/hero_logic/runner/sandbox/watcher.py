@@ -49,15 +49,20 @@ class Watcher:
         self._last_cpu_s = 0.0
         self._vanished_cpu_s = 0.0
 
-    def exceeded(self, pids: list[int]) -> tuple[str, float, float] | None:
-        """The first limit that these processes and their play's files pass: (its name, used, limit)."""
+    def exceeded(self, pids: list[int], play_pid: int | None = None) -> tuple[str, float, float] | None:
+        """The first limit that these processes and their play's files pass: (its name, used, limit).
+
+        Orphans of the play's that have ended are reaped here, where they became children of this process,
+        as they do without a pid namespace: nobody in the play could, and they are none of its processes.
+        ``play_pid`` is the child whose end somebody else waits for; without it none is reaped.
+        """
         self._walk_some()
-        processes, cpu_s = _processes_and_cpu(pids)
+        processes, cpu_s, ended = _processes_and_cpu(pids, play_pid)
         open_files, nameless_bytes = _open_files(pids)
         nameless_bytes += sum(_blocks_bytes(path) for path in self._also)
         for name, used in (
             ("tree_processes", processes),
-            ("tree_cpu_s", self._cpu_s(cpu_s)),
+            ("tree_cpu_s", self._cpu_s(cpu_s, _reap(ended))),
             ("tree_open_files", open_files),
             ("tree_disk_bytes", max(self._disk_bytes, self._walked_bytes) + nameless_bytes),
             ("tree_files", max(self._files, self._walked_files)),
@@ -70,11 +75,14 @@ class Watcher:
             return "tree_memory_bytes", used, limit
         return None
 
-    def _cpu_s(self, now_s: float) -> float:
+    def _cpu_s(self, now_s: float, reaped_s: float) -> float:
         """Processor time so far: a child that nobody waited for takes its own out of every sum."""
         self._vanished_cpu_s += max(0.0, self._last_cpu_s - now_s)
-        self._last_cpu_s = now_s
-        return now_s + self._vanished_cpu_s
+        used_s = now_s + self._vanished_cpu_s
+        # What was reaped just now is in no sum from here on.
+        self._last_cpu_s = now_s - reaped_s
+        self._vanished_cpu_s += reaped_s
+        return used_s
 
     def _walk_some(self) -> None:
         until_s = time.monotonic() + _WALK_S
@@ -179,17 +187,37 @@ def _proportional_bytes(pid: int) -> int:
     return 0
 
 
-def _processes_and_cpu(pids: list[int]) -> tuple[int, float]:
-    """How many processes and threads there are, and the processor time of them and of all they reaped."""
+def _processes_and_cpu(pids: list[int], play_pid: int | None) -> tuple[int, float, dict[int, float]]:
+    """How many processes and threads there are, the processor time of them and of all they reaped; and
+    {pid: processor time} of our own children that have ended, which are in that sum alone."""
     count = 0
     ticks = 0
+    ended = {}
+    own_pid = str(os.getpid()).encode()
     for pid in pids:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 # Behind the name, which may have anything in it: fields 3 and on of proc_pid_stat(5).
                 fields = file.read().rpartition(b")")[2].split()
-            ticks += sum(map(int, fields[11:15]))
-            count += int(fields[17])
+            used = sum(map(int, fields[11:15]))
+            ticks += used
+            if fields[0] == b"Z" and fields[1] == own_pid and play_pid not in (None, pid):
+                ended[pid] = used / _TICKS_A_SECOND
+            else:
+                count += int(fields[17])
         except (OSError, IndexError):  # law 3
             continue
-    return count, ticks / _TICKS_A_SECOND
+    return count, ticks / _TICKS_A_SECOND, ended
+
+
+def _reap(ended: dict[int, float]) -> float:
+    """Let go of children that have ended; the processor time of those that are gone now."""
+    gone_s = 0.0
+    for pid, used_s in ended.items():
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                gone_s += used_s
+        except ChildProcessError:
+            # Somebody waited for it in the meantime.
+            gone_s += used_s
+    return gone_s
