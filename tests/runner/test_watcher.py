@@ -260,6 +260,37 @@ def main():
     assert record.limit[0] == "tree_cpu_s"
 
 
+@pytest.mark.parametrize("isolation", ["none", "landlock"])
+def test_orphans_that_have_ended_are_no_processes_of_the_play(stage: Stage, isolation: str) -> None:
+    """Without a pid namespace they are the supervisor's, whom the play has no say in; their time counts."""
+    if isolation == "landlock" and not has_landlock():
+        pytest.skip("this host has no Landlock of ABI 6")
+    body = """
+import time
+@flow
+def main():
+    for _ in range(40):
+        ended, ended_in = os.pipe()
+        if not os.fork():
+            if not os.fork():
+                until = time.process_time() + 0.05
+                while time.process_time() < until:
+                    pass
+            os._exit(0)
+        os.close(ended_in)
+        os.wait()
+        os.read(ended, 1)
+        os.close(ended)
+    STAY
+    return "well"
+"""
+
+    assert watched(stage, body, {"tree_processes": 20}, isolation=isolation).result.output == "well"
+    limit = watched(stage, body, {"tree_cpu_s": 1}, isolation=isolation).record.limit
+    assert limit is not None
+    assert limit[0] == "tree_cpu_s"
+
+
 def test_a_flow_that_ignores_every_signal_is_ended_all_the_same(stage: Stage) -> None:
     """Past a limit there is no grace."""
     body = """
