@@ -174,6 +174,24 @@ MEMORY = [
         limits=TREE_MEMORY,
     ),
     Attempt(
+        "process-whose-first-thread-has-ended",
+        """
+        def hide():
+            def take():
+                pages = bytearray(b'x') * (200 << 20)
+                open('up', 'w').close()
+                pause(30)
+            threading.Thread(target=take).start()
+            call(60, 0)
+        in_child(hide, linger=True)
+        while not os.path.exists('up'):
+            pause(0.05)
+        pause(2)
+        return True
+        """,
+        limits=TREE_MEMORY,
+    ),
+    Attempt(
         "process-that-cannot-be-looked-into",
         "libc.prctl(4, 0, 0, 0, 0)\npages = bytearray(b'x') * (200 << 20)\n" + HOLD,
         limits=TREE_MEMORY,
@@ -395,6 +413,78 @@ DISK = [
         for file in files:
             os.write(file, bytes(2 << 20))
         pause(1)
+        return True
+        """,
+        limits=TREE_DISK,
+    ),
+    Attempt(
+        "without-a-name-by-a-first-thread-that-has-ended",
+        """
+        def hide():
+            def take():
+                files = [os.open('.', os.O_TMPFILE | os.O_WRONLY) for number in range(10)]
+                for file in files:
+                    os.write(file, bytes(2 << 20))
+                open('up', 'w').close()
+                pause(30)
+            threading.Thread(target=take).start()
+            call(60, 0)
+        in_child(hide, linger=True)
+        while not os.path.exists('up'):
+            pause(0.05)
+        pause(1)
+        return True
+        """,
+        limits=TREE_DISK,
+    ),
+    Attempt(
+        "without-a-name-by-a-thread-with-descriptors-of-its-own",
+        """
+        # CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, and not CLONE_FILES: what runs
+        # there is machine code, which opens files without a name and writes to them.
+        code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        stack = mmap.mmap(-1, 65536)
+        data = mmap.mmap(-1, 2 << 20)
+        at = {name: ctypes.addressof(ctypes.c_char.from_buffer(area))
+              for name, area in (('code', code), ('stack', stack), ('data', data))}
+        data.write(b'.' + bytes((2 << 20) - 1))
+        address = {name: struct.pack('Q', at[name]).hex() for name in at}
+        top, size = struct.pack('Q', at['stack'] + 65472).hex(), struct.pack('I', 2 << 20).hex()
+        flags = struct.pack('I', os.O_TMPFILE | os.O_WRONLY).hex()
+        one = (f'b80200000048bf{address["data"]}be{flags}ba800100000f05'     # open(".", flags, 0600)
+               f'89c7b80100000048be{address["data"]}ba{size}0f05')           # write(it, data, 2 MiB)
+        begin = (f'b838000000bf000b050048be{top}31d24d31d24d31c00f05'        # clone(0x50b00, top)
+                 '4885c07401c3')                                             # the caller returns
+        code.write(bytes.fromhex(begin + one * 10 + 'b8220000000f05ebf7'))    # the thread pauses for ever
+        answer = ctypes.CFUNCTYPE(ctypes.c_long)(at['code'])()
+        if answer < 0:
+            raise OSError(-answer, os.strerror(-answer))
+        pause(1)
+        return True
+        """,
+        limits=TREE_DISK,
+    ),
+    Attempt(
+        "without-a-name-by-a-thread-that-closes-for-itself",
+        """
+        told = []
+        def hide():
+            try:
+                call(436, 1 << 20, (1 << 32) - 1, 2)
+                files = [os.open('.', os.O_TMPFILE | os.O_WRONLY) for number in range(10)]
+                for file in files:
+                    os.write(file, bytes(2 << 20))
+            except OSError as error:
+                told.append(error)
+            open('up', 'w').close()
+            pause(2)
+        thread = threading.Thread(target=hide)
+        thread.start()
+        while not os.path.exists('up'):
+            pause(0.05)
+        if told:
+            raise told[0]
+        thread.join()
         return True
         """,
         limits=TREE_DISK,

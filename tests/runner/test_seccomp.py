@@ -422,3 +422,24 @@ def attempts() -> list[int]:
 
     netlink = refusal(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close())
     return [call(165), netlink, call(425), call(0x3FFFFFFF)]
+
+
+# Descriptors of a thread
+
+
+@both
+def test_a_thread_has_no_descriptors_of_its_own(*, has_namespaces: bool) -> None:
+    """Who looks at its process would find nothing of what it has open."""
+    thread, files = 0x10000, 0x400
+
+    assert verdict(has_namespaces, 56, 0xB00 | thread) == "EPERM"
+    assert verdict(has_namespaces, 56, 0xB00 | thread | files) == ALLOWED
+    assert verdict(has_namespaces, 436, 3, 2**32 - 1, 2) == "EPERM"
+    assert verdict(has_namespaces, 436, 3, 2**32 - 1, 2 | 4) == "EPERM"
+
+
+@both
+@pytest.mark.parametrize("flags", [0, 4], ids=["now", "on exec"])
+def test_descriptors_are_closed_in_one_go(flags: int, *, has_namespaces: bool) -> None:
+    """As subprocess does."""
+    assert verdict(has_namespaces, 436, 3, 2**32 - 1, flags) == ALLOWED

@@ -39,7 +39,7 @@ _SAID_BY_BWRAP = (
     ("not installed", "install bubblewrap: apt install bubblewrap, dnf install bubblewrap"),
     (
         "Unknown option",
-        "a bubblewrap with --ro-bind-fd is needed, 0.10 or newer, or 0.8 and 0.9 with their security updates, "
+        "a bubblewrap with --ro-bind-fd is needed, 0.10 or newer, or 0.8 and 0.9 with their updates, "
         "and this one is older: install the updates, or a newer release's package",
     ),
     ("setting up uid map: Permission denied", _APPARMOR),

@@ -183,6 +183,9 @@ ATTRIBUTES = {
 _CLONE, _SOCKET, _SOCKETPAIR, _IOCTL = 56, 41, 53, 16
 _SOCKET_CALLS = {"connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288}
 _CLONE_NEW_ANY = 0x7E020000
+_CLONE_THREAD, _CLONE_FILES = 0x10000, 0x400
+_CLOSE_RANGE, _CLOSE_RANGE_UNSHARE = 436, 2
+"""A thread with descriptors of its own has files that nobody finds who looks at its process."""
 _TERMINAL_TRICKS = (0x5412, 0x541C, 0x5423)
 """TIOCSTI types into the terminal, TIOCLINUX too, TIOCSETD changes what reads from it."""
 _FCNTL, _SET_LEASE = 72, 1024
@@ -297,7 +300,16 @@ def _build(*, has_namespaces: bool) -> bytes:
 
 def _bound_arguments(program: _Program) -> None:
     """Calls that are denied by what they are asked."""
-    program.on(_CLONE, _argument(0), (_IF_ANY_BIT, _CLONE_NEW_ANY, 0, 1), _refuse(errno.EPERM))
+    program.on(
+        _CLONE,
+        _argument(0),
+        (_IF_ANY_BIT, _CLONE_NEW_ANY, 0, 1),
+        _refuse(errno.EPERM),
+        (_IF_ANY_BIT, _CLONE_THREAD, 0, 2),
+        (_IF_ANY_BIT, _CLONE_FILES, 1, 0),
+        _refuse(errno.EPERM),
+    )
+    program.on(_CLOSE_RANGE, _argument(2), (_IF_ANY_BIT, _CLOSE_RANGE_UNSHARE, 0, 1), _refuse(errno.EPERM))
     last = len(_TERMINAL_TRICKS) - 1
     tricks = [(_IF_EQUAL, trick, last - at, int(at == last)) for at, trick in enumerate(_TERMINAL_TRICKS)]
     program.on(_IOCTL, _argument(1), *tricks, _refuse(errno.EPERM))
