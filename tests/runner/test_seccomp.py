@@ -443,3 +443,33 @@ def test_a_thread_has_no_descriptors_of_its_own(*, has_namespaces: bool) -> None
 def test_descriptors_are_closed_in_one_go(flags: int, *, has_namespaces: bool) -> None:
     """As subprocess does."""
     assert verdict(has_namespaces, 436, 3, 2**32 - 1, flags) == ALLOWED
+
+
+# What is done with a socket
+
+
+@both
+@pytest.mark.parametrize(
+    ("number", "index"),
+    [(44, 3), (45, 3), (46, 2), (47, 2), (299, 3), (307, 3)],
+    ids=lambda value: str(value),
+)
+def test_no_byte_is_urgent(number: int, index: int, *, has_namespaces: bool) -> None:
+    """MSG_OOB, with whatever other flags; the others may be asked for."""
+    arguments = [0] * 6
+    refused = errno.errorcode[errno.EOPNOTSUPP]
+    for flags, expected in ((1, refused), (0x4041, refused), (0x4040, ALLOWED), (0, ALLOWED)):
+        arguments[index] = flags
+        assert verdict(has_namespaces, number, *arguments) == expected
+
+
+@both
+def test_no_program_is_attached_to_a_socket(*, has_namespaces: bool) -> None:
+    """Nor TLS within the kernel; other options, and the same numbers at other levels, are allowed."""
+    for option in (26, 50, 51, 52):
+        assert verdict(has_namespaces, 54, 3, 1, option) == "EPERM"
+        assert verdict(has_namespaces, 54, 3, 6, option) == ALLOWED
+    assert verdict(has_namespaces, 54, 3, 6, 31) == "ENOPROTOOPT"
+    assert verdict(has_namespaces, 54, 3, 1, 31) == ALLOWED
+    for level, option in ((1, 2), (1, 7), (1, 15), (6, 1), (41, 26)):
+        assert verdict(has_namespaces, 54, 3, level, option) == ALLOWED

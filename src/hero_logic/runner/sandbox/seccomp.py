@@ -188,6 +188,22 @@ _CLOSE_RANGE, _CLOSE_RANGE_UNSHARE = 436, 2
 """A thread with descriptors of its own has files that nobody finds who looks at its process."""
 _TERMINAL_TRICKS = (0x5412, 0x541C, 0x5423)
 """TIOCSTI types into the terminal, TIOCLINUX too, TIOCSETD changes what reads from it."""
+_WITH_FLAGS = {
+    "sendto": (44, 3),
+    "recvfrom": (45, 3),
+    "sendmsg": (46, 2),
+    "recvmsg": (47, 2),
+    "recvmmsg": (299, 3),
+    "sendmmsg": (307, 3),
+}
+"""(number, which argument has the flags)"""
+_MSG_OOB = 1
+"""Urgent bytes of a pair of sockets: a way out of a browser's sandbox was found there, CVE-2025-38236."""
+_SETSOCKOPT, _SOL_SOCKET, _SOL_TCP = 54, 1, 6
+_ATTACHED = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF: programs that the kernel compiles and runs."""
+_TCP_ULP = 31
+"""TLS and more within the kernel; a library that finds none does it itself."""
 _FCNTL, _SET_LEASE = 72, 1024
 """A lease on a file that is shown would hold up whoever opens it on the host to change it."""
 _SET_ID_BITS = 0o6000
@@ -314,6 +330,7 @@ def _bound_arguments(program: _Program) -> None:
     tricks = [(_IF_EQUAL, trick, last - at, int(at == last)) for at, trick in enumerate(_TERMINAL_TRICKS)]
     program.on(_IOCTL, _argument(1), *tricks, _refuse(errno.EPERM))
     program.on(_FCNTL, _argument(1), (_IF_EQUAL, _SET_LEASE, 0, 1), _refuse(errno.EPERM))
+    _bound_sockets(program)
     for number, index in _MODES.values():
         program.on(number, _argument(index), (_IF_ANY_BIT, _SET_ID_BITS, 0, 1), _refuse(errno.EPERM))
     for number, index in _OPENED.values():
@@ -325,6 +342,30 @@ def _bound_arguments(program: _Program) -> None:
             (_IF_ANY_BIT, _SET_ID_BITS, 0, 1),
             _refuse(errno.EPERM),
         )
+
+
+def _bound_sockets(program: _Program) -> None:
+    """What can be done with a socket that no flow needs, and that broke before."""
+    for number, index in _WITH_FLAGS.values():
+        program.on(number, _argument(index), (_IF_ANY_BIT, _MSG_OOB, 0, 1), _refuse(errno.EOPNOTSUPP))
+    last = len(_ATTACHED) - 1
+    attached = [(_IF_EQUAL, option, last - at, int(at == last)) for at, option in enumerate(_ATTACHED)]
+    program.on(
+        _SETSOCKOPT,
+        _argument(1),
+        (_IF_EQUAL, _SOL_SOCKET, 0, len(attached) + 2),
+        _argument(2),
+        *attached,
+        _refuse(errno.EPERM),
+    )
+    program.on(
+        _SETSOCKOPT,
+        _argument(1),
+        (_IF_EQUAL, _SOL_TCP, 0, 3),
+        _argument(2),
+        (_IF_EQUAL, _TCP_ULP, 0, 1),
+        _refuse(errno.ENOPROTOOPT),
+    )
 
 
 def _bound_families(program: _Program) -> None:
