@@ -27,7 +27,7 @@ import stat
 import time
 
 from hero_logic.runner.sandbox import kernel
-from hero_logic.runner.sandbox.namespaces import HOST_NAME, accounts
+from hero_logic.runner.sandbox.namespaces import HOST_NAME, KEYS, accounts
 from hero_logic.runner.sandbox.view import DEVICES, KEEP, READ, SYSTEM, is_below
 
 TYPE_CHECKING = False
@@ -44,8 +44,6 @@ _ENTRY_S = 10.0
 _MAX_TOLD_BYTES = 4096
 _MAX_COPIED_BYTES = 128 * 1024
 _TMP = "/tmp"  # noqa: S108  # the play's own
-_KEYS = "/proc/keys"
-"""Which keys a user has in the kernel, and what they are called: of the host's user, in every namespace."""
 _DEVICE = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NOEXEC | kernel.MOUNT_ATTR_RDONLY
 _ALONE = (
     "--unshare-user",
@@ -112,7 +110,7 @@ def view_options(entries: list[Entry], *, work_dir: str, shared_memory_bytes: in
     # Read-only: files of the kernel's that belong to root can be written without a capability.
     options += ["--proc", "/proc", "--remount-ro", "/proc"]
     # Without devices: it cannot be opened.
-    options += ["--ro-bind", "/dev/null", _KEYS] * os.path.exists(_KEYS)
+    options += ["--ro-bind", "/dev/null", KEYS] * os.path.exists(KEYS)
     if not any(is_below(path, _TMP) or is_below(_TMP, path) for path, _ in entries):
         options += ["--symlink", work_dir + _TMP, _TMP]
     return options

@@ -40,6 +40,8 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 HOST_NAME = "play"
 _TMP = "/tmp"  # noqa: S108  # the play's own
+KEYS = "/proc/keys"
+"""Which keys a user has in the kernel, and what they are called: of the host's user, in every namespace."""
 _SMALL_BYTES = 128 * 1024
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the play's own
 _SHARED_MEMORY_FILES = 16_384
@@ -93,6 +95,8 @@ def enter_view(
     os.mkdir(root + "/proc", 0o555)
     # Read-only: where the play is root on the host, it would own /proc/sys without a capability.
     kernel.mount("proc", root + "/proc", "proc", quiet | kernel.MS_NOEXEC | kernel.MS_RDONLY)
+    if os.path.exists(root + KEYS):
+        kernel.copy_mount("/dev/null", root + KEYS, attributes=_READ_ONLY)  # not to be opened: no devices
     if not os.path.isdir(root + _TMP):
         # Where the host's /tmp has something that is shown, programs are left with TMPDIR.
         os.symlink(work_dir + _TMP, root + _TMP)
