@@ -163,6 +163,13 @@ FINDS = [
         "read-link", "return os.readlink(plants['link'])", holds_not_in={"landlock": LANDLOCK_SEES_NAMES}
     ),
     Attempt(
+        "space-around-it",
+        "return os.statvfs(plants['file']).f_files",
+        holds_not_in={"landlock": LANDLOCK_SEES_NAMES},
+    ),
+    Attempt("mounts-of-the-host", "return ' cgroup' in open('/proc/self/mounts').read()"),
+    Attempt("mounts-of-the-host-by-a-thread", "return ' cgroup' in open('/proc/thread-self/mounts').read()"),
+    Attempt(
         "extended-attributes",
         "return os.listxattr(plants['file']) or True",
     ),

@@ -382,6 +382,7 @@ PROCESSES = [
     ),
 ]
 
+ONLY_BY_DESCRIPTORS = "files that have no name are found by their descriptors alone"
 DISK = [
     Attempt(
         "files",
@@ -488,6 +489,27 @@ DISK = [
         return True
         """,
         limits=TREE_DISK,
+    ),
+    Attempt(
+        "without-a-name-and-only-mapped",
+        """
+        areas = []
+        for number in range(10):
+            file = os.open('.', os.O_TMPFILE | os.O_RDWR)
+            os.write(file, bytes(2 << 20))
+            areas.append(mmap.mmap(file, 4096))
+            os.close(file)
+        descriptors = [name for name in os.listdir('/proc/self/fd') if int(name) > 5]
+        for name in descriptors:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
+        pause(1)
+        return True
+        """,
+        limits=TREE_DISK,
+        holds_not_in=dict.fromkeys(("native", "bubblewrap", "landlock"), ONLY_BY_DESCRIPTORS),
     ),
     Attempt(
         "in-its-result",
