@@ -343,3 +343,11 @@ def check(ground: Ground, isolation: str, attempt: Attempt) -> None:
         assert is_through, f"{attempt.holds_not_in[isolation]}: this is not true any more: {facts.told}"
     else:
         assert not is_through, f"it got through: {facts.told}"
+
+
+def of_the_tree(attempts: list[Attempt]) -> list[Attempt]:
+    """The same, held by the watcher; being ended is how they are stopped."""
+    for attempt in attempts:
+        object.__setattr__(attempt, "resources", "watcher")
+        object.__setattr__(attempt, "may_die", True)
+    return attempts
