@@ -344,6 +344,36 @@ OF_ITS_OWN = [
         users=(OWN_USER,),
     ),
     Attempt(
+        "standard-library-flags",
+        """
+        import fcntl
+        file = os.open(os.__file__, os.O_RDONLY)
+        flags = fcntl.ioctl(file, 0x80086601, bytes(8))
+        return fcntl.ioctl(file, 0x40086602, flags) is not None
+        """,
+        users=(OWN_USER,),
+        in_sample=True,
+    ),
+    Attempt(
+        "standard-library-project",
+        """
+        import fcntl
+        file = os.open(os.__file__, os.O_RDONLY)
+        facts = fcntl.ioctl(file, 0x801C581F, bytes(28))
+        return fcntl.ioctl(file, 0x401C5820, facts) is not None
+        """,
+        users=(OWN_USER,),
+    ),
+    Attempt(
+        "standard-library-sealed",
+        """
+        import fcntl
+        # fs-verity by senseless arguments: to come past the question whether it may be asked is enough.
+        return reaches(16, os.open(os.__file__, os.O_RDONLY), 0x40806685, bytes(128))
+        """,
+        users=(OWN_USER,),
+    ),
+    Attempt(
         "standard-library-module",
         """
         path = os.path.dirname(os.__file__) + '/hero_escape_probe.py'

@@ -473,3 +473,22 @@ def test_no_program_is_attached_to_a_socket(*, has_namespaces: bool) -> None:
     assert verdict(has_namespaces, 54, 3, 1, 31) == ALLOWED
     for level, option in ((1, 2), (1, 7), (1, 15), (6, 1), (41, 26)):
         assert verdict(has_namespaces, 54, 3, level, option) == ALLOWED
+
+
+# What is asked of a file that is open for reading
+
+
+@both
+@pytest.mark.parametrize("request_number", [0x40806685, 0xC0506617, 0x800C6613])
+def test_no_file_is_sealed(request_number: int, *, has_namespaces: bool) -> None:
+    """Whoever may read it could close it to its owner."""
+    assert verdict(has_namespaces, 16, 3, request_number) == "EPERM"
+    assert verdict(has_namespaces, 16, 3, request_number | 1 << 32) == "EPERM"
+
+
+@pytest.mark.parametrize("request_number", [0x40086602, 0x40046602, 0x40087602, 0x401C5820])
+def test_flags_of_files_are_changed_in_a_view_alone(request_number: int) -> None:
+    """There what is not the play's is read-only; on the host's own files Landlock has no right for it."""
+    assert verdict(True, 16, 3, request_number) == ALLOWED
+    assert verdict(False, 16, 3, request_number) == "EPERM"
+    assert verdict(False, 16, 3, 0x80086601) == ALLOWED

@@ -188,6 +188,12 @@ _CLOSE_RANGE, _CLOSE_RANGE_UNSHARE = 436, 2
 """A thread with descriptors of its own has files that nobody finds who looks at its process."""
 _TERMINAL_TRICKS = (0x5412, 0x541C, 0x5423)
 """TIOCSTI types into the terminal, TIOCLINUX too, TIOCSETD changes what reads from it."""
+_SEALS = (0x40806685, 0xC0506617, 0x800C6613)
+"""FS_IOC_ENABLE_VERITY, _ADD_ENCRYPTION_KEY, _SET_ENCRYPTION_POLICY: who may read a file may close it to
+others."""
+_FLAGS = (0x40086602, 0x40046602, 0x40087602, 0x401C5820)
+"""FS_IOC_SETFLAGS, its form for 32 bits, _SETVERSION, FSSETXATTR: they ask for the owner, and for no right of
+Landlock's; a file that is open for reading is enough."""
 _WITH_FLAGS = {
     "sendto": (44, 3),
     "recvfrom": (45, 3),
@@ -265,6 +271,12 @@ def _argument(index: int) -> tuple[int, int, int, int]:
     return (_LOAD, _ARGUMENTS + 8 * index, 0, 0)
 
 
+def _if_any(*values: int) -> list[tuple[int, int, int, int]]:
+    """Go on with the instruction behind these where one of the values is loaded, else skip that one."""
+    last = len(values) - 1
+    return [(_IF_EQUAL, value, last - at, int(at == last)) for at, value in enumerate(values)]
+
+
 def _refuse(error: int) -> tuple[int, int, int, int]:
     return (_RETURN, _ERRNO | error, 0, 0)
 
@@ -326,9 +338,7 @@ def _bound_arguments(program: _Program) -> None:
         _refuse(errno.EPERM),
     )
     program.on(_CLOSE_RANGE, _argument(2), (_IF_ANY_BIT, _CLOSE_RANGE_UNSHARE, 0, 1), _refuse(errno.EPERM))
-    last = len(_TERMINAL_TRICKS) - 1
-    tricks = [(_IF_EQUAL, trick, last - at, int(at == last)) for at, trick in enumerate(_TERMINAL_TRICKS)]
-    program.on(_IOCTL, _argument(1), *tricks, _refuse(errno.EPERM))
+    program.on(_IOCTL, _argument(1), *_if_any(*_TERMINAL_TRICKS, *_SEALS), _refuse(errno.EPERM))
     program.on(_FCNTL, _argument(1), (_IF_EQUAL, _SET_LEASE, 0, 1), _refuse(errno.EPERM))
     _bound_sockets(program)
     for number, index in _MODES.values():
@@ -348,14 +358,12 @@ def _bound_sockets(program: _Program) -> None:
     """What can be done with a socket that no flow needs, and that broke before."""
     for number, index in _WITH_FLAGS.values():
         program.on(number, _argument(index), (_IF_ANY_BIT, _MSG_OOB, 0, 1), _refuse(errno.EOPNOTSUPP))
-    last = len(_ATTACHED) - 1
-    attached = [(_IF_EQUAL, option, last - at, int(at == last)) for at, option in enumerate(_ATTACHED)]
     program.on(
         _SETSOCKOPT,
         _argument(1),
-        (_IF_EQUAL, _SOL_SOCKET, 0, len(attached) + 2),
+        (_IF_EQUAL, _SOL_SOCKET, 0, len(_ATTACHED) + 2),
         _argument(2),
-        *attached,
+        *_if_any(*_ATTACHED),
         _refuse(errno.EPERM),
     )
     program.on(
@@ -394,6 +402,7 @@ def _bound_what_is_shared(program: _Program) -> None:
     """Without namespaces: nothing that reaches others of the same user, and no socket but connected pairs."""
     for number in (*SHARED_BY_USER.values(), *ABOUT_FILES.values()):
         program.answer(number, errno.EPERM)
+    program.on(_IOCTL, _argument(1), *_if_any(*_FLAGS), _refuse(errno.EPERM))
     for number in ATTRIBUTES.values():
         program.answer(number, errno.ENOTSUP)
     for number, kind in _OF_THE_USER.values():
