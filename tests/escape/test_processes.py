@@ -49,6 +49,15 @@ SIGNALS = [
         """,
     ),
     Attempt(
+        "signal-to-the-peer-of-what-was-handed-in",
+        """
+        gate = socket.socket(fileno=os.dup(3))
+        peer = struct.unpack('i', gate.getsockopt(socket.SOL_SOCKET, 77, 4))[0]
+        return signal.pidfd_send_signal(peer, 0) is None
+        """,
+        in_sample=True,
+    ),
+    Attempt(
         "signal-from-a-socket",
         """
         import fcntl

@@ -492,3 +492,12 @@ def test_flags_of_files_are_changed_in_a_view_alone(request_number: int) -> None
     assert verdict(True, 16, 3, request_number) == ALLOWED
     assert verdict(False, 16, 3, request_number) == "EPERM"
     assert verdict(False, 16, 3, 0x80086601) == ALLOWED
+
+
+@both
+def test_a_socket_tells_nothing_of_devices(*, has_namespaces: bool) -> None:
+    """It may be one of the host's, handed in; whose signal it sends, and what is in it, may be asked."""
+    for request_number in (0x8910, 0x8912, 0x8915, 0x8927, 0x8946, 0x894C, 0x89E0, 0x89FF, 0x8912 | 1 << 32):
+        assert verdict(has_namespaces, 16, 3, request_number) == "EPERM"
+    for request_number in (0x8901, 0x8905, 0x890F, 0x8A00, 0x541B, 0x5411, 0x5421):
+        assert verdict(has_namespaces, 16, 3, request_number) == ALLOWED

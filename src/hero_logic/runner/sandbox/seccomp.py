@@ -191,6 +191,9 @@ _TERMINAL_TRICKS = (0x5412, 0x541C, 0x5423)
 _SEALS = (0x40806685, 0xC0506617, 0x800C6613)
 """FS_IOC_ENABLE_VERITY, _ADD_ENCRYPTION_KEY, _SET_ENCRYPTION_POLICY: who may read a file may close it to
 others."""
+_DEVICES_OF_THE_NETWORK = (0x8910, 0x8A00)
+"""SIOCGIFNAME and what comes behind it: asked of a socket that was made on the host, and handed in, they tell
+of the host's devices and addresses, whatever network the play has."""
 _FLAGS = (0x40086602, 0x40046602, 0x40087602, 0x401C5820)
 """FS_IOC_SETFLAGS, its form for 32 bits, _SETVERSION, FSSETXATTR: they ask for the owner, and for no right of
 Landlock's; a file that is open for reading is enough."""
@@ -339,6 +342,14 @@ def _bound_arguments(program: _Program) -> None:
     )
     program.on(_CLOSE_RANGE, _argument(2), (_IF_ANY_BIT, _CLOSE_RANGE_UNSHARE, 0, 1), _refuse(errno.EPERM))
     program.on(_IOCTL, _argument(1), *_if_any(*_TERMINAL_TRICKS, *_SEALS), _refuse(errno.EPERM))
+    first, behind = _DEVICES_OF_THE_NETWORK
+    program.on(
+        _IOCTL,
+        _argument(1),
+        (_IF_AT_LEAST, first, 0, 2),
+        (_IF_AT_LEAST, behind, 1, 0),
+        _refuse(errno.EPERM),
+    )
     program.on(_FCNTL, _argument(1), (_IF_EQUAL, _SET_LEASE, 0, 1), _refuse(errno.EPERM))
     _bound_sockets(program)
     for number, index in _MODES.values():
