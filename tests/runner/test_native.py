@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from hero_logic.runner.orders import Orders
 from hero_logic.runner.sandbox import isolation, seccomp, view
-from support.forked import Kept, can, has_landlock, has_namespaces, kept_in, refusal
+from support.forked import Kept, can, has_landlock, has_namespaces, kept_in, placed, refusal
 
 pytestmark = pytest.mark.skipif(
     not (has_landlock() and has_namespaces()), reason="this host has no namespaces or no Landlock of ABI 6"
@@ -34,33 +35,25 @@ class Place:
         self.stage = tmp_path / "stage"
         self.outside = tmp_path / "outside"
         self.root = tmp_path / "view"
-        for path in (self.work / "tmp", self.stage, self.outside, self.root):
+        self.code = tmp_path / "code"
+        for path in (self.work / "tmp", self.stage, self.outside, self.root, self.code):
             path.mkdir(parents=True)
         (self.outside / "secret").write_text("secret")
         (self.stage / "given").write_text("given")
 
     def run(self, name: str, act: Callable[[], Any], *granted: view.Entry) -> Any:
         """What a function gives in an isolation."""
-        entries = view.without_what_is_inside(
-            [
-                *view.system_entries(),
-                *view.interpreter_entries(sys.executable),
-                (str(self.work), view.KEEP),
-                (str(self.stage), view.READ),
-                *granted,
-            ]
-        )
-        kept = self._kept(name, entries, act)
+        orders = placed(self.work, (str(self.stage), view.READ), *granted)
+        kept = self._kept(name, orders, act)
         assert not kept.problem, kept.problem
         return kept.value
 
-    def _kept(self, name: str, entries: list[view.Entry], act: Callable[[], Any]) -> Kept:
+    def _kept(self, name: str, orders: Orders, act: Callable[[], Any]) -> Kept:
+        entries = view.base_entries(sys.executable, str(self.code))
         if name == "landlock":
-            return kept_in(isolation.landlock(entries), act)
-        orders = isolation.native(
-            entries, root=str(self.root), work_dir=str(self.work), shared_memory_bytes=1 << 20
-        )
-        return kept_in(orders, act)
+            return kept_in(isolation.landlock(entries), orders, act)
+        prepared = isolation.native(entries, root=str(self.root), shared_memory_bytes=1 << 20)
+        return kept_in(prepared, orders, act)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from hero_logic.runner.sandbox.view import (
     READ,
     RUN,
     Entry,
+    beyond,
     interpreter_entries,
     system_entries,
     without_links,
@@ -313,3 +314,27 @@ def test_what_may_be_changed_is_not_hidden_by_another_entry_for_it(other: str) -
 def test_a_name_that_begins_like_anothers_is_not_inside_it() -> None:
     """Directories are compared, not letters."""
     assert without_what_is_inside([("/a", RUN), ("/ab", RUN), ("/a/b", RUN)]) == [("/a", RUN), ("/ab", RUN)]
+
+
+# What one play sees beside what every play does
+
+
+def test_what_every_play_sees_is_not_shown_again() -> None:
+    """Neither the same nor what lies in it and is granted no more."""
+    wanted = [("/usr", RUN), ("/usr/share", READ), ("/work", KEEP)]
+
+    assert beyond([("/usr", RUN)], wanted) == [("/work", KEEP)]
+
+
+def test_what_may_be_changed_is_shown_over_what_may_be_read() -> None:
+    """It was granted, in a directory that every play sees."""
+    assert beyond([("/usr", RUN)], [("/usr/local/data", KEEP)]) == [("/usr/local/data", KEEP)]
+
+
+def test_what_lies_in_something_granted_stays_as_it_was() -> None:
+    """An interpreter in a directory that may be changed may not be changed for that."""
+    base = [("/opt/python/bin", RUN), ("/opt/python/lib", RUN), ("/usr", RUN)]
+
+    found = beyond(base, [("/opt", KEEP)])
+
+    assert found == [("/opt", KEEP), ("/opt/python/bin", RUN), ("/opt/python/lib", RUN)]

@@ -6,7 +6,6 @@
     ├── stage/            what it is given: flow.py, input.json, the stub, sdk/hero_tracing.py
     ├── work/             its working directory and home; artifacts/ and tmp/ are there already
     ├── artifacts/        what it left in work/artifacts, once it has ended
-    ├── view/             empty; what the play's view of the files is mounted on, for nobody else to see
     ├── runtime           the name of the runtime that staged it, for the one that comes after
     ├── redacts           there where the play's text is redacted before it is kept
     └── stdout stderr result exit supervisor     what the supervisor writes (runner/supervisor.py)
@@ -41,7 +40,6 @@ class PlayPaths:
         "stage",
         "stderr",
         "stdout",
-        "view",
         "work",
     )
 
@@ -49,7 +47,6 @@ class PlayPaths:
         self.root = os.path.join(plays_dir, sid)
         self.stage = os.path.join(self.root, "stage")
         self.work = os.path.join(self.root, "work")
-        self.view = os.path.join(self.root, "view")
         self.artifacts = os.path.join(self.root, "artifacts")
         self.stdout = os.path.join(self.root, "stdout")
         self.stderr = os.path.join(self.root, "stderr")
@@ -93,7 +90,7 @@ def stage_play(
         sdk = os.path.join(paths.stage, "sdk")
         os.mkdir(paths.root, 0o700)
         _write(paths.runtime, runtime_sid.encode())
-        for path in (paths.stage, paths.work, paths.view):
+        for path in (paths.stage, paths.work):
             os.mkdir(path, 0o700)
         for name in ("artifacts", "tmp"):
             os.mkdir(os.path.join(paths.work, name), 0o700)
@@ -141,6 +138,22 @@ def make_private_directory(path: str) -> None:
             os.mkdir(path, 0o700)
         except FileExistsError:
             return
+
+
+def view_root(cache_dir: str) -> str:
+    """An empty directory, on which each play mounts its view of the files, for nobody else to see.
+
+    Raises:
+        LaunchFailed: it cannot be made.
+    """
+    root = os.path.join(cache_dir, "view")
+    try:
+        make_private_directory(root)
+    except OSError as error:
+        raise LaunchFailed(
+            f"{root} cannot be made: {error.strerror}. Make room, or move the data with HERO_LOGIC_HOME."
+        ) from error
+    return root
 
 
 def shared_code_dir(cache_dir: str) -> str:

@@ -166,6 +166,18 @@ def enter_root(path: str) -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability, in every set, for good: capabilities(7)."""
+    bound_capabilities()
+    empty_capabilities()
+
+
+def empty_capabilities() -> None:
+    """Give up every capability that this process has: capabilities(7)."""
+    header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
+    _call("capset", _SYS_CAPSET, header, bytes(24))
+
+
+def bound_capabilities() -> None:
+    """Let no program that is executed have any; those that this process has it keeps: capabilities(7)."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for number in range(64):
         try:
@@ -173,8 +185,6 @@ def drop_capabilities() -> None:
         except OSError:
             # EINVAL: the kernel has no more of them; EPERM: none is held, so that none can be gained either.
             break
-    header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
-    _call("capset", _SYS_CAPSET, header, bytes(24))
 
 
 def load_filter(program: bytes) -> None:

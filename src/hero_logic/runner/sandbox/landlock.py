@@ -81,31 +81,46 @@ def handled_rights(version: int) -> int:
     return (1 << count) - 1
 
 
-def restrict(rules: Iterable[tuple[str, int]], *, has_own_network: bool) -> None:
-    """Hold this process, and whatever it starts, to the rules; there is no way back.
+class Ruleset:
+    """Rules that grow until this process is held to them.
 
     Args:
-        rules: (path, rights on it and below it).
         has_own_network: whether TCP leads nowhere anyway, so that it can be left to the flow.
 
     Raises:
-        OSError: the kernel has no Landlock of version 6, or refuses.
+        OSError: the kernel has no Landlock of version 6.
     """
-    version = kernel.landlock_version()
-    if version < NEEDED_VERSION:
-        raise OSError(38, f"Landlock of ABI {NEEDED_VERSION} is needed, and this kernel has {version}")
-    handled = handled_rights(version)
-    ruleset = kernel.landlock_create_ruleset(
-        handled.to_bytes(8, "little")
-        + (0 if has_own_network else _TCP).to_bytes(8, "little")
-        + _SCOPES.to_bytes(8, "little")
-    )
-    try:
+
+    def __init__(self, *, has_own_network: bool) -> None:
+        version = kernel.landlock_version()
+        if version < NEEDED_VERSION:
+            raise OSError(38, f"Landlock of ABI {NEEDED_VERSION} is needed, and this kernel has {version}")
+        self._handled = handled_rights(version)
+        self._descriptor = kernel.landlock_create_ruleset(
+            self._handled.to_bytes(8, "little")
+            + (0 if has_own_network else _TCP).to_bytes(8, "little")
+            + _SCOPES.to_bytes(8, "little")
+        )
+
+    def add(self, rules: Iterable[tuple[str, int]]) -> None:
+        """Add (path, rights on it and below it).
+
+        Raises:
+            OSError: the kernel refuses.
+        """
         for path, rights in rules:
-            _add(ruleset, path, rights & handled)
-        kernel.landlock_restrict_self(ruleset)
-    finally:
-        os.close(ruleset)
+            _add(self._descriptor, path, rights & self._handled)
+
+    def restrict(self) -> None:
+        """Hold this process, and whatever it starts, to the rules; there is no way back.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        try:
+            kernel.landlock_restrict_self(self._descriptor)
+        finally:
+            os.close(self._descriptor)
 
 
 def _open(path: str) -> int:

@@ -53,14 +53,40 @@ Entry = tuple[str, str]
 """(path, what may be done there)"""
 
 
-def base_entries(python: str) -> list[Entry]:
-    """What every play of an interpreter sees; found once, as long as the process lives."""
-    if python not in _base_entries:
-        _base_entries[python] = [*system_entries(), *interpreter_entries(python)]
-    return _base_entries[python]
+def base_entries(python: str, shared_code: str) -> list[Entry]:
+    """What every play of an interpreter sees, the outer paths first; found once in a process.
+
+    ``shared_code`` is where the SDK and the stub lie for all of them.
+    """
+    if (python, shared_code) not in _base_entries:
+        found = [*system_entries(), *interpreter_entries(python), (shared_code, READ)]
+        _base_entries[python, shared_code] = without_what_is_inside(found)
+    return _base_entries[python, shared_code]
 
 
-_base_entries: dict[str, list[Entry]] = {}
+_base_entries: dict[tuple[str, str], list[Entry]] = {}
+
+
+def beyond(base: list[Entry], wanted: list[Entry]) -> list[Entry]:
+    """What has to be shown of what is wanted where a base is shown already, the outer paths first.
+
+    What lies in the base, below something that is shown over it, is shown again, as it was in the base: a
+    directory that may be changed must not lay open what somebody else relies on.
+
+    >>> beyond([("/usr", "run"), ("/opt/python", "run")], [("/usr/share", "read"), ("/opt", "keep")])
+    [('/opt', 'keep'), ('/opt/python', 'run')]
+    """
+    new = [
+        (path, access)
+        for path, access in without_what_is_inside(wanted)
+        if not any(is_below(path, outer) and _grants(grant, access) for outer, grant in base)
+    ]
+    again = [entry for entry in base if any(is_below(entry[0], path) for path, _ in new)]
+    return without_what_is_inside([*new, *again]) if again else new
+
+
+def _grants(grant: str, access: str) -> bool:
+    return grant == access or (grant, access) == (RUN, READ)
 
 
 def system_entries() -> list[Entry]:
@@ -170,6 +196,6 @@ def without_what_is_inside(entries: list[Entry]) -> list[Entry]:
     order = {RUN: 0, READ: 1, LIST: 2, KEEP: 3}
     for path, access in sorted(set(entries), key=lambda entry: (entry[0], order[entry[1]])):
         around = [outer for outer in kept if is_below(path, outer[0])]
-        if not any(grant == access or (grant, access) == (RUN, READ) for _, grant in around):
+        if not any(_grants(grant, access) for _, grant in around):
             kept.append((path, access))
     return kept
