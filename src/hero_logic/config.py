@@ -40,7 +40,8 @@ class Config:
                 f"HERO_LOGIC_SYNCHRONOUS is {synchronous!r}; it may be {' or '.join(_SYNCHRONOUS)}."
             )
         home = environment.get("HERO_LOGIC_HOME") or _platform_home(environment)
-        return cls(os.path.abspath(os.path.expanduser(home)), synchronous=synchronous)
+        # Without links: what shows a play its own directory follows none (runner/sandbox/kernel.py).
+        return cls(os.path.realpath(os.path.expanduser(home)), synchronous=synchronous)
 
 
 def _platform_home(environment: dict[str, str]) -> str:

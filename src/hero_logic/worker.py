@@ -389,7 +389,9 @@ def _own_modules(order: RunOrder, choice: Choice) -> list[Entry]:
     if choice.isolation == "landlock" and entries:
         # Python looks for modules by listing directories, and these are the host's own.
         entries.append((directory, view.LIST))
-    return entries
+    # Its own file: a process that multiprocessing starts afresh imports the flow from there.
+    entries.append((order.path, view.READ))
+    return view.without_links(entries)
 
 
 def _access(order: RunOrder) -> Access:

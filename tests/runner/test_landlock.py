@@ -262,13 +262,26 @@ def test_a_file_gets_no_right_of_a_directory(tree: Path) -> None:
 
 
 @needs_landlock
-def test_a_link_grants_what_it_leads_to(tree: Path) -> None:
-    """Rules are for files, not for names."""
+@pytest.mark.parametrize("path", ["link", "link/file"])
+def test_a_link_grants_nothing_of_what_it_leads_to(tree: Path, path: str) -> None:
+    """Who knows who put it there since the path was resolved."""
     (tree / "link").symlink_to("in")
 
-    found = restricted([(str(tree / "link"), landlock.READ)], lambda: (tree / "in" / "file").read_text())
+    denied = restricted(
+        [(str(tree / path), landlock.READ)], lambda: refusal((tree / "in" / "file").read_text)
+    )
 
-    assert found == "found"
+    assert denied == errno.EACCES
+
+
+@needs_landlock
+def test_a_link_of_the_systems_own_grants_what_it_leads_to() -> None:
+    """/bin is one on most hosts, and /proc/self on all."""
+    rules = [("/bin", landlock.READ), ("/proc/self/stat", landlock.READ)]
+
+    assert restricted(
+        rules, lambda: [can(lambda: os.listdir("/bin")), can(lambda: open("/proc/self/stat").close())]
+    )
 
 
 @needs_landlock

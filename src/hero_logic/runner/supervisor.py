@@ -204,7 +204,7 @@ class Supervisor:
         self._look_at_s = time.monotonic() + LOOK_S
         if self._wait_status is None and self._limit is None:
             # All that is below us: without a pid namespace the play's daemons are our children, not its.
-            self._limit = watcher.exceeded(_descendants(os.getpid()))
+            self._limit = watcher.exceeded(_descendants(os.getpid()), self._pid)
             if self._limit is not None:
                 if self._reason == "exited":
                     self._reason = "over_limit"

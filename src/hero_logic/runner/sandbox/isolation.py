@@ -249,6 +249,7 @@ class Bubblewrap(Isolation):
             for number in (1, 2):
                 os.dup2(self._told_in, number)
             os.set_inheritable(self._channel_in, True)
+            bubblewrap.shield_devices()
             guard = [str(number) for number in (self._channel_in, *outputs, self._processes)]
             guard += [f"{address}:{port}" for address, port in orders.doors]
             return bubblewrap.command(

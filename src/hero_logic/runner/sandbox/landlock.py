@@ -6,7 +6,8 @@ reach (ABI 6), and, where a play has no network of its own, TCP is (ABI 4).
 Laws:
 
 1. Every right that the kernel's version knows is handled, so that none is granted by being forgotten.
-2. A path that is not there has no rule, and so grants nothing.
+2. A path that is not there has no rule, and so grants nothing; nor has one with a link on its way, which
+   somebody could have put there, but for the system's own.
 3. Below ABI 6 nothing is promised: signals would reach every process of the same user.
 
 Source: https://docs.kernel.org/userspace-api/landlock.html
@@ -14,10 +15,12 @@ Source: https://docs.kernel.org/userspace-api/landlock.html
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from hero_logic.runner.sandbox import kernel
+from hero_logic.runner.sandbox.view import SYSTEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,9 +123,19 @@ class Ruleset:
             os.close(self._descriptor)
 
 
+def _open(path: str) -> int:
+    """What a rule is to be about; through a link only where nobody but the system's owner can have put it."""
+    try:
+        return kernel.open_path(path)
+    except OSError as error:
+        if error.errno != errno.ELOOP or not (path in SYSTEM or path.startswith("/proc/self/")):
+            raise
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
 def _add(ruleset: int, path: str, rights: int) -> None:
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = _open(path)
     except OSError:
         return  # law 2
     try:

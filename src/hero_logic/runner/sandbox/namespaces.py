@@ -42,6 +42,8 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 HOST_NAME = "play"
 _TMP = "/tmp"  # noqa: S108  # the play's own
+KEYS = "/proc/keys"
+"""Which keys a user has in the kernel, and what they are called: of the host's user, in every namespace."""
 _SMALL_BYTES = 128 * 1024
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the play's own
 _SHARED_MEMORY_FILES = 16_384
@@ -85,6 +87,8 @@ def build_view(entries: list[Entry], *, root: str, shared_memory_bytes: int) -> 
     os.mkdir(root + "/proc", 0o555)
     # Read-only: where the play is root on the host, it would own /proc/sys without a capability.
     kernel.mount("proc", root + "/proc", "proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)
+    if os.path.exists(root + KEYS):
+        kernel.copy_mount("/dev/null", root + KEYS, attributes=_READ_ONLY)  # not to be opened: no devices
     _write_accounts(root)
     os.umask(0o077)
 

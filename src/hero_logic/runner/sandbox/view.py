@@ -21,7 +21,8 @@ RUN = "run"
 READ = "read"
 """Read what is there."""
 LIST = "list"
-"""See the names of what is there; for rules on the host's own files, where nothing can be left out."""
+"""See the names of what is there; for rules on the host's own files, where nothing can be left out. Of a
+link: see where it leads."""
 KEEP = "keep"
 """Read, write, make and remove; run nothing from there."""
 
@@ -39,10 +40,14 @@ _SYSTEM_READ = (
     "/etc/ssl/openssl.cnf",
     "/etc/timezone",
 )
+SYSTEM = (*_SYSTEM_RUN, *_SYSTEM_READ)
 _OF_A_PREFIX = ("bin", "lib", "lib64", "libexec", "share", "ssl", "pyvenv.cfg")
 """What Python and its packages put below a prefix; a prefix may be somebody's project, or home."""
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+_MAX_LINKS = 40
+"""As many as the kernel follows."""
 
 Entry = tuple[str, str]
 """(path, what may be done there)"""
@@ -93,11 +98,14 @@ def system_entries() -> list[Entry]:
 
 def interpreter_entries(python: str) -> list[Entry]:
     """What an interpreter needs of its own: its prefix, and the prefix that its environment was made from."""
-    entries = []
+    entries: list[Entry] = []
     for prefix in _prefixes(python):
+        *links, real = _way_to(prefix)
         if not is_below(prefix, "/usr"):
+            entries += [(link, LIST) for link in links]
+        if not is_below(real, "/usr"):
             for name in _OF_A_PREFIX:
-                path = os.path.join(prefix, name)
+                path = os.path.join(real, name)
                 if os.path.lexists(path):
                     entries.append((path, READ if name == "pyvenv.cfg" else RUN))
     return entries
@@ -136,6 +144,40 @@ def _bases(prefix: str) -> list[str]:
         if key.strip() == "home" and os.path.isabs(value.strip()):
             return [os.path.dirname(value.strip())]
     return []
+
+
+def without_links(entries: list[Entry]) -> list[Entry]:
+    """The same by paths that go through no link; each link on the way is an entry of its own.
+
+    What shows entries follows no link, as somebody may have put it there in the meantime; a link that is an
+    entry is shown as the link that it is. In the end there is the same to be seen, by the same paths.
+    """
+    found: list[Entry] = []
+    for path, access in entries:
+        *links, real = _way_to(path)
+        found += [(link, LIST) for link in links]
+        found.append((real, access))
+    return list(dict.fromkeys(found))
+
+
+def _way_to(path: str) -> list[str]:
+    """The links on the way of a path, each by a path without links, and where it leads in the end."""
+    real = os.path.realpath(path)
+    links: list[str] = []
+    at, parts = "/", [] if real == path else path.split("/")
+    while parts and len(links) < _MAX_LINKS:
+        name = parts.pop(0)
+        if name in ("", "."):
+            continue
+        step = os.path.dirname(at) if name == ".." else os.path.join(at, name)
+        if os.path.islink(step):
+            links.append(step)
+            target = os.readlink(step)
+            at = "/" if target.startswith("/") else at
+            parts = target.split("/") + parts
+        else:
+            at = step
+    return [*links, real]
 
 
 def is_below(path: str, directory: str) -> bool:
