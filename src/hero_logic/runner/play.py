@@ -78,6 +78,7 @@ class PlayPlan:
         "input_json",
         "isolation",
         "limits",
+        "owner",
         "python",
         "resources",
         "runtime_sid",
@@ -104,6 +105,7 @@ class PlayPlan:
         sockets: Sequence[tuple[str, str]] = (),
         doors: Sequence[Door] = (),
         runtime_sid: str = "",
+        owner: tuple[int, int] | None = None,
     ) -> None:
         self.sid = sid
         self.source = source
@@ -120,6 +122,8 @@ class PlayPlan:
         self.isolation = isolation
         """``none``, ``landlock`` or ``native``: one that the host has proven."""
         self.runtime_sid = runtime_sid
+        self.owner = owner
+        """(user, group) that it runs as, where this is root and that is somebody else: in ``native``."""
         self.resources = resources
         """``none``, ``rlimits``, or ``watcher``, which is both."""
         self.granted = granted
@@ -174,6 +178,7 @@ class StagedPlay:
                 redacts=self._plan.has_secrets,
                 runtime_sid=self._plan.runtime_sid,
                 shared_code=self._shared_code,
+                owner=self._plan.owner,
             )
             self._listener.bind()
             self._control = self._launch(stub)
@@ -316,7 +321,7 @@ class StagedPlay:
         if plan.isolation != "native":
             raise LaunchFailed(f"there is no isolation {plan.isolation} in this release.")
         root = view_root(self._cache_dir)
-        return isolation.native(entries, root=root, shared_memory_bytes=shared_memory_bytes)
+        return isolation.native(entries, root=root, shared_memory_bytes=shared_memory_bytes, owner=plan.owner)
 
     def _hear(self) -> None:
         assert self._control is not None, "the play was entered"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hero_logic.runner.orders import Orders
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.native import Walls
     from hero_logic.runner.sandbox.view import Entry
 
@@ -130,19 +131,23 @@ class Native(Isolation):
 
     name = "native"
 
-    def __init__(self, entries: list[Entry], root: str, shared_memory_bytes: int) -> None:
+    def __init__(
+        self, entries: list[Entry], root: str, shared_memory_bytes: int, owner: Owner | None = None
+    ) -> None:
         self._entries = entries
         self._root = root
+        self._owner = owner
         self._shared_memory_bytes = shared_memory_bytes
         self._walls: Walls | None = None
         self._enter_view: Any = None
         self._make_doors: Any = None
+        self._become: Any = None
 
     def leave_host(self) -> None:  # noqa: D102  # the seam's
         from hero_logic.runner.sandbox import namespaces
 
         try:
-            namespaces.leave_host()
+            namespaces.leave_host(self._owner)
         except OSError as error:
             raise _not_entered(error) from error
         self._status, self._status_in = _pipe_to_keep()
@@ -160,7 +165,10 @@ class Native(Isolation):
             os.setsid()
             namespaces.raise_loopback()
             namespaces.build_view(
-                self._entries, root=self._root, shared_memory_bytes=self._shared_memory_bytes
+                self._entries,
+                root=self._root,
+                shared_memory_bytes=self._shared_memory_bytes,
+                owner=self._owner,
             )
             # A SIGTERM waits until there is somebody to pass it on to: pid 1 without a handler never gets it.
             signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
@@ -168,6 +176,12 @@ class Native(Isolation):
         except OSError as error:
             raise _not_entered(error) from error
         if pid:
+            if self._owner is not None:
+                # The play is of that user, and is signalled by this process.
+                namespaces.become(self._owner)
+                kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+                if _has_no_reader(self._status_in):
+                    os._exit(1)
             first_process.see_to_the_end(pid, self._status_in)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         # A play that stays in this process would have it, and could tell its own end.
@@ -175,11 +189,11 @@ class Native(Isolation):
 
     def get_ready(self) -> None:  # noqa: D102  # the seam's
         from hero_logic.runner.sandbox.doors import make_doors
-        from hero_logic.runner.sandbox.namespaces import enter_view
+        from hero_logic.runner.sandbox.namespaces import become, enter_view
         from hero_logic.runner.sandbox.native import Walls
 
         # Where the play begins in this process, nothing of ours can be imported soon.
-        self._enter_view, self._make_doors = enter_view, make_doors
+        self._enter_view, self._make_doors, self._become = enter_view, make_doors, become
         try:
             self._walls = Walls(self._entries, root=self._root)
         except OSError as error:
@@ -196,6 +210,8 @@ class Native(Isolation):
     def confine(self, orders: Orders) -> None:  # noqa: D102  # the seam's
         assert self._walls is not None, "get_ready() came first"
         try:
+            if self._owner is not None:
+                self._become(self._owner)
             self._walls.close(orders.entries, sockets=[inside for _, inside in orders.sockets])
         except OSError as error:
             raise _not_entered(error) from error
@@ -308,19 +324,23 @@ def landlock(entries: list[Entry]) -> dict[str, object]:
     return {"name": Landlock.name, "entries": entries}
 
 
-def native(entries: list[Entry], *, root: str, shared_memory_bytes: int) -> dict[str, object]:
+def native(
+    entries: list[Entry], *, root: str, shared_memory_bytes: int, owner: Owner | None = None
+) -> dict[str, object]:
     """What prepares for :class:`Native`.
 
     Args:
         entries: what every play sees, the outer paths first (runner/sandbox/view.py).
         root: an empty directory, to build the view on.
         shared_memory_bytes: the size of a play's /dev/shm.
+        owner: the user that plays run as, where this is root and that is somebody else.
     """
     return {
         "name": Native.name,
         "entries": entries,
         "root": root,
         "shared_memory_bytes": shared_memory_bytes,
+        "owner": owner,
     }
 
 

@@ -41,6 +41,8 @@ _DEVICE = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NOEXEC | kernel.MOUNT_ATT
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 HOST_NAME = "play"
+Owner = tuple[int, int]
+"""(user, group): whose processes and files a play's are, where they are not the operator's."""
 _TMP = "/tmp"  # noqa: S108  # the play's own
 KEYS = "/proc/keys"
 """Which keys a user has in the kernel, and what they are called: of the host's user, in every namespace."""
@@ -49,14 +51,20 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the play's own
 _SHARED_MEMORY_FILES = 16_384
 
 
-def leave_host() -> None:
+def leave_host(owner: Owner | None = None) -> None:
     """Leave the host's namespaces: this process for users and network, its children for processes too.
 
-    The user stays who they are, and nobody else exists.
+    The user stays who they are, and nobody else exists. With an ``owner``, which takes root's capabilities,
+    the users stay the host's, so that the play can become another one; it has no capability then to keep in
+    a namespace.
 
     Raises:
         OSError: the host does not allow it.
     """
+    if owner is not None:
+        kernel.unshare(_ALONE & ~kernel.CLONE_NEWUSER)
+        _socket.sethostname(HOST_NAME)
+        return
     user, group = os.geteuid(), os.getegid()
     kernel.unshare(_ALONE)
     # Without this no group could be mapped: a group can be what denies a file (user_namespaces(7)).
@@ -66,30 +74,48 @@ def leave_host() -> None:
     _socket.sethostname(HOST_NAME)
 
 
-def build_view(entries: list[Entry], *, root: str, shared_memory_bytes: int) -> None:
+def become(owner: Owner) -> None:
+    """Be another user, for good, and none of their groups but one; root's capabilities go with that.
+
+    Raises:
+        OSError: this is not root.
+    """
+    user, group = owner
+    os.setgroups([])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    # Its own entries in /proc would be root's for the change.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+
+
+def build_view(
+    entries: list[Entry], *, root: str, shared_memory_bytes: int, owner: Owner | None = None
+) -> None:
     """In the first process of the new world: build what does not depend on a play of the view of files.
 
     Args:
         entries: what every play sees, the outer paths first.
         root: an empty directory of the host's, which is mounted over and stays empty.
         shared_memory_bytes: the size of /dev/shm.
+        owner: whose play it is, where that is another user.
 
     Raises:
         OSError: the host does not allow it.
     """
+    owner = owner or (os.geteuid(), os.getegid())
     os.umask(0o022)
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("play", root, "tmpfs", _QUIET, "size=4m,mode=755")
     for path, access in entries:
         _show(root, path, access)
-    _show_devices(root, shared_memory_bytes)
+    _show_devices(root, shared_memory_bytes, owner)
     os.mkdir(root + "/proc", 0o555)
     # Read-only: where the play is root on the host, it would own /proc/sys without a capability.
     kernel.mount("proc", root + "/proc", "proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)
     if os.path.exists(root + KEYS):
         kernel.copy_mount("/dev/null", root + KEYS, attributes=_READ_ONLY)  # not to be opened: no devices
-    _write_accounts(root)
+    _write_accounts(root, owner)
     os.umask(0o077)
 
 
@@ -169,7 +195,7 @@ def _copy(path: str, target: str) -> bool:
     return True
 
 
-def _show_devices(root: str, shared_memory_bytes: int) -> None:
+def _show_devices(root: str, shared_memory_bytes: int, owner: Owner) -> None:
     os.mkdir(root + "/dev", 0o755)
     for path in DEVICES:
         _make_file(root + path)
@@ -179,12 +205,13 @@ def _show_devices(root: str, shared_memory_bytes: int) -> None:
     os.mkdir(root + _SHARED_MEMORY, 0o700)
     # Empty files have no size, and take the kernel's memory all the same.
     options = f"size={shared_memory_bytes},nr_inodes={_SHARED_MEMORY_FILES},mode=700"
+    options += f",uid={owner[0]},gid={owner[1]}"
     kernel.mount("shm", root + _SHARED_MEMORY, "tmpfs", _QUIET | kernel.MS_NOEXEC, options)
 
 
-def accounts() -> dict[str, str]:
+def accounts(owner: Owner) -> dict[str, str]:
     """Who there is, for programs that ask by number: {path: text}; nothing of the host's accounts is told."""
-    user, group = os.geteuid(), os.getegid()
+    user, group = owner
     return {
         "/etc/passwd": f"play:x:{user}:{group}::/:/bin/sh\n",
         "/etc/group": f"play:x:{group}:\n",
@@ -193,9 +220,9 @@ def accounts() -> dict[str, str]:
     }
 
 
-def _write_accounts(root: str) -> None:
+def _write_accounts(root: str, owner: Owner) -> None:
     _make_directory(root, "/etc")
-    for path, text in accounts().items():
+    for path, text in accounts(owner).items():
         _write(root + path, text)
 
 
