@@ -11,6 +11,7 @@ import stat
 from contextlib import contextmanager
 
 from hero_logic.core.errors import BadFlowFile, SandboxUnavailable
+from hero_logic.core.inputs import staged_input
 from hero_logic.core.policy import MIN_REDACTED_CHARS, PlayLimits, play_environment
 from hero_logic.core.syntax import MAX_SOURCE_BYTES
 from hero_logic.runner.play import PlayPlan, StagedPlay
@@ -311,7 +312,7 @@ def _plan(order: RunOrder, choice: Choice, reach: _Reach, sid: str, runtime_sid:
         source=order.source,
         flow_path=order.path,
         function=order.entry.function,
-        input_json=None if order.input_json == b"{}" else order.input_json,
+        input_json=None if order.input_json == b"{}" else staged_input(order.entry, order.input_json),
         python=order.python,
         environment=lambda work_dir, span_channel: (
             play_environment(
