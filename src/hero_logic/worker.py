@@ -90,6 +90,7 @@ class RunOrder:
         "limits",
         "path",
         "permits",
+        "published_name",
         "python",
         "sandbox",
         "source",
@@ -109,6 +110,7 @@ class RunOrder:
         limits: PlayLimits,
         sandbox: str,
         imports: set[str],
+        published_name: str = "",
     ) -> None:
         self.path = path
         self.source = source
@@ -125,6 +127,8 @@ class RunOrder:
         self.limits = limits
         self.imports = imports
         """What the flow imports, dotted: those that lie beside it are all that it sees of its directory."""
+        self.published_name = published_name
+        """That of the flow of the library that it is; "" for a file. Then nothing lies at its path."""
         self.sandbox = sandbox
         """What was asked for to keep it in, one of ``core.tiers.WANTED``."""
 
@@ -353,8 +357,8 @@ def _record_and_begin(
     session.enter_runtime()
     play = session.plays.create(
         sid,
-        flow=order.entry.name,
-        path=order.path,
+        flow=order.published_name or order.entry.name,
+        path="" if order.published_name else order.path,
         source=decode_source(order.source, order.path),
         input_json=order.input_json.decode(),
         access=_access(order),

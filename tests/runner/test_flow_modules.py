@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hero_logic.runner.flow_modules import MAX_MODULES, find_modules
+from hero_logic.runner.flow_modules import MAX_MODULES, find_modules, modules_beside
 
 
 def found(directory: Path, *names: str) -> set[str]:
@@ -81,3 +81,15 @@ def test_there_is_an_end_to_it(tmp_path: Path) -> None:
     write(tmp_path, **{f"m{number}": f"import m{number + 1}" for number in range(MAX_MODULES + 50)})
 
     assert len(found(tmp_path, "m0")) == MAX_MODULES
+
+
+def test_modules_beside_are_those_that_python_would_find_there(tmp_path: Path) -> None:
+    """The standard library comes before them; what lies elsewhere is not among them."""
+    for name in ("helpers.py", "json.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "sub.py").write_text("")
+
+    names = {"helpers", "json", "pack", "pack.sub", "pack.gone", "httpx", "a\0b"}
+
+    assert modules_beside(str(tmp_path), names) == {"helpers", "pack.sub"}

@@ -226,6 +226,16 @@ def decode_source(data: bytes, path: str) -> str:
         ) from error
 
 
+def encode_source(text: str, path: str) -> bytes:
+    """A source that :func:`decode_source` gave, as bytes that Python reads as the same text.
+
+    >>> encode_source("# coding: latin-1\\nname = 'é'", "f.py")[-3:-1]
+    b"'\\xe9"
+    """
+    head = "\n".join(text.splitlines()[:2]).encode("utf-8", "replace")
+    return text.encode(_encoding(head, False, path), "surrogatepass")
+
+
 def _encoding(data: bytes, has_mark: bool, path: str) -> str:
     cookie, line = _encoding_comment(data)
     if not cookie:
