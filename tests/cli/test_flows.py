@@ -263,6 +263,18 @@ def test_a_source_in_another_encoding_runs_as_it_did(tmp_path: Path) -> None:
     document("add", str(path))
 
     assert json.loads(hero_logic("run", "latin", "--quiet").stdout) == "\u00e9 you"
+    assert flows("show", "latin", "--source").stdout == path.read_bytes()
+
+
+def test_a_source_on_a_terminal_has_nothing_that_it_would_act_on(tmp_path: Path) -> None:
+    """Whatever somebody has published."""
+    add(tmp_path, body=FLOW.replace("hello", "\x9b31m\x1b[31m"))
+    status, drawn = on_terminal("flows", "show", "greet", "--source")
+
+    assert status == 0
+    assert b"def main" in drawn
+    assert b"\x1b" not in drawn
+    assert "\x9b".encode() not in drawn
 
 
 def test_an_error_of_a_published_flow_shows_its_lines(tmp_path: Path) -> None:

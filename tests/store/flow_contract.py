@@ -329,7 +329,20 @@ class SearchContract:
         assert search(store, "Nightly Report")[0] == "nightly_report"
 
     @pytest.mark.parametrize(
-        "query", ["rep", "REPORT", "nightly-rep", "résumé", "resume", "fetchpr", "prices", "日", "天日"]
+        "query",
+        [
+            "rep",
+            "REPORT",
+            "nightlyreport",
+            "NightlyRep",
+            "nightly-rep",
+            "résumé",
+            "resume",
+            "fetchpr",
+            "prices",
+            "日",
+            "天日",
+        ],
     )
     def test_a_word_is_found_by_its_beginning_in_any_case_with_or_without_accents(
         self, store: Store, query: str

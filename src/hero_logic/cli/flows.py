@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from hero_logic.cli.main import EXIT_OK, EXIT_USAGE, as_text, put, put_json, say
+from hero_logic.cli.main import EXIT_OK, EXIT_USAGE, as_text, put, put_bytes, put_json, say
 from hero_logic.client import Client
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hero_logic.cli.tree import Line
-    from hero_logic.core.library import Flow, FlowPut
+    from hero_logic.core.library import Flow, FlowDetails, FlowPut
 
 _MAX_SHOWN_VERSIONS = 10
 
@@ -175,7 +175,7 @@ def _show(arguments: argparse.Namespace, client: Client) -> int:
             put_json([reading.flow_document(details)])
             return EXIT_OK
         if arguments.source:
-            put(details.source)
+            _put_source(details)
             return EXIT_OK
         versions = reading.flows.versions(details.flow_sid, limit=_MAX_SHOWN_VERSIONS)
         plays = reading.flows.count_plays(details.flow_sid)
@@ -185,6 +185,18 @@ def _show(arguments: argparse.Namespace, client: Client) -> int:
         flow_lines.flow_lines(details, versions.versions, plays=plays, width=_width(), ascii_only=_is_ascii())
     )
     return EXIT_OK
+
+
+def _put_source(details: FlowDetails) -> None:
+    """The source: as its file had it for a program, and without what a terminal would act on for a person."""
+    if sys.stdout.isatty():
+        from hero_logic.core.wire import escape_controls
+
+        put("".join(f"{escape_controls(line.expandtabs())}\n" for line in details.source.splitlines()))
+        return
+    from hero_logic.core.flow_source import encode_source
+
+    put_bytes([encode_source(details.source, details.name)])
 
 
 def _remove(arguments: argparse.Namespace, client: Client) -> int:

@@ -60,6 +60,15 @@ def name_key(text: str) -> str:
     return " ".join(filter(None, map(_normal, _whole_words(text))))
 
 
+def name_texts(name: str) -> list[str]:
+    """The texts by whose words a name is found: itself, and its words written as one.
+
+    >>> name_texts("nightly report")
+    ['nightly report', 'nightlyreport']
+    """
+    return [name, name_key(name).replace(" ", "")]
+
+
 def index_words(texts: Iterable[str]) -> list[str]:
     """The words by which texts are found, each once, with the parts of those that are put together.
 

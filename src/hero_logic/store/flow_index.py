@@ -16,6 +16,7 @@ from hero_logic.core.search_text import (
     grams,
     guesses,
     index_words,
+    name_texts,
     score,
 )
 from hero_logic.store import flow_queries
@@ -42,7 +43,7 @@ def add_words(
     source: str,
 ) -> None:
     """Have a flow found by its words."""
-    words = [index_words(texts) for texts in ([name], [description], tags, [source])]
+    words = [index_words(texts) for texts in (name_texts(name), [description], tags, [source])]
     connection.execute(flow_queries.ADD_WORDS, (place, *map(" ".join, words)))
     for term in dict.fromkeys(word for column in words[: len(FUZZY_COLUMNS)] for word in column):
         # What no typo can be made in is never meant by another word.

@@ -15,6 +15,7 @@ from hero_logic.core.search_text import (
     guesses,
     index_words,
     name_key,
+    name_texts,
     score,
 )
 from hero_logic.store.contract import Commit
@@ -209,7 +210,12 @@ class MemoryFlows:
 
     def _words(self, of: _Published) -> dict[str, set[str]]:
         flow = of.flow
-        texts = ([flow.name], [flow.description], flow.tags, [self._versions[flow.version_sid].source])
+        texts = (
+            name_texts(flow.name),
+            [flow.description],
+            flow.tags,
+            [self._versions[flow.version_sid].source],
+        )
         return {column: set(index_words(some)) for column, some in zip(COLUMNS, texts, strict=True)}
 
 
