@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
     from hero_logic.core.grants import Said
-    from hero_logic.core.library import FlowDetails, FlowPage, FlowPut, FoundFlows
+    from hero_logic.core.library import FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
     from hero_logic.core.records import NameStats, Play, Span, SpanRow
     from hero_logic.core.tiers import Proof
     from hero_logic.runner.granting import Permits
@@ -420,7 +420,7 @@ class Reading:
         """The search of published flows."""
         return self._session.library
 
-    def flow_document(self, said: FlowPut | FlowPage | FoundFlows | FlowDetails) -> bytes:
+    def flow_document(self, said: FlowPut | FlowPage | FoundFlows | FlowDetails | VersionPage) -> bytes:
         """What was said of flows as one JSON document."""
         from hero_logic.service.flow_document import flow_document
 

@@ -88,6 +88,18 @@ def test_versions_are_kept_and_run(tmp_path: Path) -> None:
     assert told.index(second[:8]) < told.rindex(first[:8])
 
 
+def test_all_versions_are_listed_where_that_is_asked(tmp_path: Path) -> None:
+    """For a program as a document, for a person as a table."""
+    sids = [add(tmp_path, body=FLOW.replace("hello", str(number)))["version_sid"] for number in range(12)]
+    found = document("show", "greet", "--versions")
+    lines = flows("show", "greet", "--versions").stdout.decode().splitlines()
+
+    assert [version["version_sid"] for version in found["versions"]] == sids[::-1]
+    assert [version["is_current"] for version in found["versions"]] == [True] + [False] * 11
+    assert [line.split()[0] for line in lines[1:]] == sids[::-1]
+    assert lines[1].endswith("current")
+
+
 def test_a_file_that_is_there_comes_before_a_flow_of_its_name(tmp_path: Path) -> None:
     """A directory does not: it is no flow."""
     add(tmp_path)

@@ -175,10 +175,12 @@ def test_what_a_flow_says_of_itself_is_checked(
 def test_problems_come_in_the_order_of_their_places_and_are_bounded() -> None:
     """A hostile source does not fill the screen."""
     imports = "".join(f"def f{n}():\n    import m{n}\n" for n in range(500))
-    found = checked(HEAD + imports + GOOD.replace(HEAD, "")).problems
+    found = checked(HEAD + imports + GOOD.replace(HEAD, "") + "from . import x\n")
 
-    assert len(found) == MAX_PROBLEMS
-    assert [problem.line for problem in found] == sorted(problem.line for problem in found)
+    assert len(found.problems) == MAX_PROBLEMS + 1
+    assert [one.line for one in found.problems] == sorted(one.line for one in found.problems)
+    assert found.problems[-1].message == "and 401 more"
+    assert not found.is_fit
 
 
 pieces = st.lists(

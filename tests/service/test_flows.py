@@ -238,6 +238,22 @@ def test_a_workflow_of_before_is_kept_and_not_run(flows: Flows) -> None:
         flows.to_run(f"greet@{done.version_sid[:8]}")
 
 
+def test_what_is_run_has_the_name_of_its_flow_and_no_path(flows: Flows, store: MemoryStore) -> None:
+    """Even where its text was first seen in a file, whose directory is nothing to it."""
+    plays = Plays(store, now_ms=lambda: 1.0, runtime_sid="r")
+    plays.create("p", flow="main", path="/flows/f.py", source=source())
+    put(flows, "published")
+    version = flows.to_run("published").version
+
+    assert (version.flow_name, version.path, version.source) == ("published", "", source())
+
+
+def test_a_workflow_of_before_has_a_size(flows: Flows) -> None:
+    """As a source has."""
+    with pytest.raises(UsageError, match="1048576"):
+        flows.put_legacy(name="f", dag_json='{"nodes": []}' + " " * 1024 * 1024)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "pass", '["nodes"]'])
 def test_what_is_no_workflow_of_before_is_not_kept_as_one(flows: Flows, text: str) -> None:
     """A usage error."""

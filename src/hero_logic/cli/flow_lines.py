@@ -41,6 +41,27 @@ def table(flows: list[Flow], *, now_ms: float, width: int, ascii_only: bool = Fa
     return table_lines(rows, flexible=_DESCRIPTION, right_aligned={2}, width=width, glyphs=glyphs)
 
 
+def versions_table(
+    versions: list[PublishedVersion], *, now_ms: float, width: int, ascii_only: bool = False
+) -> list[Line]:
+    """Versions as a table, in the order given."""
+    glyphs = glyphs_for(ascii_only=ascii_only)
+    rows: list[list[tuple[str, str]]] = [
+        [(title, "dim") for title in ("version", "number", "bytes", "since", "")]
+    ]
+    rows += [
+        [
+            (version.version_sid, "name"),
+            (str(version.number), "dim"),
+            (f"{version.source_bytes:,}", "dim"),
+            (started(version.created_ms, now_ms), "dim"),
+            ("current" if version.is_current else "", "ok"),
+        ]
+        for version in versions
+    ]
+    return table_lines(rows, flexible=0, right_aligned={1, 2}, width=width, glyphs=glyphs)
+
+
 def flow_lines(
     details: FlowDetails,
     versions: list[PublishedVersion],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hero_logic.core.library import Flow, FlowDetails, FlowPut
 
 _MAX_SHOWN_VERSIONS = 10
+_MAX_LIMIT = 1000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     shape = show.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    show.add_argument("--versions", action="store_true", help="list all of its versions, and nothing else")
     shape.add_argument("--source", action="store_true", help="print the source, and nothing else")
     _configure_remove(action("rm", "delete a flow, or archive it", _remove))
 
@@ -169,6 +171,8 @@ def _search(arguments: argparse.Namespace, client: Client) -> int:
 
 def _show(arguments: argparse.Namespace, client: Client) -> int:
     name, _, prefix = as_text(arguments.flow).partition("@")
+    if arguments.versions:
+        return _show_versions(name, client, is_json=arguments.json)
     with client.read() as reading:
         details = reading.flows.get(name, version_sid=prefix)
         if arguments.json:
@@ -183,6 +187,26 @@ def _show(arguments: argparse.Namespace, client: Client) -> int:
 
     _put_lines(
         flow_lines.flow_lines(details, versions.versions, plays=plays, width=_width(), ascii_only=_is_ascii())
+    )
+    return EXIT_OK
+
+
+def _show_versions(name: str, client: Client, *, is_json: bool) -> int:
+    from hero_logic.core.library import VersionPage
+
+    with client.read() as reading:
+        page = reading.flows.versions(name, limit=_MAX_LIMIT)
+        found = page.versions
+        while page.next is not None:
+            page = reading.flows.versions(name, limit=_MAX_LIMIT, cursor=page.next)
+            found += page.versions
+        if is_json:
+            put_json([reading.flow_document(VersionPage(page.flow_sid, found))])
+            return EXIT_OK
+    from hero_logic.cli import flow_lines
+
+    _put_lines(
+        flow_lines.versions_table(found, now_ms=time.time() * 1000, width=_width(), ascii_only=_is_ascii())
     )
     return EXIT_OK
 

@@ -297,12 +297,13 @@ def _without_suffix(encoding: str) -> str:
     return encoding
 
 
-def read_flow_file(source: str, path: str) -> FlowFile:
+def read_flow_file(source: str, path: str, module: _ast.Module | None = None) -> FlowFile:
     """Read the flows of a file, and what its script block asks for.
 
     Args:
         source: the text of the file, decoded.
         path: what to call the file in messages; it is not opened.
+        module: its tree, where somebody has read it already.
 
     Raises:
         BadFlowFile: it is not Python, or its script block is malformed.
@@ -312,7 +313,7 @@ def read_flow_file(source: str, path: str) -> FlowFile:
     >>> [(p.name, p.type.describe(), p.required) for p in entry.parameters]
     [('name', 'str', True), ('times', 'int', False)]
     """
-    module = parse_module(source, path)
+    module = module or parse_module(source, path)
     names = bound_names(module)
     functions: dict[str, FunctionNode] = {}
     flows: dict[str, FlowEntry] = {}

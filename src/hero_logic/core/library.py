@@ -127,7 +127,7 @@ class FoundFlows(msgspec.Struct, frozen=True):
 
 
 class RunnableFlow(msgspec.Struct, frozen=True):
-    """A flow and the version of it that is to be run."""
+    """A flow and the version of it that is to be run, which has the name of the flow and no path."""
 
     flow: Flow
     version: FlowVersion

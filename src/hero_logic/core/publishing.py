@@ -164,8 +164,8 @@ def check_source(source: str, name: str, beside: Collection[str] = ()) -> Checke
         return Checked(None, [Problem("error", "legacy_flow", LEGACY_SOURCE, 1, 1)])
     try:
         encode_source(source, path)
-        flow_file = read_flow_file(source, path)
         module = parse_module(source, path)
+        flow_file = read_flow_file(source, path, module)
         entry = choose_entry(flow_file, None)
     except BadFlowFile as error:
         return Checked(None, [_placed(error, path)])
@@ -178,8 +178,7 @@ def check_source(source: str, name: str, beside: Collection[str] = ()) -> Checke
         *_need_problems(entry),
         *_parameter_problems(entry),
     ]
-    problems.sort(key=lambda problem: (problem.line, problem.column))
-    return Checked(entry, problems[:MAX_PROBLEMS])
+    return Checked(entry, _ordered(problems))
 
 
 def own_name(source: str, stem: str) -> tuple[str, set[str]]:
@@ -225,6 +224,20 @@ def looks_legacy(source: str) -> bool:
 
 
 # --- problems of the whole ----------------------------------------------------------------------------
+
+
+def _ordered(problems: list[Problem]) -> list[Problem]:
+    """Problems in the order of their places; of very many the first errors, and how many more there are."""
+
+    def place(problem: Problem) -> tuple[int, int]:
+        return problem.line, problem.column
+
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return sorted(problems, key=place)
+    kept = sorted(problems, key=lambda problem: (problem.severity != "error", place(problem)))[:MAX_PROBLEMS]
+    kept.sort(key=place)
+    return [*kept, Problem("warning", "more_problems", f"and {more} more", kept[-1].line, kept[-1].column)]
 
 
 def _placed(error: BadFlowFile, path: str) -> Problem:

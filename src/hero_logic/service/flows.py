@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+import msgspec
+
 from hero_logic.core.errors import FlowArchived, LegacyFlow, NotFound, UsageError
 from hero_logic.core.inputs import json_schema
 from hero_logic.core.library import (
@@ -29,6 +31,7 @@ from hero_logic.core.publishing import (
 )
 from hero_logic.core.records import FlowVersion, VersionKind
 from hero_logic.core.search_text import query_words
+from hero_logic.core.syntax import MAX_SOURCE_BYTES, too_large
 from hero_logic.service.versions import content_sid
 from hero_logic.store.contract import Store
 
@@ -102,6 +105,8 @@ class Flows:
             UsageError: it is none; or a name, a description or tags that a flow cannot have.
         """
         name = check_name(name)
+        if len(dag_json) > MAX_SOURCE_BYTES:
+            raise UsageError(too_large(name, len(dag_json)))
         if not looks_legacy(dag_json):
             raise UsageError(
                 f"{name}: this is no workflow of before, which is a JSON object with a list of nodes. "
@@ -235,7 +240,8 @@ class Flows:
                 "and no Python source, and nothing runs those any more. Make a flow of it with "
                 "`hero-logic migrate`, and publish that."
             )
-        return RunnableFlow(flow, version)
+        # Where its text was first seen, which may have been a file, is nothing to it.
+        return RunnableFlow(flow, msgspec.structs.replace(version, flow_name=flow.name, path=""))
 
     def _version(self, flow: Flow, prefix: str) -> FlowVersion:
         """The version of a flow that begins so."""

@@ -113,6 +113,7 @@ complete -c hero-logic -n '_shtab_hero_logic_using flows search' -l limit -x -d 
 complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a show -d 'Show a flow: what it takes, and its versions.'
 complete -c hero-logic -n '_shtab_hero_logic_using flows show' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using flows show' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows show' -l versions -d 'list all of its versions, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using flows show' -l source -d 'print the source, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a rm -d 'Delete a flow, or archive it.'
 complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -s h -l help -d 'show this help message and exit'

@@ -104,6 +104,7 @@ _shtab_hero_logic_flows_search_defaults_added=0
 _shtab_hero_logic_flows_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON document, and nothing else]"
+  "--versions[list all of its versions, and nothing else]"
   "--source[print the source, and nothing else]"
   ":its name or its sid\; with \@ and the beginning of a version for that:"
 )
