@@ -305,15 +305,8 @@ def test_a_door_that_cannot_be_made_fails_closed(stage: Stage) -> None:
 
 def options_for(entries: list[Entry]) -> list[str]:
     """All that bwrap would be told; what was opened for it is closed."""
-    command = bubblewrap.command(
-        "bwrap",
-        ["python"],
-        entries=entries,
-        work_dir="/w",
-        shared_memory_bytes=4096,
-        sockets=[],
-        filter_program=seccomp.build(has_namespaces=True),
-    )
+    view = bubblewrap.Told([], shared_memory_bytes=4096, filter_program=seccomp.build(has_namespaces=True))
+    command = view.command("bwrap", ["python"], entries=entries, work_dir="/w", sockets=[])
     told = os.pread(int(command[2]), 1 << 20, 0).decode().split("\0")
     numbers = [told[at + 1] for at, word in enumerate(told) if word in ("--file", "--seccomp")]
     for number in (command[2], *numbers):

@@ -80,40 +80,93 @@ def missing_program() -> str:
     return f"bubblewrap is not installed: there is no bwrap in {', '.join(PLACES)}"
 
 
-def view_options(entries: list[Entry], *, work_dir: str, shared_memory_bytes: int) -> list[str]:
-    """What makes the view, the accounts in it left out; the order is that in which bwrap does it.
+class Told:
+    """What bwrap is told: what every play sees while no play is known, the rest in :meth:`command`.
+
+    What it names by number is open from then on; bwrap closes it. The order is that in which bwrap does it.
 
     Args:
-        entries: what is seen, the outer paths first.
-        work_dir: one of the entries; its tmp/ is the play's /tmp.
+        base: what every play sees, the outer paths first.
         shared_memory_bytes: the size of /dev/shm.
+        filter_program: of seccomp.
+
+    Raises:
+        OSError: no room for what is to be handed over.
     """
-    # bwrap would make them for nobody but their owner, which programs take ill.
-    options = ["--perms", "0755", "--dir", "/dev", "--perms", "0755", "--dir", "/etc"]
-    shown: list[str] = []
-    for path, access in entries:
-        if os.path.islink(path):
-            if not _is_inside(path, shown):
-                options += ["--symlink", os.readlink(path), path]
-        elif access == READ and not _is_inside(path, shown) and (copied := _to_copy(path)) >= 0:
-            options += ["--perms", "0444", "--file", str(copied), path]
-        elif os.path.exists(path):
-            options += ["--bind-fd" if access == KEEP else "--ro-bind-fd", str(_opened(path)), path]
-            shown.append(path)
-    # After what was granted, so that nothing granted lies over it.
-    for path in DEVICES:
-        options += ["--dev-bind", path, path]
-    for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
-        if not _is_inside(f"/dev/{name}", shown):  # law 4
-            options += ["--symlink", f"/proc/self/{target}", f"/dev/{name}"]
-    options += ["--perms", "0700", "--size", str(shared_memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
-    # Read-only: files of the kernel's that belong to root can be written without a capability.
-    options += ["--proc", "/proc", "--remount-ro", "/proc"]
-    # Without devices: it cannot be opened.
-    options += ["--ro-bind", "/dev/null", KEYS] * os.path.exists(KEYS)
-    if not any(is_below(path, _TMP) or is_below(_TMP, path) for path, _ in entries):
-        options += ["--symlink", work_dir + _TMP, _TMP]
-    return options
+
+    def __init__(self, base: list[Entry], *, shared_memory_bytes: int, filter_program: bytes) -> None:
+        self._shared_memory_bytes = shared_memory_bytes
+        # bwrap would make them for nobody but their owner, which programs take ill.
+        self._options = [*_ALONE, "--perms", "0755", "--dir", "/dev", "--perms", "0755", "--dir", "/etc"]
+        self._shown: list[str] = []
+        """What is mounted,"""
+        self._paths: list[str] = []
+        """and all that is there."""
+        self._show(base)
+        self._filter = _handed_over(filter_program)
+
+    def command(
+        self,
+        program: str,
+        argv: list[str],
+        *,
+        entries: list[Entry],
+        work_dir: str,
+        sockets: list[tuple[str, str]],
+    ) -> list[str]:
+        """The command line that runs ``argv`` inside.
+
+        Args:
+            program: the path of bwrap.
+            argv: what it is to run.
+            entries: what this play sees beside the base, the outer paths first.
+            work_dir: one of the entries; its tmp/ is the play's /tmp.
+            sockets: (path on the host, path in the view) of Unix sockets that may be connected to.
+
+        Raises:
+            OSError: no room for what is to be handed over.
+        """
+        self._show(entries)
+        self._show_own(work_dir)
+        options = self._options
+        for path, text in accounts((os.geteuid(), os.getegid())).items():
+            if not _is_inside(path, self._paths):  # law 4
+                options += ["--perms", "0444", "--file", str(_handed_over(text.encode())), path]
+        for path, inside in sockets:
+            options += ["--ro-bind-fd", str(_opened(path)), inside]
+        options += ["--remount-ro", "/", "--chdir", work_dir, "--seccomp", str(self._filter)]
+        handed = _handed_over(b"".join(os.fsencode(option) + b"\0" for option in options))
+        return [program, "--args", str(handed), "--", *argv]
+
+    def _show(self, entries: list[Entry]) -> None:
+        for path, access in entries:
+            self._paths.append(path)
+            if os.path.islink(path):
+                if not _is_inside(path, self._shown):
+                    self._options += ["--symlink", os.readlink(path), path]
+            elif access == READ and not _is_inside(path, self._shown) and (copied := _to_copy(path)) >= 0:
+                self._options += ["--perms", "0444", "--file", str(copied), path]
+            elif os.path.exists(path):
+                bind = "--bind-fd" if access == KEEP else "--ro-bind-fd"
+                self._options += [bind, str(_opened(path)), path]
+                self._shown.append(path)
+
+    def _show_own(self, work_dir: str) -> None:
+        """What is the play's alone; after what was granted, so that nothing granted lies over it."""
+        options = self._options
+        for path in DEVICES:
+            options += ["--dev-bind", path, path]
+        for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+            if not _is_inside(f"/dev/{name}", self._shown):  # law 4
+                options += ["--symlink", f"/proc/self/{target}", f"/dev/{name}"]
+        size = str(self._shared_memory_bytes)
+        options += ["--perms", "0700", "--size", size, "--tmpfs", "/dev/shm"]  # noqa: S108
+        # Read-only: files of the kernel's that belong to root can be written without a capability.
+        options += ["--proc", "/proc", "--remount-ro", "/proc"]
+        # Without devices: it cannot be opened.
+        options += ["--ro-bind", "/dev/null", KEYS] * os.path.exists(KEYS)
+        if not any(is_below(path, _TMP) or is_below(_TMP, path) for path in self._paths):
+            options += ["--symlink", work_dir + _TMP, _TMP]
 
 
 def shield_devices() -> None:
@@ -141,41 +194,6 @@ def shield_devices() -> None:
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     for path in DEVICES:
         kernel.copy_mount(path, path, attributes=_DEVICE)
-
-
-def command(
-    program: str,
-    argv: list[str],
-    *,
-    entries: list[Entry],
-    work_dir: str,
-    shared_memory_bytes: int,
-    sockets: list[tuple[str, str]],
-    filter_program: bytes,
-) -> list[str]:
-    """The command line that runs ``argv`` inside. What it names by number is open then; bwrap closes it.
-
-    Args:
-        program: the path of bwrap.
-        argv: what it is to run.
-        entries: what is seen, the outer paths first.
-        work_dir: one of the entries; its tmp/ is the play's /tmp.
-        shared_memory_bytes: the size of /dev/shm.
-        sockets: (path on the host, path in the view) of Unix sockets that may be connected to.
-        filter_program: of seccomp.
-
-    Raises:
-        OSError: no room for what is to be handed over.
-    """
-    options = [*_ALONE, *view_options(entries, work_dir=work_dir, shared_memory_bytes=shared_memory_bytes)]
-    for path, text in accounts((os.geteuid(), os.getegid())).items():
-        if not _is_inside(path, [shown for shown, _ in entries]):  # law 4
-            options += ["--perms", "0444", "--file", str(_handed_over(text.encode())), path]
-    for path, inside in sockets:
-        options += ["--ro-bind-fd", str(_opened(path)), inside]
-    options += ["--remount-ro", "/", "--chdir", work_dir, "--seccomp", str(_handed_over(filter_program))]
-    handed = _handed_over(b"".join(os.fsencode(option) + b"\0" for option in options))
-    return [program, "--args", str(handed), "--", *argv]
 
 
 def _opened(path: str) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hero_logic.runner.orders import Orders
+    from hero_logic.runner.sandbox.bubblewrap import Told
     from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.native import Walls
     from hero_logic.runner.sandbox.view import Entry
@@ -240,6 +241,7 @@ class Bubblewrap(Isolation):
         self._program = program
         self._shared_memory_bytes = shared_memory_bytes
         self._processes = 0
+        self._view: Told | None = None
 
     def leave_host(self) -> None:  # noqa: D102  # the seam's
         if not self._program:
@@ -256,26 +258,34 @@ class Bubblewrap(Isolation):
         self._processes = limits.get("RLIMIT_NPROC", 0)
         return {name: value for name, value in limits.items() if name != "RLIMIT_NPROC"}
 
-    def argv(self, orders: Orders) -> list[str]:  # noqa: D102  # the seam's
+    def get_ready(self) -> None:  # noqa: D102  # the seam's
         from hero_logic.runner.sandbox import bubblewrap, seccomp
-        from hero_logic.runner.sandbox.view import without_what_is_inside
 
+        try:
+            bubblewrap.shield_devices()
+            self._view = bubblewrap.Told(
+                self._entries,
+                shared_memory_bytes=self._shared_memory_bytes,
+                filter_program=seccomp.build(has_namespaces=True),
+            )
+        except OSError as error:
+            raise _not_entered(error) from error
+
+    def argv(self, orders: Orders) -> list[str]:  # noqa: D102  # the seam's
+        assert self._view is not None, "get_ready() came first"
         try:
             outputs = [fcntl.fcntl(number, fcntl.F_DUPFD, _KEPT_FROM) for number in (1, 2)]
             for number in (1, 2):
                 os.dup2(self._told_in, number)
             os.set_inheritable(self._channel_in, True)
-            bubblewrap.shield_devices()
             guard = [str(number) for number in (self._channel_in, *outputs, self._processes)]
             guard += [f"{address}:{port}" for address, port in orders.doors]
-            return bubblewrap.command(
+            return self._view.command(
                 self._program,
                 [*orders.argv, *guard],
-                entries=without_what_is_inside([*self._entries, *orders.entries]),
+                entries=orders.entries,
                 work_dir=orders.work_dir,
-                shared_memory_bytes=self._shared_memory_bytes,
                 sockets=orders.sockets,
-                filter_program=seccomp.build(has_namespaces=True),
             )
         except OSError as error:
             raise _not_entered(error) from error
