@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hero_logic.client import Client
+    from hero_logic.client import Client, ServeOptions
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
     from hero_logic.runner.spool import Spool
@@ -70,7 +70,35 @@ def make_client(
         new_runtimes=lambda: new_runtimes(config),
         open_session=_open_session,
         start_spawner=lambda: spawner or _start_spawner(),
+        serve=lambda options: _serve(config, options, lambda: _open_session(new_runtimes(config))),
+        load_token=lambda: _load_token(config),
     )
+
+
+def _serve(config: Config, options: ServeOptions, open_session: Callable[[], Session]) -> None:
+    # What serves HTTP is loaded by this command alone.
+    from hero_logic.config import RUNTIME_DIR_VARIABLE
+    from hero_logic.server.serving import ServeOrder, serve
+
+    order = ServeOrder(
+        home=config.home,
+        host=options.host,
+        port=options.port,
+        socket_path=os.path.abspath(options.socket_path) if options.socket_path else config.server_socket,
+        path_variable="--uds" if options.socket_path else RUNTIME_DIR_VARIABLE,
+        is_own_directory=not options.socket_path,
+        wants_token=options.wants_token,
+        allowed_hosts=options.allowed_hosts,
+        rate=options.rate,
+        logs_requests=options.logs_requests,
+    )
+    serve(order, open_session=open_session)
+
+
+def _load_token(config: Config) -> str:
+    from hero_logic.server.gate import load_token
+
+    return load_token(config.home)
 
 
 def new_runtimes(config: Config) -> Runtimes:

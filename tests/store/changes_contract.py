@@ -270,6 +270,28 @@ class ChangesContract:
                 pass
             one.check()
 
+    def test_the_plays_that_changed_are_told_with_their_revisions(self, store: Store) -> None:
+        """A play changes with its spans; what is not above the revision is left out."""
+        add_running_play(store, "p")
+        add_running_play(store, "q")
+        since = store.revision()
+        store.write_spans({"p": delta(row(0))})
+
+        assert store.changed_plays(since=since) == [("p", store.find_play("p").revision)]
+        assert [sid for sid, _ in store.changed_plays(since=0)] == ["q", "p"]
+        assert store.changed_plays(since=store.revision()) == []
+
+    def test_a_reader_sees_what_is_written_and_is_closed_apart(self, store: Store) -> None:
+        """It has what was written before and after it was made; its end is not that of the store."""
+        add_running_play(store, "p")
+        reader = store.reader(busy_timeout_s=0.0)
+        store.write_spans({"p": delta(row(0), span_count=1)})
+
+        assert reader.revision() == store.revision()
+        assert reader.changes(since=0, sid="p", limit=9) == store.changes(since=0, sid="p", limit=9)
+        reader.close()
+        assert store.find_play("p").span_count == 1
+
     def test_a_follower_beside_a_writer_has_everything_once(self, store: Store) -> None:
         """No answer is torn by what is written while it is read."""
         writer = Writer(store, seed=99)

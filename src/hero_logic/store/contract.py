@@ -94,6 +94,14 @@ class Store(Protocol):
         """
         ...
 
+    def find_play(self, sid: str) -> Play:
+        """The play without the heavy fields: what it costs does not depend on what the play has left.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        ...
+
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
         ...
@@ -254,6 +262,17 @@ class Store(Protocol):
 
     def revision(self) -> int:
         """The revision of the last change."""
+        ...
+
+    def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
+        """The plays of which anything has a revision above ``since``: (sid, the play's revision), in its order."""
+        ...
+
+    def reader(self, *, busy_timeout_s: float | None = None) -> "Store":
+        """The same store, to read from: what takes long there makes nobody wait here. Close it apart.
+
+        ``busy_timeout_s`` is how long a call of it waits for other processes; as here, where it is not said.
+        """
         ...
 
     def close(self) -> None:

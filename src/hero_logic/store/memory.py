@@ -125,6 +125,11 @@ class MemoryStore:
         with self._lock:
             return _copy(self._find(sid).play)
 
+    def find_play(self, sid: str) -> Play:
+        """The play without the heavy fields (contract.py)."""
+        with self._lock:
+            return _light(self._find(sid).play)
+
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
         with self._lock:
@@ -324,6 +329,17 @@ class MemoryStore:
             self._check_open()
             return self._revision
 
+    def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
+        """The plays of which anything has a revision above ``since`` (contract.py)."""
+        with self._lock:
+            self._check_open()
+            found = [(sid, of.play.revision) for sid, of in self._plays.items() if of.play.revision > since]
+            return sorted(found, key=lambda one: one[1])
+
+    def reader(self, *, busy_timeout_s: float | None = None) -> MemoryStore:
+        """The same plays, to read; it is closed apart (contract.py)."""
+        return _Reader(self)
+
     def close(self) -> None:
         """Refuse every call from now on; harmless twice."""
         with self._lock:
@@ -396,6 +412,29 @@ class MemoryStore:
 
 
 # --- what is kept, and what is given out -----------------------------------------------------------------
+
+
+class _Reader(MemoryStore):
+    """The plays of another store, seen through a door of its own."""
+
+    def __init__(self, origin: MemoryStore) -> None:
+        super().__init__()
+        self._origin = origin
+        self._lock = origin._lock
+        self._plays = origin._plays
+        self._versions = origin._versions
+
+    def revision(self) -> int:
+        """The revision of the last change."""
+        with self._lock:
+            self._check_open()
+            return self._origin._revision
+
+    def changes(self, *, since: int, sid: str | None = None, limit: int) -> Changes:
+        """What has a revision above ``since``, of one play or of all (contract.py)."""
+        with self._lock:
+            self._check_open()
+            return self._origin.changes(since=since, sid=sid, limit=limit)
 
 
 def _encode(value: object) -> bytes:

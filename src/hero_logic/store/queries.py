@@ -93,6 +93,9 @@ GET_PLAY = (
 )
 """A whole play, by its sid."""
 
+LIGHT_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
+"""A play without its heavy fields, by its sid."""
+
 LAST_PLAY_SID = "SELECT sid FROM plays ORDER BY id DESC LIMIT 1"
 """The sid of the play that was created last."""
 
@@ -329,6 +332,11 @@ CHANGED_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE id = ? AND revision > ?"
 
 CHANGED_PLAY_IDS = "SELECT id FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
 """The plays that changed after a revision: those whose spans may have."""
+
+CHANGED_PLAY_SIDS = (
+    "SELECT sid, revision FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
+)
+"""The plays that changed after a revision, or whose spans have."""
 
 SID_OF_PLAY = "SELECT sid FROM plays WHERE id = ?"
 """The sid of a play."""

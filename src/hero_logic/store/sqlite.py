@@ -177,6 +177,14 @@ class SqliteStore:
                 raise no_such_play(sid)
             return rows.play(values)
 
+    def find_play(self, sid: str) -> Play:
+        """The play without the heavy fields (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            values = connection.execute(queries.LIGHT_PLAY, (sid,)).fetchone()
+            if values is None:
+                raise no_such_play(sid)
+            return rows.play(values)
+
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
         with self._read_lock, self._reading() as connection:
@@ -316,6 +324,17 @@ class SqliteStore:
         """The revision of the last change."""
         with self._read_lock, self._reading() as connection:
             return writing.read_revision(connection)
+
+    def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
+        """The plays of which anything has a revision above ``since`` (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return connection.execute(queries.CHANGED_PLAY_SIDS, (since,)).fetchall()
+
+    def reader(self, *, busy_timeout_s: float | None = None) -> SqliteStore:
+        """The same file, with connections of its own (contract.py)."""
+        return SqliteStore.open(
+            self._path, busy_timeout_s=self._busy_timeout_s if busy_timeout_s is None else busy_timeout_s
+        )
 
     # --- call these with their lock held -------------------------------------------------------------
 

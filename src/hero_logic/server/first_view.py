@@ -1,0 +1,179 @@
+"""The first view of a play: all of its spans as they stand, in pages of JSON or as binary columns.
+
+Both are stretches of the store's revisions, like the stream of events: what is read up to a revision and what the
+stream tells after it are together everything, each row once as it was last. A row that changes while it is
+read comes again, in a later page or from the stream, with a higher revision.
+
+Source: docs/rpc.md, "The first view".
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hero_logic.service.extracts import play_news, span_news, whole_logs
+from hero_logic.service.feed import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hero_logic.core.records import SpanRow
+    from hero_logic.store.contract import Store
+
+SCHEMA = 1
+DEFAULT_PAGE = 1000
+MAX_PAGE = 5000
+MAGIC = b"HEROCOL1"
+BLOCK_ROWS = 4000
+_MAX_PAGE_BYTES = 32 * 1024 * 1024
+_FRAME = struct.Struct("<4sI")
+_NOT_ENDED = float("nan")
+
+NAMED = ("name", "kind", "status", "rpc_service", "rpc_method", "source_file")
+"""The columns whose texts repeat: each is an index into the dictionary."""
+TEXTS = ("span_id", "parent_id", "error", "child_play_sid")
+"""The columns that hold their texts themselves."""
+LAYOUT = (
+    ("revision", "u64"),
+    ("start_ms", "f64"),
+    ("end_ms", "f64"),
+    ("ordinal", "u32"),
+    ("source_line", "u32"),
+    ("log_bytes", "u32"),
+    *((name, "name") for name in NAMED),
+    *((name, "text") for name in TEXTS),
+    ("tags", "text"),
+)
+"""The columns of a block, in their order, and how each is written."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def snapshot_page(store: Store, sid: str, *, after: int, limit: int) -> bytes:
+    """A page of a play's spans, whole, in the order in which they were last written.
+
+    ``{"schema", "revision", "play", "spans", "next"}``: ``next`` is what to give as ``after`` for the next page; None
+    on the last, from whose ``revision`` the stream goes on.
+
+    Raises:
+        NotFound: there is no such play.
+    """
+    play = store.find_play(sid)
+    rows, revision, is_all = _rows(store, sid, after, limit)
+    spans = []
+    size_bytes = 0
+    for row in rows:
+        text = _encode(span_news(row, whole_logs(store, sid, row)))
+        spans.append(msgspec.Raw(text))
+        size_bytes += len(text)
+        if size_bytes > _MAX_PAGE_BYTES and row is not rows[-1]:
+            revision, is_all = row.revision, False
+            break
+    page: dict[str, Any] = {
+        "schema": SCHEMA,
+        "revision": revision,
+        "play": play_news(play),
+        "spans": spans,
+        "next": None if is_all else revision,
+    }
+    return _encode(page)
+
+
+class Columns:
+    """The columns of a play, block by block: what one reader has been given so far.
+
+    The names are sent as they first occur, so that nothing has to be read twice.
+    """
+
+    def __init__(self, store: Store, sid: str) -> None:
+        self._sid = sid
+        self._after = 0
+        self._names: dict[str, int] = {}
+        self._rows = 0
+        self._head = MAGIC + _frame(b"head", _head(store, sid))
+        self.is_over = False
+
+    def next(self, store: Store) -> bytes:
+        """The next frames; after the last of them ``is_over``.
+
+        Raises:
+            NotFound: the play is gone.
+        """
+        rows, self._after, self.is_over = _rows(store, self._sid, self._after, BLOCK_ROWS)
+        pieces = [self._head]
+        self._head = b""
+        if rows:
+            new_names, block = self._block(rows)
+            if new_names:
+                pieces.append(_frame(b"name", _encode(new_names)))
+            pieces.append(_frame(b"rows", block))
+            self._rows += len(rows)
+        if self.is_over:
+            pieces.append(_frame(b"done", _encode({"revision": self._after, "rows": self._rows})))
+        return b"".join(pieces)
+
+    def _block(self, rows: Sequence[SpanRow]) -> tuple[list[str], bytes]:
+        known = len(self._names)
+        columns = [struct.pack("<Q", len(rows))]
+        columns.append(_numbers("Q", [row.revision for row in rows]))
+        columns.append(_numbers("d", [row.start_ms for row in rows]))
+        columns.append(_numbers("d", [_NOT_ENDED if row.end_ms is None else row.end_ms for row in rows]))
+        columns.append(_numbers("I", [row.ordinal for row in rows]))
+        columns.append(_numbers("I", [min(max(row.source_line, 0), 2**32 - 1) for row in rows]))
+        columns.append(_numbers("I", [row.log_bytes for row in rows]))
+        names = self._names
+        for column in NAMED:
+            columns.append(
+                _numbers("I", [names.setdefault(getattr(row, column), len(names)) for row in rows])
+            )
+        for column in TEXTS:
+            columns.append(_texts([getattr(row, column).encode("utf-8", "replace") for row in rows]))
+        columns.append(_texts([_encode(row.tags) if row.tags else b"{}" for row in rows]))
+        return list(names)[known:], b"".join(columns)
+
+
+def _rows(store: Store, sid: str, after: int, limit: int) -> tuple[list[SpanRow], int, bool]:
+    """Rows after a revision, up to which one they are all, and whether there are no more."""
+    follower = Follower(store, sid, since=after)
+    changes = follower.changes(limit)
+    if changes is None:
+        return [], follower.revision, True
+    return [row for _, row in changes.spans if row.revision <= changes.revision], changes.revision, changes.is_all
+
+
+def _head(store: Store, sid: str) -> bytes:
+    columns = [{"name": name, "type": kind} for name, kind in LAYOUT]
+    return _encode({"schema": SCHEMA, "play": play_news(store.find_play(sid)), "columns": columns})
+
+
+def _frame(kind: bytes, payload: bytes) -> bytes:
+    """A frame: four letters, the size of the payload, the payload, zeros up to a multiple of eight.
+
+    >>> _frame(b"done", b"{}")
+    b'done\\x02\\x00\\x00\\x00{}\\x00\\x00\\x00\\x00\\x00\\x00'
+    """
+    return _FRAME.pack(kind, len(payload)) + payload + b"\0" * (-len(payload) % 8)
+
+
+def _numbers(code: str, values: list[Any]) -> bytes:
+    """A column of numbers, little-endian, padded to a multiple of eight bytes."""
+    column = array(code, values)
+    if struct.pack("=H", 1) != struct.pack("<H", 1):
+        column.byteswap()
+    text = column.tobytes()
+    return text + b"\0" * (-len(text) % 8)
+
+
+def _texts(values: list[bytes]) -> bytes:
+    """A column of texts: where each begins and the last one ends, in bytes; then all of them in one."""
+    ends = [0]
+    total = 0
+    for value in values:
+        total += len(value)
+        ends.append(total)
+    text = b"".join(values)
+    return _numbers("I", ends) + text + b"\0" * (-len(text) % 8)
