@@ -281,6 +281,21 @@ class ChangesContract:
         assert [sid for sid, _ in store.changed_plays(since=0)] == ["q", "p"]
         assert store.changed_plays(since=store.revision()) == []
 
+    def test_a_stamp_stays_the_same_only_while_nothing_is_written(self, store: Store) -> None:
+        """Whatever is written through another object over the same store changes it; reading does not."""
+        add_running_play(store, "p")
+        reader = store.reader()
+        seen = reader.stamp()
+        reader.get_play("p")
+
+        assert reader.stamp() == seen
+        store.write_spans({"p": delta(row(0))})
+        written = reader.stamp()
+        assert written != seen
+        store.end_play("p", PlayEnd("ok", 5.0))
+        assert reader.stamp() != written
+        reader.close()
+
     def test_a_reader_sees_what_is_written_and_is_closed_apart(self, store: Store) -> None:
         """It has what was written before and after it was made; its end is not that of the store."""
         add_running_play(store, "p")

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, local
 from typing import TYPE_CHECKING, TypeVar
 
-from hero_logic.service.plays import Plays
+from hero_logic.service.plays import LAST, Plays
 
 if TYPE_CHECKING:
     from hero_logic.server.hub import Hub
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _Found = TypeVar("_Found")
 
+_MAX_REMEMBERED = 2000
 READERS = 4
 WRITERS = 8
 STREAMERS = 2
@@ -32,7 +33,7 @@ STREAMERS = 2
 class Desk:
     """What a method works with."""
 
-    __slots__ = ("plays", "session", "store")
+    __slots__ = ("_remembered", "_stamp", "plays", "session", "store")
 
     def __init__(self, session: Session, store: Store) -> None:
         self.session = session
@@ -44,6 +45,31 @@ class Desk:
             if store is session.store
             else Plays(store, now_ms=session.now_ms, runtime_sid=session.plays.runtime_sid)
         )
+        self._remembered: dict[str, bytes] = {}
+        self._stamp = -1
+
+    def sid(self, sid: str) -> str:
+        """The sid itself; that of the play that was created last, where it is ``last``.
+
+        Raises:
+            NotFound: there is no play at all.
+        """
+        return self.plays.get(sid).sid if sid == LAST else sid
+
+    def remembered(self, key: str, find: Callable[[], bytes]) -> bytes:
+        """What was found under a key, for as long as nothing at all is written; found again after that.
+
+        What is asked thousands of times a second costs a look at the store's stamp. Of one desk: not for a key
+        that several threads ask at the desk that writes.
+        """
+        stamp = self.store.stamp()
+        if stamp != self._stamp or len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+            self._stamp = stamp
+        found = self._remembered.get(key)
+        if found is None:
+            found = self._remembered[key] = find()
+        return found
 
 
 class Lobby:

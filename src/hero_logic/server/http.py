@@ -256,7 +256,7 @@ class HttpApp:
         after = _after(request, 0)
 
         def look(desk: Desk) -> tuple[str, bool]:
-            found = desk.plays.get(sid).sid if sid == "last" else sid
+            found = desk.sid(sid)
             return found, is_over(desk.store, found, after=after)
 
         sid, has_all = await self.lobby.streaming(look)
@@ -273,14 +273,14 @@ class HttpApp:
             raise UsageError("limit=0: a page has at least one span.")
 
         def read(desk: Desk) -> bytes:
-            found = desk.plays.get(sid).sid if sid == "last" else sid
+            found = desk.sid(sid)
             return first_view.snapshot_page(desk.store, found, after=after, limit=limit)
 
         return Answer(await self.lobby.reading(read), headers=(_JSON, *_SAFE))
 
     async def _columns(self, request: Request, sid: str) -> Flowing:
         def begin(desk: Desk) -> first_view.Columns:
-            found = desk.plays.get(sid).sid if sid == "last" else sid
+            found = desk.sid(sid)
             return first_view.Columns(desk.store, found)
 
         columns = await self.lobby.reading(begin)

@@ -21,6 +21,7 @@ from hero_logic.core.lifecycle import is_terminal
 from hero_logic.server.desks import Desk, Lobby
 from hero_logic.server.methods import Method
 from hero_logic.service import document
+from hero_logic.service.plays import LAST
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_PAGE = 1000
@@ -88,10 +89,14 @@ class SpanPushParams(msgspec.Struct, forbid_unknown_fields=True):
     event_json: Annotated[str, Meta(description="a JSON object, as text")]
 
 
-def _status(desk: Desk, params: PlayStatusParams) -> PlayState:
-    if params.play_sid == "last":
-        return document.state(desk.plays.get("last"))
-    return document.state(desk.store.find_play(params.play_sid))
+def _status(desk: Desk, params: PlayStatusParams) -> msgspec.Raw:
+    sid = params.play_sid
+    return msgspec.Raw(desk.remembered(sid, lambda: _find_status(desk, sid)))
+
+
+def _find_status(desk: Desk, sid: str) -> bytes:
+    play = desk.plays.get(sid) if sid == LAST else desk.store.find_play(sid)
+    return msgspec.json.encode(document.state(play))
 
 
 def _get(desk: Desk, params: PlayGetParams) -> msgspec.Raw:
@@ -114,7 +119,7 @@ def _list(desk: Desk, params: PlayListParams) -> msgspec.Raw:
 
 
 def _spans(desk: Desk, params: PlaySpansParams) -> SpanPage:
-    sid = desk.plays.get(params.play_sid).sid if params.play_sid == "last" else params.play_sid
+    sid = desk.sid(params.play_sid)
     found = desk.store.read_spans(sid, start=params.start, limit=params.limit + 1)
     is_more = len(found) > params.limit
     return SpanPage(spans=found[: params.limit], next=params.start + params.limit if is_more else None)
@@ -125,7 +130,7 @@ def _logs(desk: Desk, params: SpanLogsParams) -> SpanLogs:
 
 
 def _push(desk: Desk, params: SpanPushParams) -> Pushed:
-    sid = desk.plays.get(params.play_sid).sid if params.play_sid == "last" else params.play_sid
+    sid = desk.sid(params.play_sid)
     line = params.event_json.encode("utf-8", "replace")
     if b"\n" in line.strip():
         raise MalformedEvent("an event is one line: event_json has several. Push them one by one.")
@@ -136,8 +141,8 @@ def _push(desk: Desk, params: SpanPushParams) -> Pushed:
 async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
     timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
     sid = params.play_sid
-    if sid == "last":
-        sid = (await lobby.reading(lambda desk: desk.plays.get("last"))).sid
+    if sid == LAST:
+        sid = await lobby.reading(lambda desk: desk.sid(LAST))
     await lobby.hub.until(sid, lambda play: is_terminal(play.status), timeout_s)
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 

@@ -264,6 +264,13 @@ class Store(Protocol):
         """The revision of the last change."""
         ...
 
+    def stamp(self) -> int:
+        """A number that stays the same only while nothing is written, by whichever process; the cheapest look.
+
+        It means nothing but that, and is not the same to another object over the same store.
+        """
+        ...
+
     def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
         """The plays of which anything has a revision above ``since``: (sid, the play's revision), in its order."""
         ...

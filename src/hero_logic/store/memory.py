@@ -329,6 +329,10 @@ class MemoryStore:
             self._check_open()
             return self._revision
 
+    def stamp(self) -> int:
+        """Whether anything was written since it was the same (contract.py)."""
+        return self.revision()
+
     def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
         """The plays of which anything has a revision above ``since`` (contract.py)."""
         with self._lock:

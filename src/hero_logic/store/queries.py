@@ -333,6 +333,9 @@ CHANGED_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE id = ? AND revision > ?"
 CHANGED_PLAY_IDS = "SELECT id FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
 """The plays that changed after a revision: those whose spans may have."""
 
+DATA_VERSION = "PRAGMA data_version"
+"""A number that changes when another connection has written."""
+
 CHANGED_PLAY_SIDS = (
     "SELECT sid, revision FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
 )

@@ -325,6 +325,19 @@ class SqliteStore:
         with self._read_lock, self._reading() as connection:
             return writing.read_revision(connection)
 
+    def stamp(self) -> int:
+        """Whether anything was written since it was the same (contract.py)."""
+        with self._read_lock:
+            if self._reader is None:
+                with self._reading():
+                    pass
+            assert self._reader is not None, "it is there once something was read"
+            try:
+                # Without a transaction of ours, which takes longer than the statement.
+                return int(self._reader.execute(queries.DATA_VERSION).fetchone()[0])
+            except sqlite3.Error as error:
+                raise as_store_error(error, path=self._path, waited_s=self._busy_timeout_s) from error
+
     def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
         """The plays of which anything has a revision above ``since`` (contract.py)."""
         with self._read_lock, self._reading() as connection:
