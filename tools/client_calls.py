@@ -17,12 +17,15 @@ from hero_logic.server.methods import Method, table
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATH = os.path.join(ROOT, "src", "hero_logic", "client", "calls.py")
 
-_HEAD = '''"""The methods of the service as calls. Made by `make docs` from the server's table of methods; do not edit."""
+_HEAD = '''"""The methods of the service as calls.
+
+Made by `make docs` from the server's table of methods; do not edit.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, TypeVar
 
 '''
 
@@ -30,7 +33,7 @@ from typing import Any
 def module() -> str:
     """The text of the module, formatted as everything else is."""
     methods = list(table().values())
-    parts = [_HEAD, *_imports(methods)]
+    parts = [_HEAD, *_imports(methods), '\n_Result = TypeVar("_Result")\n']
     parts += ["\n\nclass Calls(ABC):\n", '    """In blocking calls."""\n\n', _base("def")]
     parts += [_call(method, "def", "") for method in methods]
     parts += ["\n\nclass AsyncCalls(ABC):\n", '    """On an event loop."""\n\n', _base("async def")]
@@ -40,7 +43,8 @@ def module() -> str:
 
 def _base(define: str) -> str:
     return (
-        f"    @abstractmethod\n    {define} _call(self, method: str, params: dict[str, Any], result: Any) -> Any:\n"
+        "    @abstractmethod\n"
+        f"    {define} _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:\n"
         '        """Send a call; what it gives, as that type."""\n\n'
     )
 
@@ -64,17 +68,16 @@ def _call(method: Method, define: str, wait: str) -> str:
     return (
         f"    {define} {name}({', '.join(parameters)}) -> {result}:\n"
         f'        """{says}: docs/rpc.md has more."""\n'
-        f'        found: {result} = {wait}self._call("{method.name}", {{{sent}}}, {result})\n'
-        f"        return found\n\n"
+        f'        return {wait}self._call("{method.name}", {{{sent}}}, {result})\n\n'
     )
 
 
-def default_of(field: msgspec.structs.FieldInfo) -> Any:
+def default_of(field: msgspec.structs.FieldInfo) -> object:
     """What a parameter is where it is not given."""
     return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
 
 
-def text_of(kind: Any) -> str:
+def text_of(kind: object) -> str:
     """A type as it is written.
 
     >>> text_of(dict[str, typing.Any]), text_of(str | None), text_of(list[int])
@@ -87,13 +90,13 @@ def text_of(kind: Any) -> str:
     if get_origin(kind) is typing.Literal:
         return f"Literal[{', '.join(map(repr, get_args(kind)))}]"
     if get_args(kind):
-        return f"{get_origin(kind).__name__}[{', '.join(map(text_of, get_args(kind)))}]"
+        return f"{getattr(get_origin(kind), '__name__', '')}[{', '.join(map(text_of, get_args(kind)))}]"
     if kind is type(None):
         return "None"
-    return "Any" if kind is Any else str(kind.__name__)
+    return "Any" if kind is Any else str(getattr(kind, "__name__", kind))
 
 
-def _types(kind: Any) -> Iterator[type]:
+def _types(kind: object) -> Iterator[type]:
     """The structs that a type is made of."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         yield kind
@@ -103,7 +106,7 @@ def _types(kind: Any) -> Iterator[type]:
 
 def _imports(methods: list[Method]) -> Iterator[str]:
     by_module: dict[str, set[str]] = {}
-    kinds = [method.result for method in methods]
+    kinds: list[object] = [method.result for method in methods]
     for method in methods:
         kinds.extend(typing.get_type_hints(method.params, include_extras=True).values())
     if any("Literal[" in text_of(kind) for kind in kinds):
@@ -119,7 +122,11 @@ def _formatted(text: str) -> str:
     ruff = os.path.join(os.path.dirname(sys.executable), "ruff")
     for command in (["check", "--select", "I", "--fix", "--quiet"], ["format"]):
         done = subprocess.run(
-            [ruff, *command, "--stdin-filename", PATH, "-"], input=text, capture_output=True, text=True, check=True
+            [ruff, *command, "--stdin-filename", PATH, "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         text = done.stdout
     return text

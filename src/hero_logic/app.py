@@ -11,10 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hero_logic.client import Client, ServeOptions
+    from hero_logic.client import AsyncServiceClient, Client, ServeOptions, ServiceClient
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
     from hero_logic.runner.spool import Spool
+    from hero_logic.server.in_process import InProcess
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
 
@@ -73,6 +74,34 @@ def make_client(
         serve=lambda options: _serve(config, options, lambda: _open_session(new_runtimes(config))),
         load_token=lambda: _load_token(config),
     )
+
+
+def open_service(environment: dict[str, str] | None = None) -> ServiceClient:
+    """The service over this user's data, in this process: the calls of :func:`hero_logic.client.connect`.
+
+    Raises:
+        UsageError: a variable has a value that means nothing.
+        StoreError: the store cannot be opened.
+    """
+    from hero_logic.client.remote import LoopCarrier, ServiceClient
+
+    service = _in_process(environment)
+    return ServiceClient(LoopCarrier(service.loop, service.answer, service.close))
+
+
+def open_service_async(environment: dict[str, str] | None = None) -> AsyncServiceClient:
+    """The same for an event loop."""
+    from hero_logic.client.remote import AsyncLoopCarrier, AsyncServiceClient
+
+    service = _in_process(environment)
+    return AsyncServiceClient(AsyncLoopCarrier(service.loop, service.answer, service.close))
+
+
+def _in_process(environment: dict[str, str] | None) -> InProcess:
+    from hero_logic.server.in_process import InProcess
+
+    config = Config.from_environment(dict(os.environ) if environment is None else environment)
+    return InProcess(lambda: open_session(config))
 
 
 def _serve(config: Config, options: ServeOptions, open_session: Callable[[], Session]) -> None:

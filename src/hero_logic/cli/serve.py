@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--uds", metavar="PATH", help="the Unix socket (default: one for the data, in HERO_LOGIC_RUNTIME_DIR)"
     )
     parser.add_argument(
-        "--no-token", action="store_true", help="ask for no token: every user of this machine may do everything"
+        "--no-token",
+        action="store_true",
+        help="ask for no token: every user of this machine may do everything",
     )
     parser.add_argument(
         "--allow-host",
@@ -31,9 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a host name under which the server is reached; may be repeated",
     )
     parser.add_argument(
-        "--rate", metavar="N", type=float, default=0.0, help="at most so many requests a second of each client"
+        "--rate",
+        metavar="N",
+        type=float,
+        default=0.0,
+        help="at most so many requests a second of each client",
     )
-    parser.add_argument("--log-requests", action="store_true", help="log each request, and not only what is refused")
+    parser.add_argument(
+        "--log-requests", action="store_true", help="log each request, and not only what is refused"
+    )
 
 
 def execute(arguments: argparse.Namespace, client: Client) -> int:
@@ -41,7 +49,9 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     if not 0 <= arguments.port <= _MAX_PORT:
         raise UsageError(f"--port {arguments.port}: it is a number from 0 to {_MAX_PORT}.")
     if not 0 <= arguments.rate < float("inf"):
-        raise UsageError(f"--rate {arguments.rate:g}: it is a number of requests a second, or 0 for no limit.")
+        raise UsageError(
+            f"--rate {arguments.rate:g}: it is a number of requests a second, or 0 for no limit."
+        )
     client.serve(
         ServeOptions(
             host=arguments.host,

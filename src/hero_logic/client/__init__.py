@@ -1,7 +1,8 @@
 """What a face or a program asks hero_logic with: in this process, or a server's, the same calls.
 
-``Client`` is hero_logic in this process, for the command line. :func:`connect` and :func:`connect_async` give the
-methods of docs/rpc.md, typed, over HTTP or a Unix socket. What is not used is not loaded: docs/design/0004-start-up.md.
+``Client`` is hero_logic in this process, for the command line. :func:`connect` and :func:`connect_async`
+give the methods of docs/rpc.md, typed, over HTTP or a Unix socket. What is not used is not loaded:
+docs/design/0004-start-up.md.
 """
 
 from __future__ import annotations

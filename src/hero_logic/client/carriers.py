@@ -1,7 +1,7 @@
 """What carries requests to a service: TCP or a Unix socket, in blocking calls or on an event loop.
 
-Connections are kept and used again, by one request at a time; one that has been idle for long is not trusted. A
-request is sent once: whether one that was not answered was done, its sender has to find out.
+Connections are kept and used again, by one request at a time; one that has been idle for long is not
+trusted. A request is sent once: whether one that was not answered was done, its sender has to find out.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Place:
             parts = urlsplit(server)
             port = parts.port or 80
         except ValueError as error:
-            raise UsageError(f"{server!r} is no server: it is http://HOST:PORT or unix:PATH ({error}).") from error
+            raise UsageError(
+                f"{server!r} is no server: it is http://HOST:PORT or unix:PATH ({error})."
+            ) from error
         if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
             raise UsageError(f"{server!r} is no server: it is http://HOST:PORT or unix:PATH.")
         return cls(address=(parts.hostname, port))

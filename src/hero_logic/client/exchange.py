@@ -13,7 +13,9 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
 
 class Exchange:
-    """A connection's state: :meth:`request` gives what to send; :meth:`receive` takes what comes, until it is all."""
+    """A connection's state: :meth:`request` gives what to send; :meth:`receive` takes what comes, until it is
+    all.
+    """
 
     def __init__(self, host: str, token: str | None) -> None:
         self._connection = h11.Connection(h11.CLIENT)
@@ -56,7 +58,9 @@ class Exchange:
                 elif isinstance(event, h11.EndOfMessage):
                     return b"".join(self._pieces)
                 elif isinstance(event, h11.ConnectionClosed):
-                    raise ServerUnreachable("the server has closed the connection before it answered. Ask again.")
+                    raise ServerUnreachable(
+                        "the server has closed the connection before it answered. Ask again."
+                    )
                 if self._size_bytes > MAX_ANSWER_BYTES:
                     raise ServerUnreachable(
                         f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes. Ask for less at a time."

@@ -1,4 +1,5 @@
-"""The methods of a service as calls of a client: blocking or on an event loop, of a server or of this process.
+"""The methods of a service as calls of a client: blocking or on an event loop, of a server or of this
+process.
 
 The calls themselves are made from the server's table of methods: ``calls.py``.
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -21,12 +22,16 @@ from hero_logic.core import errors
 from hero_logic.core.errors import HeroLogicError, ServerRefused, ServerUnreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from hero_logic.client.carriers import AsyncCarrier, Carrier
 
+    _Answering = Coroutine[object, object, bytes | None]
+
 STATE_FILE = "server.json"
 _RPC = "/rpc"
+_Result = TypeVar("_Result")
 
 
 class _Data(msgspec.Struct, frozen=True):
@@ -77,7 +82,7 @@ class ServiceClient(Calls):
         """Close what is open."""
         self._carrier.close()
 
-    def _call(self, method: str, params: dict[str, Any], result: Any) -> Any:
+    def _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:
         return read_answer(*self._carrier.send("POST", _RPC, request(method, params)), result)
 
 
@@ -99,7 +104,7 @@ class AsyncServiceClient(AsyncCalls):
         """Close what is open."""
         await self._carrier.close()
 
-    async def _call(self, method: str, params: dict[str, Any], result: Any) -> Any:
+    async def _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:
         return read_answer(*await self._carrier.send("POST", _RPC, request(method, params)), result)
 
 
@@ -107,8 +112,8 @@ def connect(server: str | None = None, *, token: str | None = None) -> ServiceCl
     """A client of a server.
 
     Args:
-        server: ``http://HOST:PORT`` or ``unix:PATH``; None for the Unix socket of the server over this user's data.
-        token: what the server asks for; over a Unix socket it asks for none.
+        server: ``http://HOST:PORT`` or ``unix:PATH``; None for the Unix socket of the server over this
+        user's data. token: what the server asks for; over a Unix socket it asks for none.
 
     Raises:
         UsageError: that is no server.
@@ -131,7 +136,9 @@ def login_url(home: str) -> str:
         with open(os.path.join(home, STATE_FILE), "rb") as file:
             state = msgspec.json.decode(file.read(), type=_State)
     except (OSError, msgspec.DecodeError) as error:
-        raise ServerUnreachable(f"no server runs over the data in {home}. `hero-logic serve` starts one.") from error
+        raise ServerUnreachable(
+            f"no server runs over the data in {home}. `hero-logic serve` starts one."
+        ) from error
     carrier = SocketCarrier(Place(socket_path=state.socket_path), None)
     try:
         status, body = carrier.send("POST", "/login-code", b"")
@@ -140,7 +147,9 @@ def login_url(home: str) -> str:
     try:
         return f"{state.url}/login#{msgspec.json.decode(body, type=dict[str, str])['code']}"
     except (msgspec.DecodeError, KeyError) as error:
-        raise ServerUnreachable(f"what answers at {state.socket_path} is no server of ours (HTTP {status}).") from error
+        raise ServerUnreachable(
+            f"what answers at {state.socket_path} is no server of ours (HTTP {status})."
+        ) from error
 
 
 def request(method: str, params: dict[str, Any]) -> bytes:
@@ -148,7 +157,7 @@ def request(method: str, params: dict[str, Any]) -> bytes:
     return _encode({"jsonrpc": "2.0", "id": next(_numbers), "method": method, "params": params})
 
 
-def read_answer(status: int, body: bytes, result: Any) -> Any:
+def read_answer(status: int, body: bytes, result: type[_Result]) -> _Result:
     """What an answer says, as the type that the method gives.
 
     Raises:
@@ -185,31 +194,47 @@ def _place(server: str | None) -> Place:
 
 
 class LoopCarrier:
-    """Carries requests to a service in this process, from blocking calls: its answers come from an event loop."""
+    """Carries requests to a service in this process, from blocking calls: its answers come from an event
+    loop.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, answer: Any, close: Any) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answer: Callable[[bytes], _Answering],
+        close: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._answer = answer
         self._close = close
 
     def send(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         """Send a request; the status and the body of its answer."""
-        found = asyncio.run_coroutine_threadsafe(self._answer(body), self._loop).result()
-        return 200, found or b""
+        return 200, asyncio.run_coroutine_threadsafe(self._answer(body), self._loop).result() or b""
 
     def close(self) -> None:
         """End the service."""
         self._close()
 
 
-class AsyncLoopCarrier(LoopCarrier):
+class AsyncLoopCarrier:
     """The same from another event loop."""
 
-    async def send(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:  # type: ignore[override]  # awaited
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answer: Callable[[bytes], _Answering],
+        close: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._answer = answer
+        self._close = close
+
+    async def send(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         """Send a request; the status and the body of its answer."""
         future = asyncio.run_coroutine_threadsafe(self._answer(body), self._loop)
         return 200, await asyncio.wrap_future(future) or b""
 
-    async def close(self) -> None:  # type: ignore[override]  # awaited
+    async def close(self) -> None:
         """End the service."""
         await asyncio.to_thread(self._close)

@@ -1,7 +1,7 @@
 """What faces are given, as types: the documents of docs/json.md and the results of docs/rpc.md.
 
-``service/document.py`` and ``service/extracts.py`` write them as JSON, piece by piece where they are large; these
-types are what a client reads them as, and what their JSON Schemas are made from.
+``service/document.py`` and ``service/extracts.py`` write them as JSON, piece by piece where they are large;
+these types are what a client reads them as, and what their JSON Schemas are made from.
 """
 
 from typing import Any
@@ -70,7 +70,7 @@ class PlayState(msgspec.Struct, kw_only=True):
 
 
 class SpanPage(msgspec.Struct, kw_only=True):
-    """Spans in the order in which they were first heard of; ``next`` is where the next page starts, or None."""
+    """Spans, in the order in which they were first heard of; ``next`` is the start of the next page."""
 
     spans: list[Span]
     next: int | None

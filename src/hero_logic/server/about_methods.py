@@ -11,7 +11,7 @@ from hero_logic.server.methods import Method, NoParams
 
 
 class DiscoverParams(NoParams, forbid_unknown_fields=True):
-    """This service as an [OpenRPC](https://spec.open-rpc.org/) document; `GET /openrpc.json` gives the same."""
+    """This service as an [OpenRPC](https://spec.open-rpc.org/) document: as `GET /openrpc.json`."""
 
 
 def _discover(desk: Desk, params: DiscoverParams) -> msgspec.Raw:

@@ -1,8 +1,8 @@
 """Connections: uvicorn's protocol, and what it leaves open.
 
 A request has to be there whole within some seconds of its first byte (or of the connection), its head is
-bounded, a reader that takes nothing is not kept for ever, and there are only so many connections: so no peer that is
-half open, slow or gone can hold what others need.
+bounded, a reader that takes nothing is not kept for ever, and there are only so many connections: so no
+peer that is half open, slow or gone can hold what others need.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Connection(HttpToolsProtocol):
     """Until when the request that has begun has to be whole."""
     stuck_since_s = _NEVER_S
     """Since when the peer takes nothing of what is to be sent."""
+    _left_bytes = -1
     _is_in_head = True
     _head_bytes = 0
 
@@ -82,6 +83,14 @@ class Connection(HttpToolsProtocol):
         self.stuck_since_s = _NEVER_S
         super().resume_writing()
 
+    def is_stuck(self, now_s: float) -> bool:
+        """Whether the peer has taken nothing for too long; one that is only slow is not."""
+        left_bytes = self.transport.get_write_buffer_size()
+        if self.stuck_since_s != _NEVER_S and left_bytes != self._left_bytes:
+            self.stuck_since_s = now_s
+        self._left_bytes = left_bytes
+        return now_s - self.stuck_since_s > STUCK_S
+
 
 async def sweep(connections: Iterable[Any]) -> None:
     """Once a second, end the connections that hold what others need, for as long as this task lives."""
@@ -90,5 +99,5 @@ async def sweep(connections: Iterable[Any]) -> None:
         await asyncio.sleep(1.0)
         now_s = loop.time()
         for connection in list(connections):
-            if now_s > connection.due_s or now_s - connection.stuck_since_s > STUCK_S:
+            if now_s > connection.due_s or connection.is_stuck(now_s):
                 connection.transport.abort()

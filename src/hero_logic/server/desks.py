@@ -59,8 +59,8 @@ class Desk:
     def remembered(self, key: str, find: Callable[[], bytes]) -> bytes:
         """What was found under a key, for as long as nothing at all is written; found again after that.
 
-        What is asked thousands of times a second costs a look at the store's stamp. Of one desk: not for a key
-        that several threads ask at the desk that writes.
+        What is asked thousands of times a second costs a look at the store's stamp. Of one desk: not for a
+        key that several threads ask at the desk that writes.
         """
         stamp = self.store.stamp()
         if stamp != self._stamp or len(self._remembered) >= _MAX_REMEMBERED:

@@ -1,8 +1,8 @@
 """The first view of a play: all of its spans as they stand, in pages of JSON or as binary columns.
 
-Both are stretches of the store's revisions, like the stream of events: what is read up to a revision and what the
-stream tells after it are together everything, each row once as it was last. A row that changes while it is
-read comes again, in a later page or from the stream, with a higher revision.
+Both are stretches of the store's revisions, like the stream of events: what is read up to a revision and
+what the stream tells after it are together everything, each row once as it was last. A row that changes
+while it is read comes again, in a later page or from the stream, with a higher revision.
 
 Source: docs/rpc.md, "The first view".
 """
@@ -56,8 +56,8 @@ _encode = msgspec.json.Encoder().encode
 def snapshot_page(store: Store, sid: str, *, after: int, limit: int) -> bytes:
     """A page of a play's spans, whole, in the order in which they were last written.
 
-    ``{"schema", "revision", "play", "spans", "next"}``: ``next`` is what to give as ``after`` for the next page; None
-    on the last, from whose ``revision`` the stream goes on.
+    ``{"schema", "revision", "play", "spans", "next"}``: ``next`` is what to give as ``after`` for the next
+    page; None on the last, from whose ``revision`` the stream goes on.
 
     Raises:
         NotFound: there is no such play.
@@ -126,12 +126,13 @@ class Columns:
         columns.append(_numbers("I", [min(max(row.source_line, 0), 2**32 - 1) for row in rows]))
         columns.append(_numbers("I", [row.log_bytes for row in rows]))
         names = self._names
-        for column in NAMED:
-            columns.append(
-                _numbers("I", [names.setdefault(getattr(row, column), len(names)) for row in rows])
-            )
-        for column in TEXTS:
-            columns.append(_texts([getattr(row, column).encode("utf-8", "replace") for row in rows]))
+        columns += [
+            _numbers("I", [names.setdefault(getattr(row, column), len(names)) for row in rows])
+            for column in NAMED
+        ]
+        columns += [
+            _texts([getattr(row, column).encode("utf-8", "replace") for row in rows]) for column in TEXTS
+        ]
         columns.append(_texts([_encode(row.tags) if row.tags else b"{}" for row in rows]))
         return list(names)[known:], b"".join(columns)
 
@@ -142,7 +143,11 @@ def _rows(store: Store, sid: str, after: int, limit: int) -> tuple[list[SpanRow]
     changes = follower.changes(limit)
     if changes is None:
         return [], follower.revision, True
-    return [row for _, row in changes.spans if row.revision <= changes.revision], changes.revision, changes.is_all
+    return (
+        [row for _, row in changes.spans if row.revision <= changes.revision],
+        changes.revision,
+        changes.is_all,
+    )
 
 
 def _head(store: Store, sid: str) -> bytes:

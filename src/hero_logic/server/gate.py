@@ -4,8 +4,9 @@ Laws:
 
 1. The token is in one file, which its owner alone can read. It is never in a log, an address or an answer.
 2. Secrets are compared in constant time.
-3. A request is to a name of this server and, where a browser says whence it comes, from a page of this server:
-   a page of another site cannot reach it through a name that it has made to resolve here (DNS rebinding).
+3. A request is to a name of this server and, where a browser says whence it comes, from a page of this
+   server: a page of another site cannot reach it through a name that it has made to resolve here (DNS
+   rebinding).
 4. Who fails too often waits; so does who asks more often than the operator allows.
 
 Source: docs/rpc.md, "Who may ask".
@@ -60,18 +61,21 @@ def _read_token(path: str) -> str:
         token = file.read(1000).strip()
     if mode & 0o077:
         raise UsageError(
-            f"the token's file {path} can be read by others (mode {mode:o}). Remove it, and the next start makes "
+            f"the token's file {path} can be read by others (mode {mode:o}). Remove it, and the next "
+            "start makes "
             "a new token; or, if nobody has read it, `chmod 600` it."
         )
     if len(token) < _TOKEN_BYTES or not token.replace("-", "").replace("_", "").isalnum():
-        raise UsageError(f"the token's file {path} holds no token. Remove it, and the next start makes a new one.")
+        raise UsageError(
+            f"the token's file {path} holds no token. Remove it, and the next start makes a new one."
+        )
     return token
 
 
 def _make_token(path: str) -> str:
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     # Whole or not at all: two servers that start at once have the same token.
-    beside = f"{path}.{os.getpid()}"
+    beside = f"{path}.{secrets.token_hex(8)}"
     with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
         file.write(token + "\n")
         file.flush()
@@ -144,7 +148,9 @@ class Gate:
     ) -> None:
         self._bearer = None if token is None else b"Bearer " + token.encode()
         self._is_loopback = is_loopback(host)
-        self._names = frozenset(name.lower() for name in ("localhost", *names, *(() if _is_address(host) else (host,))))
+        self._names = frozenset(
+            name.lower() for name in ("localhost", *names, *(() if _is_address(host) else (host,)))
+        )
         self._clock_s = clock_s
         self._codes: dict[str, float] = {}
         self._sessions: dict[str, float] = {}
@@ -221,7 +227,8 @@ class Gate:
         if found is None or self._codes.pop(found) <= now_s:
             self._count_failure(client)
             raise NotAuthorized(
-                "there is no such log-in code: each works once, for five minutes. `hero-logic open` makes a new one."
+                "there is no such log-in code: each works once, for five minutes. `hero-logic open` "
+                "makes a new one."
             )
         self._sessions = {session: until_s for session, until_s in self._sessions.items() if until_s > now_s}
         if len(self._sessions) >= MAX_SESSIONS:
@@ -248,9 +255,7 @@ class Gate:
 
     def _check_host(self, host: bytes | None) -> None:
         name = _name_of((host or b"").decode("latin-1"))
-        is_ours = name in self._names or (
-            is_loopback(name) if self._is_loopback else _is_address(name)
-        )
+        is_ours = name in self._names or (is_loopback(name) if self._is_loopback else _is_address(name))
         if not is_ours:
             raise ForeignRequest(
                 f"the request is to the host {name[:100]!r}, which is no name of this server. "

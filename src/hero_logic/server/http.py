@@ -1,8 +1,8 @@
 """HTTP: which path leads to what, and what every request has to pass before it.
 
-An ASGI application, called by uvicorn. A request is, in this order: to a name of this server and not from a page of
-another site; not one of too many; with the token or a session; to a path that there is; of a body that is not too
-large. What comes over the Unix socket has passed the first three with the socket's mode.
+An ASGI application, called by uvicorn. A request is, in this order: to a name of this server and not from a
+page of another site; not one of too many; with the token or a session; to a path that there is; of a body
+that is not too large. What comes over the Unix socket has passed the first three with the socket's mode.
 
 Source: docs/rpc.md, docs/design/0015-the-http-server.md.
 """
@@ -161,7 +161,9 @@ class HttpApp:
         logs_requests: whether each request gets a line in the log.
     """
 
-    def __init__(self, *, gate: Gate, journal: Journal, counts: Measures, logs_requests: bool = False) -> None:
+    def __init__(
+        self, *, gate: Gate, journal: Journal, counts: Measures, logs_requests: bool = False
+    ) -> None:
         self.lobby: Lobby
         self.rpc: rpc.Rpc
         self.is_stopping = False
@@ -205,7 +207,12 @@ class HttpApp:
         self._counts.answered(self._route_of(request.path), status)
         if self._logs_requests:
             self._journal.tell(
-                "info", "request", method=request.method, path=request.path, status=status, client=request.client
+                "info",
+                "request",
+                method=request.method,
+                path=request.path,
+                status=status,
+                client=request.client,
             )
         if isinstance(answer, Flowing):
             await self._send_flowing(answer, request, send)
@@ -292,7 +299,9 @@ class HttpApp:
             yield await self.lobby.reading(lambda desk: columns.next(desk.store))
 
     async def _metrics(self, request: Request) -> Answer:
-        return Answer(self._counts.page(), headers=((b"content-type", measures.CONTENT_TYPE.encode()), *_SAFE))
+        return Answer(
+            self._counts.page(), headers=((b"content-type", measures.CONTENT_TYPE.encode()), *_SAFE)
+        )
 
     def _health(self, path: str) -> Answer:
         if path == "/readyz":
@@ -307,7 +316,11 @@ class HttpApp:
     # --- logging in ------------------------------------------------------------------------------------
 
     async def _login_page(self, request: Request) -> Answer:
-        headers = ((b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", PAGE_POLICY), *_SAFE)
+        headers = (
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-security-policy", PAGE_POLICY),
+            *_SAFE,
+        )
         return Answer(LOGIN_PAGE, headers=headers)
 
     async def _login(self, request: Request) -> Answer:
@@ -407,7 +420,9 @@ def _check_method(request: Request, *allowed: str) -> None:
 def _check_json(request: Request) -> None:
     """A form of another site can be sent without asking; this content type cannot."""
     if request.content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise ForeignRequest("a request without `Authorization` has to be of the content type application/json.")
+        raise ForeignRequest(
+            "a request without `Authorization` has to be of the content type application/json."
+        )
 
 
 def _after(request: Request, default: int) -> int:

@@ -217,13 +217,15 @@ class Channel:
             page = await self._hub.lobby.streaming(self._read)
         except NotFound:
             assert self.sid is not None, "all plays are never gone"
-            page = Page(self.revision, self.revision, b"", is_all=True, ended=deleted_event(self.sid, self.revision))
+            page = Page(
+                self.revision, self.revision, b"", is_all=True, ended=deleted_event(self.sid, self.revision)
+            )
         except StoreError as error:
             self._hub.on_trouble(f"the stream of {self.sid or 'all plays'} waits: {error}")
             await asyncio.sleep(_RETRY_S)
             self.woken.set()
             return 0
-        except Exception as error:  # noqa: BLE001  # who reads it must not wait for a task that is gone
+        except Exception as error:  # who reads it must not wait for a task that is gone
             self._hub.on_trouble(f"the stream of {self.sid or 'all plays'} has failed: {error!r}")
             self.close()
             raise
@@ -302,7 +304,8 @@ class Reader:
         if self._next < self._channel.first + len(self._channel.pages) or self.is_over:
             return True
         future = self._channel.wait()
-        # asyncio.wait_for takes longer than all the rest of a turn of a reader, of which there may be thousands.
+        # asyncio.wait_for takes longer than all the rest of a turn of a reader, of which there may be
+        # thousands.
         timer = asyncio.get_running_loop().call_later(timeout_s, _give_up, future)
         try:
             return await future

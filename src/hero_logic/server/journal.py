@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections.abc import Callable
 from queue import Empty, Full, Queue
 from threading import Thread
-from typing import Any, TextIO
+from typing import TextIO
 
 import msgspec
 
@@ -30,7 +31,7 @@ class Journal(logging.Handler):
         now_s: the time, in seconds since the Unix epoch.
     """
 
-    def __init__(self, out: TextIO, *, now_s: Any = time.time) -> None:
+    def __init__(self, out: TextIO, *, now_s: Callable[[], float] = time.time) -> None:
         super().__init__(logging.WARNING)
         self._out = out
         self._now_s = now_s
@@ -78,7 +79,9 @@ class Journal(logging.Handler):
             except Empty:
                 pass
             if self._dropped:
-                lines.append(_encode({"level": "warning", "event": "lines_dropped", "count": self._dropped}).decode())
+                lines.append(
+                    _encode({"level": "warning", "event": "lines_dropped", "count": self._dropped}).decode()
+                )
                 self._dropped = 0
             try:
                 self._out.write("\n".join(lines) + "\n")

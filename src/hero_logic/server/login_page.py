@@ -12,7 +12,8 @@ const say = (text) => { document.querySelector("p").textContent = text; };
 if (!code) {
   say("Run `hero-logic open` on the machine of the server: it prints the address to come back with.");
 } else {
-  fetch("/login", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({code})})
+  fetch("/login", {method: "POST", headers: {"Content-Type": "application/json"}, body:
+  JSON.stringify({code})})
     .then(async (answer) => say(answer.ok ? "You are logged in." : (await answer.json()).error.message))
     .catch(() => say("The server does not answer."));
 }
@@ -24,5 +25,7 @@ LOGIN_PAGE = (
 ).encode()
 
 _HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-PAGE_POLICY = f"default-src 'none'; connect-src 'self'; script-src 'sha256-{_HASH}'; frame-ancestors 'none'".encode()
+PAGE_POLICY = (
+    f"default-src 'none'; connect-src 'self'; script-src 'sha256-{_HASH}'; frame-ancestors 'none'".encode()
+)
 """What the page may load: its own script, and nothing else."""

@@ -1,7 +1,7 @@
 """What is counted while a server runs, for Prometheus at ``GET /metrics``.
 
-Counting is two additions to plain numbers; the official client library makes the page from them when it is asked for.
-Its own counters take a lock each, which is more than all the rest of a small call's bookkeeping.
+Counting is two additions to plain numbers; the official client library makes the page from them when it is
+asked for. Its own counters take a lock each, which is more than all the rest of a small call's bookkeeping.
 """
 
 from __future__ import annotations

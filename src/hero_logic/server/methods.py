@@ -1,7 +1,7 @@
 """The methods of the service, one row each: what validates, documents and serves them, and makes the clients.
 
-A row names the method, its parameters as a struct, what it gives and what it refuses, and the function that does
-it. JSON-RPC dispatches from this table (rpc.py), the OpenRPC document and docs/rpc.md are made from it
+A row names the method, its parameters as a struct, what it gives and what it refuses, and the function that
+does it. JSON-RPC dispatches from this table (rpc.py), the OpenRPC document and docs/rpc.md are made from it
 (openrpc.py), and so are the typed clients (``hero_logic.client.calls``). Nothing else lists methods.
 
 How a row is done decides where it runs:
@@ -36,7 +36,8 @@ class Method:
     Args:
         name: of the method, ``SUBJECT_VERB``.
         summary: what it does, in one line.
-        params: its parameters; the docstring of the struct is the method's description, the ``Meta`` of a field
+        params: its parameters; the docstring of the struct is the method's description, the ``Meta`` of a
+        field
             its description.
         result: the type of what it gives. What the function gives is that, or its JSON as ``msgspec.Raw``.
         errors: what it refuses with, beside what any method may meet.
@@ -52,7 +53,7 @@ class Method:
         summary: str,
         *,
         params: type[msgspec.Struct],
-        result: Any,
+        result: Any,  # noqa: ANN401  # any type that msgspec has a schema for, dict[str, Any] among them
         errors: tuple[type[HeroLogicError], ...] = (),
         mode: Mode,
         handle: Callable[[Any, Any], Any],
@@ -65,7 +66,7 @@ class Method:
         self.errors = errors
         self.mode = mode
         self.handle = handle
-        self.decode: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder(params).decode
+        self.decode: Callable[[bytes | msgspec.Raw], msgspec.Struct] = msgspec.json.Decoder(params).decode
         self.field_names = tuple(field.encode_name for field in msgspec.structs.fields(params))
 
 

@@ -1,8 +1,9 @@
-"""What changed, as server-sent events: read from the store, each event with the revision up to which all is told.
+"""What changed, as server-sent events, read from the store.
 
 Laws:
 
-1. Told is what is on disk, in the order of its revisions; the id of an event says that everything up to it was told.
+1. Told is what is on disk, in the order of its revisions; the id of an event says that everything up to
+   it was told.
 2. A span is told whole, as in the document of a play: who has it twice has lost nothing.
 3. What is told once is not told again: a row of a later revision comes with that, and not before.
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from hero_logic.store.contract import Store
 
 PAGE_ROWS = 2000
-COMMENT = b":\n\n"
+COMMENT = b":\n"
+"""Without an empty line after it, which some clients take for an event without data."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -114,7 +116,7 @@ def _events(
             told.append((revision, sid, play_news(item)))
     for number, (revision, sid, what) in enumerate(told):
         # The last one stands for the whole stretch, up to its end.
-        revision = last if number == len(told) - 1 else revision  # noqa: PLW2901
+        revision = last if number == len(told) - 1 else revision
         if isinstance(what, list):
             yield event("span", revision, {"revision": revision, "play_sid": sid, "spans": what})
         else:

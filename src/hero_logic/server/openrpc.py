@@ -41,7 +41,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "hero-logic",
             "version": __version__,
-            "description": "Plays, their spans, flows: what a hero-logic server does. JSON-RPC 2.0 at POST /rpc.",
+            "description": "Plays, their spans, flows: what a hero-logic server does. JSON-RPC 2.0 "
+            "at POST /rpc.",
         },
         "methods": described,
         "components": {"schemas": kept},

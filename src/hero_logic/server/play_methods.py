@@ -27,7 +27,8 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_PAGE = 1000
 
 PlaySid = Annotated[
-    str, Meta(min_length=1, max_length=64, description="the play's id; `last` is the one that was created last")
+    str,
+    Meta(min_length=1, max_length=64, description="the play's id; `last` is the one that was created last"),
 ]
 
 
@@ -40,8 +41,8 @@ class PlayStatusParams(msgspec.Struct, forbid_unknown_fields=True):
 class PlayGetParams(msgspec.Struct, forbid_unknown_fields=True):
     """The document of `hero-logic show --json` ([json.md](json.md#a-play)).
 
-    A play of which that would be more than 32 MiB is refused: `play_spans` gives pages, `GET /plays/SID/snapshot` and
-    `GET /plays/SID/columns` all of it.
+    A play of which that would be more than 32 MiB is refused: `play_spans` gives pages, `GET
+    /plays/SID/snapshot` and `GET /plays/SID/columns` all of it.
     """
 
     play_sid: PlaySid
@@ -108,8 +109,10 @@ def _get(desk: Desk, params: PlayGetParams) -> msgspec.Raw:
         size_bytes += len(piece)
         if size_bytes > MAX_ANSWER_BYTES:
             raise TooLarge(
-                f"the play {play.sid} with its {play.span_count:,} spans is more than {MAX_ANSWER_BYTES:,} bytes of "
-                f"JSON. Ask for it with spans=false, for its spans by play_spans, or GET /plays/{play.sid}/snapshot."
+                f"the play {play.sid} with its {play.span_count:,} spans is more than "
+                f"{MAX_ANSWER_BYTES:,} bytes of "
+                "JSON. Ask for it with spans=false, for its spans by play_spans, or GET "
+                f"/plays/{play.sid}/snapshot."
             )
     return msgspec.Raw(b"".join(pieces))
 
@@ -126,7 +129,7 @@ def _spans(desk: Desk, params: PlaySpansParams) -> SpanPage:
 
 
 def _logs(desk: Desk, params: SpanLogsParams) -> SpanLogs:
-    return SpanLogs(logs=desk.plays.logs(params.play_sid, params.span_id))
+    return SpanLogs(logs=desk.plays.logs(desk.sid(params.play_sid), params.span_id))
 
 
 def _push(desk: Desk, params: SpanPushParams) -> Pushed:

@@ -1,8 +1,8 @@
 """What an error is over the wire: its number in JSON-RPC, its status in HTTP, and a hint what to do.
 
-The string ``code`` of the class is what programs look at: it is the same on the command line, in ``data.code``
-of a JSON-RPC error, and in docs/errors.md. The number says of which kind it is.
-Source: docs/rpc.md, "Errors".
+The string ``code`` of the class is what programs look at: it is the same on the command line, in
+``data.code`` of a JSON-RPC error, and in docs/errors.md. The number says of which kind it is. Source:
+docs/rpc.md, "Errors".
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ REFUSALS: dict[type[errors.HeroLogicError], Refusal] = {
     errors.ServerRefused: Refusal(-32007, 500, _READ_MESSAGE),
     errors.TooLarge: Refusal(-32007, 413, "ask for less at a time: pages, or GET /plays/SID/snapshot"),
     errors.TooMany: Refusal(-32008, 429, "wait as long as Retry-After says, and try again"),
-    errors.NotAuthorized: Refusal(-32009, 401, "send `Authorization: Bearer TOKEN`; `hero-logic token` prints it"),
+    errors.NotAuthorized: Refusal(
+        -32009, 401, "send `Authorization: Bearer TOKEN`; `hero-logic token` prints it"
+    ),
     errors.ForeignRequest: Refusal(-32010, 403, "use the address that `hero-logic serve` prints"),
     errors.ServerStopping: Refusal(-32011, 503, "ask again when the server is back"),
 }
@@ -58,7 +60,10 @@ REFUSALS: dict[type[errors.HeroLogicError], Refusal] = {
 
 STANDARD = {
     PARSE_ERROR: ("parse_error", "the body has to be JSON in UTF-8"),
-    INVALID_REQUEST: ("invalid_request", 'a request has "jsonrpc": "2.0", a "method", and perhaps "params" and "id"'),
+    INVALID_REQUEST: (
+        "invalid_request",
+        'a request has "jsonrpc": "2.0", a "method", and perhaps "params" and "id"',
+    ),
     METHOD_NOT_FOUND: ("method_not_found", "rpc.discover lists the methods"),
     INVALID_PARAMS: ("invalid_params", "rpc.discover has the parameters of each method, with their types"),
     INTERNAL_ERROR: ("internal_error", "it is a bug: the log of the server has what happened, under this id"),

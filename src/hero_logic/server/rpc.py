@@ -3,7 +3,8 @@
 Laws:
 
 1. Every request gets an answer that JSON-RPC has a form for, whatever it is; a notification gets none.
-2. What is over a limit is refused before it is decoded: size (by who reads the body), depth, number of a batch.
+2. What is over a limit is refused before it is decoded: size (by who reads the body), depth, number of a
+   batch.
 3. An answer never tells what went wrong inside: that goes to the log, under the id that the answer names.
 4. The requests of a batch are done one after the other, in their order.
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -71,7 +72,8 @@ class Rpc:
     Args:
         methods: by name.
         lobby: where they are done.
-        on_call: told of each call: the method (or "" where there is none), how long it took in seconds, and the
+        on_call: told of each call: the method (or "" where there is none), how long it took in seconds, and
+        the
             string code of its error, or "".
         on_failure: told of what nobody meant to raise; gives the id that the answer names.
     """
@@ -152,7 +154,7 @@ class Rpc:
         self._on_call(method.name, loop.time() - began_s, "")
         return result, None
 
-    async def _run(self, method: Method, params: Any) -> Any:
+    async def _run(self, method: Method, params: msgspec.Struct) -> object:
         lobby = self._lobby
         if method.mode == "quick":
             try:
@@ -166,7 +168,7 @@ class Rpc:
         return await method.handle(lobby, params)
 
 
-def read_params(method: Method, raw: msgspec.Raw | msgspec.UnsetType) -> Any:
+def read_params(method: Method, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Struct:
     """The parameters of a call, by name or by position.
 
     Raises:
@@ -209,7 +211,9 @@ def check_depth(body: bytes) -> None:
         if mark in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise TooLarge(f"the body is nested deeper than {MAX_DEPTH} levels. Send text in place of structure.")
+                raise TooLarge(
+                    f"the body is nested deeper than {MAX_DEPTH} levels. Send text in place of structure."
+                )
         elif mark in b"]}":
             depth -= 1
 
@@ -223,7 +227,7 @@ def _undecoded(body: bytes | msgspec.Raw, error: Exception) -> tuple[RpcError, _
     """What is wrong with what is no request, and the id to answer to."""
     if isinstance(error, RpcError):
         failure = error
-    elif isinstance(error, msgspec.ValidationError):
+    elif isinstance(error, msgspec.ValidationError) and _is_json(body):
         failure = RpcError(INVALID_REQUEST, f"this is no request: {error}")
     else:
         return RpcError(PARSE_ERROR, f"the body is not JSON: {error}"), None
@@ -231,6 +235,16 @@ def _undecoded(body: bytes | msgspec.Raw, error: Exception) -> tuple[RpcError, _
         return failure, _decode_id(body).id
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return failure, None
+
+
+def _is_json(body: bytes | msgspec.Raw) -> bool:
+    try:
+        text = bytes(body)
+        text.decode()
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def _shown(text: str) -> str:

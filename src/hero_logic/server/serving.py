@@ -2,10 +2,10 @@
 
 Laws:
 
-1. The addresses are bound, and the store is open, before anything is printed: who reads the first line of standard
-   output can connect.
-2. A first SIGTERM or SIGINT stops gracefully: nothing new begins, streams end, requests get their time. A second one
-   does not wait.
+1. The addresses are bound, the store is open and a signal would stop it gracefully, before anything is
+   printed: who reads the first line of standard output can connect.
+2. A first SIGTERM or SIGINT stops gracefully: nothing new begins, streams end, requests get their time.
+   A second one does not wait.
 3. What it has made is gone afterwards: the Unix socket, the file that says where it is. Its token stays.
 """
 
@@ -21,7 +21,7 @@ import socket
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvicorn
@@ -37,7 +37,8 @@ from hero_logic.server.methods import table
 from hero_logic.server.rpc import Rpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterator
+    from typing import TextIO
 
     from hero_logic.service.session import Session
 
@@ -59,7 +60,7 @@ class ServeOrder(msgspec.Struct, frozen=True, kw_only=True):
     path_variable: str
     """What to change where that path cannot be: an option's or a variable's name."""
     is_own_directory: bool = True
-    """Whether the socket's directory is there for it alone: then it is made, and has to be this user's alone."""
+    """Whether the directory of the socket is made for it, and has to be this user's alone."""
     wants_token: bool = True
     allowed_hosts: tuple[str, ...] = ()
     rate: float = 0.0
@@ -85,7 +86,8 @@ def serve(order: ServeOrder, *, open_session: Callable[[], Session]) -> None:
     """
     if not order.wants_token and not is_loopback(order.host):
         raise UsageError(
-            f"--no-token with --host {order.host}: whoever reaches that address could run what they like here. "
+            f"--no-token with --host {order.host}: whoever reaches that address could run what they "
+            "like here. "
             "Serve at 127.0.0.1, or ask for the token."
         )
     token = load_token(order.home) if order.wants_token else None
@@ -116,15 +118,17 @@ class _Running:
         """Serve these sockets until a signal comes."""
         url = url_of(tcp)
         lobby = Lobby(self._session)
-        self._print(url)
         journal = Journal(sys.stderr)
         try:
             self._app = self._make_app(journal, lobby)
-            server = _Server(_config(self._app), on_stop=lambda: self._stop(lobby))
+            server = UvicornServer(
+                uvicorn_config(self._app),
+                on_start=lambda: self._started(url, journal),
+                on_stop=lambda: self._stop(lobby),
+            )
             self._measure(lobby, server)
             with _logging_to(journal), _signals_to(server), self._told(url):
                 sweeping = asyncio.create_task(sweep(server.server_state.connections))
-                journal.tell("info", "serving", url=url, socket=self._order.socket_path, pid=os.getpid())
                 await server.serve([tcp, unix])
                 sweeping.cancel()
         finally:
@@ -150,21 +154,21 @@ class _Running:
     def _measure(self, lobby: Lobby, server: uvicorn.Server) -> None:
         gauge = self._counts.gauge
         gauge("hero_logic_stream_readers", "Readers of event streams.", lambda: lobby.hub.readers)
-        gauge(
-            "hero_logic_connections", "Open connections.", lambda: len(server.server_state.connections)
-        )
+        gauge("hero_logic_connections", "Open connections.", lambda: len(server.server_state.connections))
         gauge(
             "hero_logic_store_revision", "The revision of the store.", lambda: lobby.at_loop.store.revision()
         )
 
-    def _print(self, url: str) -> None:
+    def _started(self, url: str, journal: Journal) -> None:
         """Law 1."""
         _say(sys.stdout, f"serving on {url}")
         _say(sys.stderr, f"hero-logic: the Unix socket is {self._order.socket_path}")
-        _say(sys.stderr, f"hero-logic: log in, once, within five minutes: {url}/login#{self._gate.new_code()}")
+        login = f"{url}/login#{self._gate.new_code()}"
+        _say(sys.stderr, f"hero-logic: log in, once, within five minutes: {login}")
+        journal.tell("info", "serving", url=url, socket=self._order.socket_path, pid=os.getpid())
 
     @contextlib.contextmanager
-    def _told(self, url: str) -> Any:
+    def _told(self, url: str) -> Iterator[None]:
         """A file that says where the server is, while it serves."""
         path = os.path.join(self._order.home, STATE_FILE)
         state = ServerState(url, self._order.socket_path, os.getpid())
@@ -186,16 +190,28 @@ class _Running:
         await lobby.hub.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, without its signals, and with something to do before it waits for connections to end."""
+class UvicornServer(uvicorn.Server):
+    """uvicorn's server, without its signals, and with something to do before it waits for its end."""
 
-    def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_start: Callable[[], None],
+        on_stop: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(config)
+        self._on_start = on_start
         self._on_stop = on_stop
 
-    def capture_signals(self) -> Any:
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]  # the same use
         """Signals are ours."""
         return contextlib.nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin."""
+        await super().startup(sockets)
+        self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End."""
@@ -203,7 +219,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _config(app: HttpApp) -> uvicorn.Config:
+def uvicorn_config(app: Callable[..., Awaitable[None]]) -> uvicorn.Config:
+    """How uvicorn is to serve an application."""
     return uvicorn.Config(
         app,
         interface="asgi3",
@@ -222,7 +239,7 @@ def _config(app: HttpApp) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _signals_to(server: uvicorn.Server) -> Any:
+def _signals_to(server: uvicorn.Server) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -239,7 +256,7 @@ def _signals_to(server: uvicorn.Server) -> Any:
 
 
 @contextlib.contextmanager
-def _logging_to(journal: Journal) -> Any:
+def _logging_to(journal: Journal) -> Iterator[None]:
     """What libraries log goes to the journal."""
     loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio")]
     for logger in loggers:
@@ -273,16 +290,18 @@ def bind_tcp(host: str, port: int) -> socket.socket:
         if bound is not None:
             bound.close()
         reason = getattr(error, "strerror", None) or error
-        raise SocketInUse(f"nothing can listen at {host}:{port}: {reason}. Name another with --host, --port.") from error
+        raise SocketInUse(
+            f"nothing can listen at {host}:{port}: {reason}. Name another with --host, --port."
+        ) from error
     return bound
 
 
-def _bind_unix_of(order: ServeOrder) -> Any:
+def _bind_unix_of(order: ServeOrder) -> contextlib.AbstractContextManager[socket.socket]:
     return bind_unix(order.socket_path, order.path_variable, is_own_directory=order.is_own_directory)
 
 
 @contextlib.contextmanager
-def bind_unix(path: str, variable: str, *, is_own_directory: bool = True) -> Any:
+def bind_unix(path: str, variable: str, *, is_own_directory: bool = True) -> Iterator[socket.socket]:
     """A Unix socket that listens at a path, for this user alone; gone at the end.
 
     Args:
@@ -297,7 +316,8 @@ def bind_unix(path: str, variable: str, *, is_own_directory: bool = True) -> Any
     length = len(os.fsencode(path))
     if length > _MAX_PATH_BYTES:
         raise UsageError(
-            f"the path of the Unix socket, {path}, has {length} bytes; a socket's path may have {_MAX_PATH_BYTES}. "
+            f"the path of the Unix socket, {path}, has {length} bytes; a socket's path may have "
+            f"{_MAX_PATH_BYTES}. "
             f"Set {variable} to something shorter."
         )
     if is_own_directory:
@@ -314,7 +334,9 @@ def bind_unix(path: str, variable: str, *, is_own_directory: bool = True) -> Any
         own = os.stat(path)
     except OSError as error:
         bound.close()
-        raise SocketInUse(f"no socket can be made at {path}: {error.strerror}. Set {variable} to another.") from error
+        raise SocketInUse(
+            f"no socket can be made at {path}: {error.strerror}. Set {variable} to another."
+        ) from error
     except SocketInUse:
         bound.close()
         raise
@@ -335,12 +357,14 @@ def _check_directory(directory: str, variable: str) -> None:
         found = os.stat(directory, follow_symlinks=False)
     except OSError as error:
         raise UsageError(
-            f"the directory of the Unix socket, {directory}, cannot be made: {error.strerror}. Set {variable} to another."
+            f"the directory of the Unix socket, {directory}, cannot be made: {error.strerror}. Set "
+            f"{variable} to another."
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise UsageError(
             f"{directory} is not a directory of this user alone (mode {stat.S_IMODE(found.st_mode):o}, owner "
-            f"{found.st_uid}): others could take the place of the server's socket. `chmod 700` it, or set {variable}."
+            f"{found.st_uid}): others could take the place of the server's socket. `chmod 700` it, or "
+            f"set {variable}."
         )
 
 
@@ -379,7 +403,7 @@ def _allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _say(out: Any, line: str) -> None:
+def _say(out: TextIO, line: str) -> None:
     """Print a line at once; that nobody reads it is no reason not to serve."""
     with contextlib.suppress(OSError, ValueError):
         out.write(line + "\n")

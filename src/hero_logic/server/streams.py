@@ -1,7 +1,7 @@
 """One stream of events, from a revision on: first from the store, then from the channel that all share.
 
-No gap and no repeat, however the two meet: a stream knows up to which revision it has told everything. What the
-channel tells of a stretch that it has told in part is read from the store instead.
+No gap and no repeat, however the two meet: a stream knows up to which revision it has told everything. What
+the channel tells of a stretch that it has told in part is read from the store instead.
 
 Source: docs/rpc.md, "Events".
 """
@@ -37,7 +37,8 @@ async def stream(lobby: Lobby, sid: str | None, *, after: int) -> AsyncIterator[
             told = channel.revision
             yield reset_event(told, "that revision is not of this store, or not yet")
         else:
-            # An event source knows that it is connected by the head of the answer, which comes with the first bytes.
+            # An event source knows that it is connected by the head of the answer, which comes with the
+            # first bytes.
             yield COMMENT
         while told < channel.revision and not channel.is_closed:
             page = await _read(lobby, sid, told, channel.revision)
@@ -66,19 +67,24 @@ async def _follow(lobby: Lobby, sid: str | None, reader: Reader, told: int) -> A
                 yield COMMENT
             continue
         if page.since >= told:
-            told = page.revision
             yield page.text + page.ended
         else:
-            # A part of it is told already.
-            while told < page.revision:
-                rest = await _read(lobby, sid, told, page.revision)
-                told = rest.revision
-                if rest.text:
-                    yield rest.text
-            if page.ended:
-                yield page.ended
+            async for text in _rest(lobby, sid, told, page):
+                yield text
+        told = max(told, page.revision)
         if page.ended:
             return
+
+
+async def _rest(lobby: Lobby, sid: str | None, told: int, page: Page) -> AsyncIterator[bytes]:
+    """A page of which a part is told already: the rest of it."""
+    while told < page.revision:
+        rest = await _read(lobby, sid, told, page.revision)
+        told = rest.revision
+        if rest.text:
+            yield rest.text
+    if page.ended:
+        yield page.ended
 
 
 async def _read(lobby: Lobby, sid: str | None, since: int, until: int) -> Page:

@@ -265,14 +265,17 @@ class Store(Protocol):
         ...
 
     def stamp(self) -> int:
-        """A number that stays the same only while nothing is written, by whichever process; the cheapest look.
+        """A number that stays the same only while nothing is written, by whichever process; the cheapest
+        look.
 
         It means nothing but that, and is not the same to another object over the same store.
         """
         ...
 
     def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
-        """The plays of which anything has a revision above ``since``: (sid, the play's revision), in its order."""
+        """The plays of which anything has a revision above ``since``: (sid, the play's revision), in its
+        order.
+        """
         ...
 
     def reader(self, *, busy_timeout_s: float | None = None) -> "Store":
