@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support.command import hero_logic, start
+from support.command import environment, hero_logic, start
 from support.serving import serving
 
 
@@ -216,3 +218,38 @@ def test_ipv6_is_served_too(tmp_path: Path) -> None:
     with serving(tmp_path / "home", "--host", "::1") as server:
         assert server.url.startswith("http://[::1]:")
         assert server.http().get("/openrpc.json").status_code == 200
+
+
+def test_what_runs_beside_it_lives_as_long(tmp_path: Path) -> None:
+    """It is there before anything is served, over the same session, and ended when nothing is any more."""
+    code = """
+import contextlib, os, sys
+from hero_logic.app import new_runtimes, open_session
+from hero_logic.config import Config
+from hero_logic.server.serving import ServeOrder, serve
+config = Config.from_environment(dict(os.environ))
+@contextlib.contextmanager
+def beside(session):
+    print("begins at", session.store.revision(), flush=True)
+    yield
+    print("ends at", session.store.revision(), flush=True)
+order = ServeOrder(
+    home=config.home, host="127.0.0.1", port=0, socket_path=config.server_socket, path_variable="")
+serve(order, open_session=lambda: open_session(config, new_runtimes(config)), beside=beside)
+"""
+    variables = {"HERO_LOGIC_HOME": str(tmp_path / "home"), "HERO_LOGIC_RUNTIME_DIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+    )
+    assert process.stdout
+    lines = [process.stdout.readline(), process.stdout.readline()]
+    process.terminate()
+    lines += process.communicate(timeout=20)[0].splitlines(keepends=True)
+
+    assert lines[0] == b"begins at 0\n"
+    assert lines[1].startswith(b"serving on http://")
+    assert lines[2:] == [b"ends at 0\n"]

@@ -182,7 +182,7 @@ def test_written_then_seen(server: Server, session: Session) -> None:
                 assert found.revision >= row["revision"]
             if number == 20:
                 break
-            server.call("span_push", play_sid=sid, event_json=span_start(f"n{number}").decode())
+            session.ingest.apply_event_json(sid, span_start(f"n{number}"))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -328,7 +328,7 @@ def test_a_thousand_readers_are_told_and_leave_nothing(tmp_path: Path) -> None:
                 reader.settimeout(30)
                 reader.sendall(asking_for(f"/plays/{sid}/events", server))
                 readers.append(reader)
-            server.call("span_push", play_sid=sid, event_json=span_start("for-all").decode())
+            session.ingest.apply_event_json(sid, span_start("for-all"))
             began_s = time.monotonic()
             for reader in readers:
                 told = b""

@@ -277,9 +277,9 @@ class ChangesContract:
         since = store.revision()
         store.write_spans({"p": delta(row(0))})
 
-        assert store.changed_plays(since=since) == [("p", store.find_play("p").revision)]
-        assert [sid for sid, _ in store.changed_plays(since=0)] == ["q", "p"]
-        assert store.changed_plays(since=store.revision()) == []
+        assert store.changed_statuses(since) == [("p", store.brief_play("p").revision, "running")]
+        assert [sid for sid, _, _ in store.changed_statuses(0)] == ["q", "p"]
+        assert store.changed_statuses(store.revision()) == []
 
     def test_a_stamp_stays_the_same_only_while_nothing_is_written(self, store: Store) -> None:
         """Whatever is written through another object over the same store changes it; reading does not."""
@@ -305,7 +305,7 @@ class ChangesContract:
         assert reader.revision() == store.revision()
         assert reader.changes(since=0, sid="p", limit=9) == store.changes(since=0, sid="p", limit=9)
         reader.close()
-        assert store.find_play("p").span_count == 1
+        assert store.brief_play("p").span_count == 1
 
     def test_a_follower_beside_a_writer_has_everything_once(self, store: Store) -> None:
         """No answer is torn by what is written while it is read."""

@@ -44,6 +44,8 @@ class Exchange:
         Raises:
             ServerUnreachable: it is not HTTP, breaks off, or is too large.
         """
+        if not data and not self.status:
+            raise ServerUnreachable("the server has closed the connection before it answered. Ask again.")
         try:
             self._connection.receive_data(data)
             while True:

@@ -62,7 +62,7 @@ def snapshot_page(store: Store, sid: str, *, after: int, limit: int) -> bytes:
     Raises:
         NotFound: there is no such play.
     """
-    play = store.find_play(sid)
+    play = store.brief_play(sid)
     rows, revision, is_all = _rows(store, sid, after, limit)
     spans = []
     size_bytes = 0
@@ -152,7 +152,7 @@ def _rows(store: Store, sid: str, after: int, limit: int) -> tuple[list[SpanRow]
 
 def _head(store: Store, sid: str) -> bytes:
     columns = [{"name": name, "type": kind} for name, kind in LAYOUT]
-    return _encode({"schema": SCHEMA, "play": play_news(store.find_play(sid)), "columns": columns})
+    return _encode({"schema": SCHEMA, "play": play_news(store.brief_play(sid)), "columns": columns})
 
 
 def _frame(kind: bytes, payload: bytes) -> bytes:

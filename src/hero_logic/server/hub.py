@@ -92,9 +92,9 @@ class Hub:
 
     async def _find_play(self, sid: str) -> Play:
         try:
-            return self.lobby.at_loop.store.find_play(sid)
+            return self.lobby.at_loop.store.brief_play(sid)
         except StoreLocked:
-            return await self.lobby.reading(lambda desk: desk.store.find_play(sid))
+            return await self.lobby.reading(lambda desk: desk.store.brief_play(sid))
 
     async def close(self) -> None:
         """Wake all readers for the last time."""
@@ -141,10 +141,10 @@ class Hub:
         try:
             if store.revision() == self._revision:
                 return
-            changed = store.changed_plays(since=self._revision)
+            changed = store.changed_statuses(self._revision)
         except StoreError:
             return  # locked, or worse: whoever reads it says so; the next look finds what this one has not
-        for sid, revision in changed:
+        for sid, revision, _ in changed:
             self._revision = max(self._revision, revision)
             channel = self._channels.get(sid)
             if channel is not None and channel.revision < revision:

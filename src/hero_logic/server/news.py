@@ -127,7 +127,7 @@ def _end(store: Store, sid: str | None, revision: int) -> bytes:
     """The ``end`` of a play that is over; b"" where anything of it may still change."""
     if sid is None:
         return b""
-    play = store.find_play(sid)
+    play = store.brief_play(sid)
     if not is_terminal(play.status) or play.revision > revision or store.running_spans(sid, limit=1):
         return b""
     return event("end", revision, {"revision": revision, "play_sid": sid, "status": play.status})

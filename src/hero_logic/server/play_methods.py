@@ -96,7 +96,7 @@ def _status(desk: Desk, params: PlayStatusParams) -> msgspec.Raw:
 
 
 def _find_status(desk: Desk, sid: str) -> bytes:
-    play = desk.plays.get(sid) if sid == LAST else desk.store.find_play(sid)
+    play = desk.plays.get(sid) if sid == LAST else desk.store.brief_play(sid)
     return msgspec.json.encode(document.state(play))
 
 

@@ -76,8 +76,16 @@ class ServerState(msgspec.Struct, frozen=True):
     pid: int
 
 
-def serve(order: ServeOrder, *, open_session: Callable[[], Session]) -> None:
+def serve(
+    order: ServeOrder,
+    *,
+    open_session: Callable[[], Session],
+    beside: Callable[[Session], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+) -> None:
     """Serve until a signal ends it.
+
+    ``beside`` is entered over the session before anything is served, and left when nothing is any more:
+    what runs plays belongs there.
 
     Raises:
         UsageError: what was ordered cannot be.
@@ -96,6 +104,7 @@ def serve(order: ServeOrder, *, open_session: Callable[[], Session]) -> None:
         tcp = stack.enter_context(bind_tcp(order.host, order.port))
         unix = stack.enter_context(_bind_unix_of(order))
         session = stack.enter_context(open_session())
+        stack.enter_context(beside(session))
         asyncio.run(_Running(order, token, session).run(tcp, unix))
 
 

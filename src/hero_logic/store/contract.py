@@ -94,7 +94,7 @@ class Store(Protocol):
         """
         ...
 
-    def find_play(self, sid: str) -> Play:
+    def brief_play(self, sid: str) -> Play:
         """The play without the heavy fields: what it costs does not depend on what the play has left.
 
         Raises:
@@ -272,10 +272,8 @@ class Store(Protocol):
         """
         ...
 
-    def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
-        """The plays of which anything has a revision above ``since``: (sid, the play's revision), in its
-        order.
-        """
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """(sid, revision, status) of the plays that changed after a revision, in the order of revisions."""
         ...
 
     def reader(self, *, busy_timeout_s: float | None = None) -> "Store":

@@ -125,7 +125,7 @@ class MemoryStore:
         with self._lock:
             return _copy(self._find(sid).play)
 
-    def find_play(self, sid: str) -> Play:
+    def brief_play(self, sid: str) -> Play:
         """The play without the heavy fields (contract.py)."""
         with self._lock:
             return _light(self._find(sid).play)
@@ -333,12 +333,13 @@ class MemoryStore:
         """Whether anything was written since it was the same (contract.py)."""
         return self.revision()
 
-    def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
-        """The plays of which anything has a revision above ``since`` (contract.py)."""
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """The plays that changed after a revision (contract.py)."""
         with self._lock:
             self._check_open()
-            found = [(sid, of.play.revision) for sid, of in self._plays.items() if of.play.revision > since]
-            return sorted(found, key=lambda one: one[1])
+            plays = [of.play for of in self._plays.values() if of.play.revision > since]
+            plays.sort(key=lambda play: play.revision)
+            return [(play.sid, play.revision, play.status) for play in plays]
 
     def reader(self, *, busy_timeout_s: float | None = None) -> MemoryStore:
         """The same plays, to read; it is closed apart (contract.py)."""

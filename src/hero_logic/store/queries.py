@@ -93,7 +93,7 @@ GET_PLAY = (
 )
 """A whole play, by its sid."""
 
-LIGHT_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
+BRIEF_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
 """A play without its heavy fields, by its sid."""
 
 LAST_PLAY_SID = "SELECT sid FROM plays ORDER BY id DESC LIMIT 1"
@@ -336,8 +336,9 @@ CHANGED_PLAY_IDS = "SELECT id FROM plays INDEXED BY plays_by_revision WHERE revi
 DATA_VERSION = "PRAGMA data_version"
 """A number that changes when another connection has written."""
 
-CHANGED_PLAY_SIDS = (
-    "SELECT sid, revision FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
+CHANGED_STATUSES = (
+    "SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision"
+    " WHERE revision > ? ORDER BY revision"
 )
 """The plays that changed after a revision, or whose spans have."""
 

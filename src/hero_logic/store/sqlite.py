@@ -177,10 +177,10 @@ class SqliteStore:
                 raise no_such_play(sid)
             return rows.play(values)
 
-    def find_play(self, sid: str) -> Play:
+    def brief_play(self, sid: str) -> Play:
         """The play without the heavy fields (contract.py)."""
         with self._read_lock, self._reading() as connection:
-            values = connection.execute(queries.LIGHT_PLAY, (sid,)).fetchone()
+            values = connection.execute(queries.BRIEF_PLAY, (sid,)).fetchone()
             if values is None:
                 raise no_such_play(sid)
             return rows.play(values)
@@ -338,10 +338,10 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise as_store_error(error, path=self._path, waited_s=self._busy_timeout_s) from error
 
-    def changed_plays(self, *, since: int) -> list[tuple[str, int]]:
-        """The plays of which anything has a revision above ``since`` (contract.py)."""
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """The plays that changed after a revision (contract.py)."""
         with self._read_lock, self._reading() as connection:
-            return connection.execute(queries.CHANGED_PLAY_SIDS, (since,)).fetchall()
+            return connection.execute(queries.CHANGED_STATUSES, (since,)).fetchall()
 
     def reader(self, *, busy_timeout_s: float | None = None) -> SqliteStore:
         """The same file, with connections of its own (contract.py)."""
