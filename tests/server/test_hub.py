@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,6 +17,7 @@ from hero_logic.core.lifecycle import is_terminal
 from hero_logic.server.desks import Lobby
 from hero_logic.service.session import Session
 from support.serving import Server, begin_play, end_play, serving, session_over, span_start
+from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +193,26 @@ def test_many_may_wait_at_once(server: Server, session: Session) -> None:
             return [play.status for play in await asyncio.gather(*waits)]
 
     assert asyncio.run(wait_for_all()) == ["ok"] * 200
+
+
+def test_nothing_waits_for_who_is_gone(server: Server, session: Session) -> None:
+    """A client that vanishes takes what it waits for with it; others wait on."""
+    sid = begin_play(session, "vanishing")
+    client = server.http()
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "play_wait", "params": [sid]}).encode()
+    head = f"POST /rpc HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.token}\r\n"
+    peers = []
+    for _ in range(20):
+        peer = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        peer.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        peers.append(peer)
+    wait_until(lambda: "hero_logic_calls_waiting 20.0" in client.get("/metrics").text, "all of them waiting")
+    for peer in peers[1:]:
+        peer.close()
+
+    wait_until(
+        lambda: "hero_logic_calls_waiting 1.0" in client.get("/metrics").text, "the end of all but one"
+    )
+    end_play(session, sid)
+    assert peers[0].recv(15) == b"HTTP/1.1 200 OK"
+    peers[0].close()

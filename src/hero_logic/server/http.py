@@ -248,7 +248,8 @@ class HttpApp:
     async def _rpc(self, request: Request) -> Answer:
         if request.authorization is None and not request.is_local:
             _check_json(request)
-        answer = await self.rpc.answer(await request.body(rpc.MAX_BODY_BYTES))
+        body = await request.body(rpc.MAX_BODY_BYTES)
+        answer = await self.rpc.answer(body, lambda: _until_gone(request.receive))
         return Answer(b"", 204, ()) if answer is None else Answer(answer)
 
     async def _openrpc(self, request: Request) -> Answer:

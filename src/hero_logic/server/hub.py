@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 BUSY_S = 0.020
 LOOK_S = 0.1
 """How often the store is asked whether another process has written."""
+NET_S = 5.0
+"""How often everybody looks without having been woken: a play that is deleted leaves no trace."""
 TOLD_BYTES_A_SECOND = 16 * 1024 * 1024
 MAX_RING_BYTES = 4 * 1024 * 1024
 MAX_RING_PAGES = 4096
@@ -110,6 +112,11 @@ class Hub:
         """How many there are."""
         return sum(channel.readers for channel in self._channels.values())
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for something to become of a play."""
+        return sum(len(waiting) for waiting in self._waiting.values())
+
     def _committed(self, commit: Commit) -> None:
         """Called by the thread that wrote."""
         channels = self._channels
@@ -131,10 +138,14 @@ class Hub:
                 changed.set()
 
     async def _look(self) -> None:
+        netted_s = self._loop.time()
         while True:
             await asyncio.sleep(LOOK_S)
             if self._channels or self._waiting:
                 self._wake_changed()
+            if self._loop.time() - netted_s >= NET_S:
+                netted_s = self._loop.time()
+                self._wake(list(self._channels), list(self._waiting))
 
     def _wake_changed(self) -> None:
         store = self.lobby.at_loop.store

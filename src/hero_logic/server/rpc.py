@@ -7,6 +7,7 @@ Laws:
    batch.
 3. An answer never tells what went wrong inside: that goes to the log, under the id that the answer names.
 4. The requests of a batch are done one after the other, in their order.
+5. Nothing waits for a play on behalf of somebody who is gone.
 
 Source: https://www.jsonrpc.org/specification, docs/rpc.md.
 """
@@ -31,10 +32,12 @@ from hero_logic.server.refusals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from hero_logic.server.desks import Lobby
     from hero_logic.server.methods import Method
+
+    Gone = Callable[[], Awaitable[None]]
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
@@ -92,18 +95,22 @@ class Rpc:
         self._on_call = on_call
         self._on_failure = on_failure
 
-    async def answer(self, body: bytes) -> bytes | None:
-        """The answer to a request or a batch; None where nothing is to be answered."""
+    async def answer(self, body: bytes, gone: Gone | None = None) -> bytes | None:
+        """The answer to a request or a batch; None where nothing is to be answered.
+
+        ``gone`` waits until who asked is there no more: what waits for a play then ends with
+        ConnectionResetError.
+        """
         try:
             check_depth(body)
             first = body.lstrip(b" \t\r\n")[:1]
             if first == b"[":
-                return await self._answer_batch(body)
+                return await self._answer_batch(body, gone)
         except (RpcError, HeroLogicError) as error:
             return error_answer(error, None)
-        return await self._answer_one(body)
+        return await self._answer_one(body, gone)
 
-    async def _answer_batch(self, body: bytes) -> bytes | None:
+    async def _answer_batch(self, body: bytes, gone: Gone | None) -> bytes | None:
         try:
             parts = _decode_parts(body)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -114,26 +121,26 @@ class Rpc:
             raise TooLarge(f"the batch has {len(parts):,} requests; it may have {MAX_BATCH}. Send several.")
         answers = []
         for part in parts:
-            answer = await self._answer_one(part)
+            answer = await self._answer_one(part, gone)
             if answer is not None:
                 answers.append(answer)
         return b"[" + b",".join(answers) + b"]" if answers else None
 
-    async def _answer_one(self, body: bytes | msgspec.Raw) -> bytes | None:
+    async def _answer_one(self, body: bytes | msgspec.Raw, gone: Gone | None) -> bytes | None:
         try:
             call = _decode_call(body)
             if call.jsonrpc != "2.0":
                 raise RpcError(INVALID_REQUEST, f'"jsonrpc" is {_shown(call.jsonrpc)}; it has to be "2.0"')
         except (msgspec.DecodeError, UnicodeError, RecursionError, RpcError) as error:
             return error_answer(*_undecoded(body, error))
-        result, failure = await self._do(call)
+        result, failure = await self._do(call, gone)
         if call.id is msgspec.UNSET:
             return None
         if failure is not None:
             return error_answer(failure, call.id)
         return b'{"jsonrpc":"2.0","id":' + _encode(call.id) + b',"result":' + result + b"}"
 
-    async def _do(self, call: _Call) -> tuple[bytes, Exception | None]:
+    async def _do(self, call: _Call, gone: Gone | None) -> tuple[bytes, Exception | None]:
         """What a call gives, as JSON, or what it is refused with; told to who counts."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -143,10 +150,12 @@ class Rpc:
                 raise RpcError(METHOD_NOT_FOUND, f"there is no method {_shown(call.method)}")
             if self.is_stopping:
                 raise ServerStopping("the server is stopping and takes no more requests.")
-            result = _encode(await self._run(method, read_params(method, call.params)))
+            result = _encode(await self._run(method, read_params(method, call.params), gone))
         except (RpcError, HeroLogicError) as error:
             self._on_call(method.name if method else "", loop.time() - began_s, error_object(error).data.code)
             return b"", error
+        except ConnectionResetError:
+            raise
         except Exception as error:  # noqa: BLE001  # law 3: the ring's edge; it is logged, and counted as ours
             trace_id = self._on_failure(call.method, error)
             self._on_call(method.name if method else "", loop.time() - began_s, "internal_error")
@@ -154,7 +163,7 @@ class Rpc:
         self._on_call(method.name, loop.time() - began_s, "")
         return result, None
 
-    async def _run(self, method: Method, params: msgspec.Struct) -> object:
+    async def _run(self, method: Method, params: msgspec.Struct, gone: Gone | None) -> object:
         lobby = self._lobby
         if method.mode == "quick":
             try:
@@ -165,7 +174,23 @@ class Rpc:
             return await lobby.reading(lambda desk: method.handle(desk, params))
         if method.mode == "write":
             return await lobby.writing(lambda desk: method.handle(desk, params))
-        return await method.handle(lobby, params)
+        return await _unless_gone(method.handle(lobby, params), gone)
+
+
+async def _unless_gone(work: Coroutine[object, object, object], gone: Gone | None) -> object:
+    """What the work gives; law 5."""
+    if gone is None:
+        return await work
+    tasks = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ConnectionResetError
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def read_params(method: Method, raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Struct:

@@ -163,6 +163,7 @@ class _Running:
     def _measure(self, lobby: Lobby, server: uvicorn.Server) -> None:
         gauge = self._counts.gauge
         gauge("hero_logic_stream_readers", "Readers of event streams.", lambda: lobby.hub.readers)
+        gauge("hero_logic_calls_waiting", "Calls that wait for a play.", lambda: lobby.hub.waiting)
         gauge("hero_logic_connections", "Open connections.", lambda: len(server.server_state.connections))
         gauge(
             "hero_logic_store_revision", "The revision of the store.", lambda: lobby.at_loop.store.revision()
