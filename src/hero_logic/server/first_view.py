@@ -1,8 +1,9 @@
 """The first view of a play: all of its spans as they stand, in pages of JSON or as binary columns.
 
-Both are stretches of the store's revisions, like the stream of events: what is read up to a revision and
-what the stream tells after it are together everything, each row once as it was last. A row that changes
-while it is read comes again, in a later page or from the stream, with a higher revision.
+What is read up to a revision and what the stream tells after it are together everything, each row as it was
+last. A snapshot is a stretch of the store's revisions, like the stream: a row that changes while it is read
+comes again on a later page. Columns are read in the order of ordinals, as the rows lie in the store; what is
+written after their first look is left to the stream.
 
 Source: docs/rpc.md, "The first view".
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hero_logic.core.records import COLUMNS
 from hero_logic.service.extracts import play_news, span_news, whole_logs
 from hero_logic.service.feed import Follower
 
@@ -28,26 +30,18 @@ SCHEMA = 1
 DEFAULT_PAGE = 1000
 MAX_PAGE = 5000
 MAGIC = b"HEROCOL1"
-BLOCK_ROWS = 4000
+BLOCK_ROWS = 2000
 _MAX_PAGE_BYTES = 32 * 1024 * 1024
 _FRAME = struct.Struct("<4sI")
 _NOT_ENDED = float("nan")
+_MAX_U32 = 2**32 - 1
+_REVISION = COLUMNS.index("revision")
+_ORDINAL = COLUMNS.index("ordinal")
 
-NAMED = ("name", "kind", "status", "rpc_service", "rpc_method", "source_file")
-"""The columns whose texts repeat: each is an index into the dictionary."""
-TEXTS = ("span_id", "parent_id", "error", "child_play_sid")
-"""The columns that hold their texts themselves."""
-LAYOUT = (
-    ("revision", "u64"),
-    ("start_ms", "f64"),
-    ("end_ms", "f64"),
-    ("ordinal", "u32"),
-    ("source_line", "u32"),
-    ("log_bytes", "u32"),
-    *((name, "name") for name in NAMED),
-    *((name, "text") for name in TEXTS),
-    ("tags", "text"),
-)
+_NAMED = ("name", "kind", "status", "rpc_service", "rpc_method", "source_file")
+_KINDS = {"revision": "u64", "start_ms": "f64", "end_ms": "f64"} | dict.fromkeys(_NAMED, "name")
+_KINDS |= dict.fromkeys(("ordinal", "source_line", "log_bytes"), "u32")
+LAYOUT = tuple((name, _KINDS.get(name, "text")) for name in COLUMNS)
 """The columns of a block, in their order, and how each is written."""
 
 _encode = msgspec.json.Encoder().encode
@@ -84,26 +78,28 @@ def snapshot_page(store: Store, sid: str, *, after: int, limit: int) -> bytes:
 
 
 class Columns:
-    """The columns of a play, block by block: what one reader has been given so far.
+    """The columns of a play, block by block, in the order of ordinals: what one reader has been given so far.
 
-    The names are sent as they first occur, so that nothing has to be read twice.
+    The names are sent as they first occur, so that nothing has to be read twice. What is written after the
+    first look at the store is left to the stream, which begins there.
     """
 
     def __init__(self, store: Store, sid: str) -> None:
         self._sid = sid
-        self._after = 0
+        self._revision = store.revision()
+        self._start = 0
         self._names: dict[str, int] = {}
         self._rows = 0
         self._head = MAGIC + _frame(b"head", _head(store, sid))
         self.is_over = False
 
     def next(self, store: Store) -> bytes:
-        """The next frames; after the last of them ``is_over``.
-
-        Raises:
-            NotFound: the play is gone.
-        """
-        rows, self._after, self.is_over = _rows(store, self._sid, self._after, BLOCK_ROWS)
+        """The next frames; after the last of them ``is_over``."""
+        page = store.read_columns(self._sid, start=self._start, limit=BLOCK_ROWS)
+        self.is_over = len(page) < BLOCK_ROWS
+        if page:
+            self._start = page[-1][_ORDINAL] + 1
+        rows = [row for row in page if row[_REVISION] <= self._revision]
         pieces = [self._head]
         self._head = b""
         if rows:
@@ -113,27 +109,25 @@ class Columns:
             pieces.append(_frame(b"rows", block))
             self._rows += len(rows)
         if self.is_over:
-            pieces.append(_frame(b"done", _encode({"revision": self._after, "rows": self._rows})))
+            pieces.append(_frame(b"done", _encode({"revision": self._revision, "rows": self._rows})))
         return b"".join(pieces)
 
-    def _block(self, rows: Sequence[SpanRow]) -> tuple[list[str], bytes]:
+    def _block(self, rows: Sequence[tuple[Any, ...]]) -> tuple[list[str], bytes]:
         known = len(self._names)
-        columns = [struct.pack("<Q", len(rows))]
-        columns.append(_numbers("Q", [row.revision for row in rows]))
-        columns.append(_numbers("d", [row.start_ms for row in rows]))
-        columns.append(_numbers("d", [_NOT_ENDED if row.end_ms is None else row.end_ms for row in rows]))
-        columns.append(_numbers("I", [row.ordinal for row in rows]))
-        columns.append(_numbers("I", [min(max(row.source_line, 0), 2**32 - 1) for row in rows]))
-        columns.append(_numbers("I", [row.log_bytes for row in rows]))
         names = self._names
-        columns += [
-            _numbers("I", [names.setdefault(getattr(row, column), len(names)) for row in rows])
-            for column in NAMED
-        ]
-        columns += [
-            _texts([getattr(row, column).encode("utf-8", "replace") for row in rows]) for column in TEXTS
-        ]
-        columns.append(_texts([_encode(row.tags) if row.tags else b"{}" for row in rows]))
+        columns = [struct.pack("<Q", len(rows))]
+        # All columns at once: a row at a time takes several times as long.
+        for (_, kind), values in zip(LAYOUT, zip(*rows, strict=True), strict=True):
+            if kind == "name":
+                columns.append(_numbers("I", [names.setdefault(value, len(names)) for value in values]))
+            elif kind == "text":
+                columns.append(_texts([value.encode("utf-8", "replace") for value in values]))
+            elif kind == "f64":
+                columns.append(_numbers("d", [_NOT_ENDED if value is None else value for value in values]))
+            elif kind == "u64":
+                columns.append(_numbers("Q", values))
+            else:
+                columns.append(_numbers("I", [min(max(value, 0), _MAX_U32) for value in values]))
         return list(names)[known:], b"".join(columns)
 
 
@@ -164,7 +158,7 @@ def _frame(kind: bytes, payload: bytes) -> bytes:
     return _FRAME.pack(kind, len(payload)) + payload + b"\0" * (-len(payload) % 8)
 
 
-def _numbers(code: str, values: list[Any]) -> bytes:
+def _numbers(code: str, values: Sequence[Any]) -> bytes:
     """A column of numbers, little-endian, padded to a multiple of eight bytes."""
     column = array(code, values)
     if struct.pack("=H", 1) != struct.pack("<H", 1):

@@ -24,7 +24,7 @@ Every store passes ``tests/store/contract_suite.py``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -185,6 +185,14 @@ class Store(Protocol):
 
         Raises:
             NotFound: there is no such play.
+        """
+        ...
+
+    def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """A page of a play's spans as tuples of ``records.COLUMNS``: at most ``limit`` from an ordinal on.
+
+        Their logs are left out, and tags are text: the cheapest way to read a very large play. Of a play that
+        is not there it is empty.
         """
         ...
 

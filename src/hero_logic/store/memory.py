@@ -16,6 +16,7 @@ import msgspec
 from hero_logic.core.errors import StoreError
 from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.records import (
+    COLUMNS,
     Changes,
     FlowVersion,
     FoldState,
@@ -231,6 +232,15 @@ class MemoryStore:
             of = self._find(sid)
             page = [row for row in _rows(of) if row.ordinal >= start][: max(limit, 0)]
             return [_span(row, _logs(of, row)) for row in page]
+
+    def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """A page of a play's spans as tuples, without logs (contract.py)."""
+        with self._lock:
+            found = [row for row in _rows(self._find_or_empty(sid)) if row.ordinal >= start]
+            return [
+                (*(getattr(row, name) for name in COLUMNS[:-1]), _encode(row.tags).decode())
+                for row in found[: max(limit, 0)]
+            ]
 
     def first_root_not_ok(self, sid: str) -> RootSpan | None:
         """The first root (a span whose parent is ``""``) that did not end ``ok``, or None."""

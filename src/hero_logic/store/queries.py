@@ -6,6 +6,8 @@ Placeholders are plain ``?``: numbered ones are slow from Python 3.12 on.
 one that fires a trigger, costs SQLite a journal of its own, unless its failure ends the transaction.
 """
 
+from hero_logic.core.records import COLUMNS
+
 PLAY_COLUMNS = (
     "plays.sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,"
     " sandbox_tier, sandbox_isolation, sandbox_resources,"
@@ -226,6 +228,12 @@ READ_SPANS = """
     FROM spans WHERE play = ? AND ordinal >= ? ORDER BY ordinal LIMIT ?
 """
 """A page of a play's spans: the ordinal, then the fields of ``Span`` in their order."""
+
+READ_COLUMNS = (
+    f"SELECT {', '.join(COLUMNS[:-1])}, CAST(tags AS BLOB) FROM spans"  # noqa: S608 - columns are a constant
+    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND ordinal >= ? ORDER BY ordinal LIMIT ?"
+)
+"""A page of a play's spans as ``COLUMNS``."""
 
 READ_LOGS = (
     "SELECT ordinal, text FROM span_logs WHERE play = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal, chunk"

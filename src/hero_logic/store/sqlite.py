@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+    from typing import Any
 
     from hero_logic.core.records import (
         Changes,
@@ -262,6 +263,11 @@ class SqliteStore:
         """A page of a play's spans: at most ``limit`` from the ordinal ``start`` on (contract.py)."""
         with self._read_lock, self._reading() as connection:
             return reading.whole_spans(connection, sid, start, limit)
+
+    def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """A page of a play's spans as tuples, without logs (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.columns(connection, sid, start, limit)
 
     def first_root_not_ok(self, sid: str) -> RootSpan | None:
         """The first root (a span whose parent is ``""``) that did not end ``ok``, or None."""
