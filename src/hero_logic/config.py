@@ -1,7 +1,7 @@
 """What the environment says about where things are: read once, passed down.
 
 Environment variables (docs/environment.md): ``HERO_LOGIC_HOME``, ``HERO_LOGIC_RUNTIME_DIR``,
-``HERO_LOGIC_SYNCHRONOUS``.
+``HERO_LOGIC_SYNCHRONOUS``, ``HERO_LOGIC_PLAY_USER``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,23 @@ _NAME_DIGITS = 12
 class Config:
     """Where the data lies, and how safely it is written."""
 
-    __slots__ = ("cache_dir", "database", "home", "plays_dir", "runtime_dir", "runtimes_dir", "synchronous")
+    __slots__ = (
+        "cache_dir",
+        "database",
+        "home",
+        "play_user",
+        "plays_dir",
+        "runtime_dir",
+        "runtimes_dir",
+        "synchronous",
+    )
 
-    def __init__(self, home: str, *, synchronous: str = "normal", runtime_dir: str = "") -> None:
+    def __init__(
+        self, home: str, *, synchronous: str = "normal", play_user: str = "", runtime_dir: str = ""
+    ) -> None:
         self.home = home
+        self.play_user = play_user
+        """Whom plays run as, by name or number, where that is not who runs this (runner/owner.py)."""
         self.runtime_dir = runtime_dir or DEFAULT_RUNTIME_DIR
         self.database = os.path.join(home, "hero_logic.db")
         self.plays_dir = os.path.join(home, "plays")
@@ -45,8 +58,10 @@ class Config:
             )
         home = environment.get("HERO_LOGIC_HOME") or _platform_home(environment)
         return cls(
-            os.path.abspath(os.path.expanduser(home)),
+            # Without links: what shows a play its own directory follows none (runner/sandbox/kernel.py).
+            os.path.realpath(os.path.expanduser(home)),
             synchronous=synchronous,
+            play_user=environment.get("HERO_LOGIC_PLAY_USER", ""),
             runtime_dir=environment.get(RUNTIME_DIR_VARIABLE, ""),
         )
 

@@ -156,13 +156,15 @@ def run_play(
     sid: str,
     config: Config,
     spawner: Spawner,
+    owner: tuple[int, int] | None = None,
     runtimes: Runtimes,
     open_session: Callable[[], Session],
     face: Face,
 ) -> Play:
     """Run one play to its end, whatever that is; the play as it stands on record.
 
-    ``choice`` is what this host has proven that it can keep the play in, ``runtimes`` that of the session.
+    ``choice`` is what this host has proven that it can keep the play in, ``runtimes`` that of the session,
+    ``owner`` whom it runs as where that is somebody else.
 
     Raises:
         LaunchFailed: it could not be started; there is no record of it.
@@ -172,7 +174,7 @@ def run_play(
     teller = LineTeller(face.note, redactor)
     reach = _Reach(order.permits, choice)
     staged = StagedPlay(
-        _plan(order, choice, reach, sid, runtimes.own_sid),
+        _plan(order, choice, reach, sid, runtimes.own_sid, owner),
         spawner,
         plays_dir=config.plays_dir,
         cache_dir=config.cache_dir,
@@ -305,7 +307,14 @@ _NO_SOCKETS = (
 )
 
 
-def _plan(order: RunOrder, choice: Choice, reach: _Reach, sid: str, runtime_sid: str) -> PlayPlan:
+def _plan(
+    order: RunOrder,
+    choice: Choice,
+    reach: _Reach,
+    sid: str,
+    runtime_sid: str,
+    owner: tuple[int, int] | None,
+) -> PlayPlan:
     return PlayPlan(
         sid=sid,
         source=order.source,
@@ -331,6 +340,7 @@ def _plan(order: RunOrder, choice: Choice, reach: _Reach, sid: str, runtime_sid:
         sockets=reach.sockets,
         doors=reach.doors,
         runtime_sid=runtime_sid,
+        owner=owner,
     )
 
 
@@ -389,7 +399,9 @@ def _own_modules(order: RunOrder, choice: Choice) -> list[Entry]:
     if choice.isolation == "landlock" and entries:
         # Python looks for modules by listing directories, and these are the host's own.
         entries.append((directory, view.LIST))
-    return entries
+    # Its own file: a process that multiprocessing starts afresh imports the flow from there.
+    entries.append((order.path, view.READ))
+    return view.without_links(entries)
 
 
 def _access(order: RunOrder) -> Access:

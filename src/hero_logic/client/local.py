@@ -202,15 +202,18 @@ class Client:
             StoreError: the store failed.
         """
         from hero_logic.core.tiers import TIER_ZERO, choose
+        from hero_logic.runner.owner import find_owner
         from hero_logic.worker import run_play, warn_of_variables
 
+        owner = find_owner(self._config.play_user)
         for warning in warn_of_variables(order.let_through, self._environment):
             face.note(warning)
         for note in order.permits.notes if order.permits is not None else ():
             face.note(note)
         spawner = self._start_spawner()
         try:
-            choice = choose(order.sandbox, self._prover(spawner, order.python))
+            prove = self._prover(spawner, order.python, owner)
+            choice = choose(order.sandbox, prove, is_as_other=owner is not None)
             if order.sandbox == "best" and choice is TIER_ZERO:
                 face.note(_UNCONFINED)
             runtimes = self._new_runtimes()
@@ -220,6 +223,7 @@ class Client:
                 sid=self._new_sid(),
                 config=self._config,
                 spawner=spawner,
+                owner=owner,
                 runtimes=runtimes,
                 open_session=lambda: self._open_session_of(runtimes),
                 face=face,
@@ -238,15 +242,19 @@ class Client:
         """
         from hero_logic.core.tiers import ISOLATIONS, WATCHER
         from hero_logic.runner.interpreter import choose_python
+        from hero_logic.runner.owner import find_owner
 
         spawner = self._start_spawner()
         try:
-            prove = self._prover(spawner, choose_python(python, self._environment), forget_first=True)
+            chosen = choose_python(python, self._environment)
+            prove = self._prover(spawner, chosen, find_owner(self._config.play_user), forget_first=True)
             yield from map(prove, (*ISOLATIONS, WATCHER))
         finally:
             spawner.close()
 
-    def _prover(self, spawner: Spawner, python: str, *, forget_first: bool = False) -> Prover:
+    def _prover(
+        self, spawner: Spawner, python: str, owner: tuple[int, int] | None, *, forget_first: bool = False
+    ) -> Prover:
         from hero_logic.runner.proof import Prover
 
         return Prover(
@@ -254,6 +262,7 @@ class Client:
             python=python,
             cache_dir=self._config.cache_dir,
             new_name=self._new_sid,
+            owner=owner,
             forget_first=forget_first,
         )
 
