@@ -182,6 +182,7 @@ def open_session(config: Config, runtimes: Runtimes | None = None) -> Session:
         clear=clear,
         open_spool=open_spool,
         leftovers=leftovers,
+        new_sid=new_sid,
     )
 
 

@@ -11,6 +11,7 @@ import stat
 from contextlib import contextmanager
 
 from hero_logic.core.errors import BadFlowFile, SandboxUnavailable
+from hero_logic.core.inputs import staged_input
 from hero_logic.core.policy import MIN_REDACTED_CHARS, PlayLimits, play_environment
 from hero_logic.core.syntax import MAX_SOURCE_BYTES
 from hero_logic.runner.play import PlayPlan, StagedPlay
@@ -89,6 +90,7 @@ class RunOrder:
         "limits",
         "path",
         "permits",
+        "published_name",
         "python",
         "sandbox",
         "source",
@@ -108,6 +110,7 @@ class RunOrder:
         limits: PlayLimits,
         sandbox: str,
         imports: set[str],
+        published_name: str = "",
     ) -> None:
         self.path = path
         self.source = source
@@ -124,6 +127,8 @@ class RunOrder:
         self.limits = limits
         self.imports = imports
         """What the flow imports, dotted: those that lie beside it are all that it sees of its directory."""
+        self.published_name = published_name
+        """That of the flow of the library that it is; "" for a file. Then nothing lies at its path."""
         self.sandbox = sandbox
         """What was asked for to keep it in, one of ``core.tiers.WANTED``."""
 
@@ -320,7 +325,7 @@ def _plan(
         source=order.source,
         flow_path=order.path,
         function=order.entry.function,
-        input_json=None if order.input_json == b"{}" else order.input_json,
+        input_json=None if order.input_json == b"{}" else staged_input(order.entry, order.input_json),
         python=order.python,
         environment=lambda work_dir, span_channel: (
             play_environment(
@@ -362,8 +367,8 @@ def _record_and_begin(
     session.enter_runtime()
     play = session.plays.create(
         sid,
-        flow=order.entry.name,
-        path=order.path,
+        flow=order.published_name or order.entry.name,
+        path="" if order.published_name else order.path,
         source=decode_source(order.source, order.path),
         input_json=order.input_json.decode(),
         access=_access(order),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hero_logic.runner.flow_modules import MAX_MODULES, find_modules
+from hero_logic.runner.flow_modules import MAX_MODULES, find_modules, modules_beside
 
 
 def found(directory: Path, *names: str) -> set[str]:
@@ -97,3 +97,15 @@ def test_a_link_out_of_the_directory_is_no_module(tmp_path: Path) -> None:
     found = find_modules(str(flows), {"alias", "helper", "package", "package.settings"})
 
     assert found == [str(flows / "alias.py")]
+
+
+def test_modules_beside_are_those_that_python_would_find_there(tmp_path: Path) -> None:
+    """The standard library comes before them; what lies elsewhere is not among them."""
+    for name in ("helpers.py", "json.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "sub.py").write_text("")
+
+    names = {"helpers", "json", "pack", "pack.sub", "pack.gone", "httpx", "a\0b"}
+
+    assert modules_beside(str(tmp_path), names) == {"helpers", "pack.sub"}

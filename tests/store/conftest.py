@@ -8,4 +8,5 @@ pytest.register_assert_rewrite(
     "store.commit_contract",
     "store.reading_contract",
     "store.changes_contract",
+    "store.flow_contract",
 )

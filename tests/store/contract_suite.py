@@ -22,6 +22,7 @@ from store.facts import (
     delta,
     row,
 )
+from store.flow_contract import FlowContract
 from store.reading_contract import ReadingContract
 from store.span_contract import SpanContract
 
@@ -402,5 +403,6 @@ class StoreContract(
     CommitContract,
     ReadingContract,
     ChangesContract,
+    FlowContract,
 ):
     """All of it."""

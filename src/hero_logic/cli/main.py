@@ -43,6 +43,7 @@ VERBS = {
     "watch": "follow a play that runs, whoever started it",
     "show": "show a play again",
     "ls": "list plays, the newest first",
+    "flows": "keep flows in the library, and find them",
     "ingest": "record a file of span events as a play",
     "listen": "record what comes to a span socket as a play",
     "serve": "serve plays to programs and pages, over HTTP and a Unix socket",

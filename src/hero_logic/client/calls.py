@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
 from hero_logic.core.documents import PlayDocument, PlayFacts, PlayPage, PlayState, Pushed, SpanLogs, SpanPage
+from hero_logic.core.library import Flow, FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
 
 _Result = TypeVar("_Result")
 
@@ -47,6 +48,42 @@ class Calls(ABC):
     def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
         return self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+
+    def flow_put(
+        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+    ) -> FlowPut:
+        """Publish a flow: docs/rpc.md has more."""
+        return self._call(
+            "flow_put",
+            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            FlowPut,
+        )
+
+    def flow_get(self, flow_sid: str, *, version_sid: str = "") -> FlowDetails:
+        """A flow with its source and inputs: docs/rpc.md has more."""
+        return self._call("flow_get", {"flow_sid": flow_sid, "version_sid": version_sid}, FlowDetails)
+
+    def flow_list(self, limit: int = 20, *, before: str | None = None, archived: bool = False) -> FlowPage:
+        """Flows, in pages: docs/rpc.md has more."""
+        return self._call("flow_list", {"limit": limit, "before": before, "archived": archived}, FlowPage)
+
+    def flow_versions(self, flow_sid: str, *, limit: int = 20, before: str | None = None) -> VersionPage:
+        """The versions of a flow, in pages: docs/rpc.md has more."""
+        return self._call(
+            "flow_versions", {"flow_sid": flow_sid, "limit": limit, "before": before}, VersionPage
+        )
+
+    def flow_archive(self, flow_sid: str, *, is_archived: bool = True) -> Flow:
+        """Put a flow away, or bring it back: docs/rpc.md has more."""
+        return self._call("flow_archive", {"flow_sid": flow_sid, "is_archived": is_archived}, Flow)
+
+    def flow_delete(self, flow_sid: str) -> Flow:
+        """Remove a flow: docs/rpc.md has more."""
+        return self._call("flow_delete", {"flow_sid": flow_sid}, Flow)
+
+    def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
+        """Find flows: docs/rpc.md has more."""
+        return self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
 
     def rpc_discover(self) -> dict[str, Any]:
         """What methods there are: docs/rpc.md has more."""
@@ -89,6 +126,48 @@ class AsyncCalls(ABC):
     async def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
         return await self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+
+    async def flow_put(
+        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+    ) -> FlowPut:
+        """Publish a flow: docs/rpc.md has more."""
+        return await self._call(
+            "flow_put",
+            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            FlowPut,
+        )
+
+    async def flow_get(self, flow_sid: str, *, version_sid: str = "") -> FlowDetails:
+        """A flow with its source and inputs: docs/rpc.md has more."""
+        return await self._call("flow_get", {"flow_sid": flow_sid, "version_sid": version_sid}, FlowDetails)
+
+    async def flow_list(
+        self, limit: int = 20, *, before: str | None = None, archived: bool = False
+    ) -> FlowPage:
+        """Flows, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "flow_list", {"limit": limit, "before": before, "archived": archived}, FlowPage
+        )
+
+    async def flow_versions(
+        self, flow_sid: str, *, limit: int = 20, before: str | None = None
+    ) -> VersionPage:
+        """The versions of a flow, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "flow_versions", {"flow_sid": flow_sid, "limit": limit, "before": before}, VersionPage
+        )
+
+    async def flow_archive(self, flow_sid: str, *, is_archived: bool = True) -> Flow:
+        """Put a flow away, or bring it back: docs/rpc.md has more."""
+        return await self._call("flow_archive", {"flow_sid": flow_sid, "is_archived": is_archived}, Flow)
+
+    async def flow_delete(self, flow_sid: str) -> Flow:
+        """Remove a flow: docs/rpc.md has more."""
+        return await self._call("flow_delete", {"flow_sid": flow_sid}, Flow)
+
+    async def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
+        """Find flows: docs/rpc.md has more."""
+        return await self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
 
     async def rpc_discover(self) -> dict[str, Any]:
         """What methods there are: docs/rpc.md has more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from hero_logic.core.errors import BadFlowFile
 from hero_logic.core.flow_source import decode_source
@@ -46,6 +47,15 @@ def find_modules(directory: str, names: set[str]) -> list[str]:
         seen |= new
         waiting += sorted(new)
     return list(found)
+
+
+def modules_beside(directory: str, names: set[str]) -> set[str]:
+    """Those of some modules that lie in a directory, and that Python would find there and nowhere before."""
+    return {
+        name
+        for name in names
+        if name.partition(".")[0] not in sys.stdlib_module_names and _file_of(directory, name) is not None
+    }
 
 
 def _file_of(directory: str, name: str) -> str | None:

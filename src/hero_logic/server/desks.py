@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, local
 from typing import TYPE_CHECKING, TypeVar
 
+from hero_logic.service.flows import Flows
+from hero_logic.service.library import Library
 from hero_logic.service.plays import LAST, Plays
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ STREAMERS = 2
 class Desk:
     """What a method works with."""
 
-    __slots__ = ("_remembered", "_stamp", "plays", "session", "store")
+    __slots__ = ("_remembered", "_stamp", "flows", "library", "plays", "session", "store")
 
     def __init__(self, session: Session, store: Store) -> None:
         self.session = session
@@ -45,6 +47,10 @@ class Desk:
             if store is session.store
             else Plays(store, now_ms=session.now_ms, runtime_sid=session.plays.runtime_sid)
         )
+        self.flows = (
+            session.flows if store is session.store else Flows(store, now_ms=session.now_ms, new_sid=str)
+        )
+        self.library = Library(store)
         self._remembered: dict[str, bytes] = {}
         self._stamp = -1
 

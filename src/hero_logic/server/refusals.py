@@ -41,6 +41,7 @@ REFUSALS: dict[type[errors.HeroLogicError], Refusal] = {
     errors.BadInput: Refusal(-32002, 400, "the message lists every problem and what the flow takes"),
     errors.NotGranted: Refusal(-32002, 403, "the message names what has to be granted to the flow"),
     errors.IllegalMove: Refusal(-32003, 409, "play_status says where the play stands"),
+    errors.FlowInUse: Refusal(-32003, 409, "flow_archive puts it away, and then it can be deleted"),
     errors.MalformedEvent: Refusal(-32004, 400, "docs/protocol.md has the events"),
     errors.SocketInUse: Refusal(-32005, 500, _READ_MESSAGE),
     errors.LaunchFailed: Refusal(-32005, 500, _READ_MESSAGE),

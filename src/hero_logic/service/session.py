@@ -12,7 +12,9 @@ from hero_logic.store.contract import Store
 if TYPE_CHECKING:
     from hero_logic.core.outcome import Leavings
     from hero_logic.service.feed import Feed
+    from hero_logic.service.flows import Flows
     from hero_logic.service.ingest import Ingest
+    from hero_logic.service.library import Library
     from hero_logic.service.recording import Spool
 
 
@@ -32,17 +34,20 @@ class Session:
         clear: Callable[[str], None],
         open_spool: Callable[[str], Spool | None] = lambda _: None,
         leftovers: Callable[[], Iterable[tuple[str, str]]] = tuple,
+        new_sid: Callable[[], str],
     ) -> None:
         self.now_ms = now_ms
         self.store = store
         self.plays = Plays(store, now_ms=now_ms, runtime_sid=runtimes.own_sid)
         self._ingest: Ingest | None = None
         self._feed: Feed | None = None
+        self._flows: Flows | None = None
         self._runtimes = runtimes
         self._aftermath = aftermath
         self._clear = clear
         self._open_spool = open_spool
         self._leftovers = leftovers
+        self._new_sid = new_sid
         self._has_entered = False
 
     def __enter__(self) -> Session:
@@ -71,6 +76,22 @@ class Session:
 
             self._feed = Feed(self.store)
         return self._feed
+
+    @property
+    def flows(self) -> Flows:
+        """The published flows, loaded when somebody first asks for them."""
+        if self._flows is None:
+            from hero_logic.service.flows import Flows
+
+            self._flows = Flows(self.store, now_ms=self.now_ms, new_sid=self._new_sid)
+        return self._flows
+
+    @property
+    def library(self) -> Library:
+        """The search of published flows."""
+        from hero_logic.service.library import Library
+
+        return Library(self.store)
 
     def _recover(self) -> None:
         from hero_logic.service.recovery import recover

@@ -29,6 +29,7 @@ from hero_logic.core.records import (
     SpanRow,
 )
 from hero_logic.store.contract import Commit
+from hero_logic.store.memory_flows import MemoryFlows
 from hero_logic.store.refusals import (
     check_end,
     has_ended,
@@ -71,7 +72,7 @@ def _ignore(commit: Commit) -> None:
     return None
 
 
-class MemoryStore:
+class MemoryStore(MemoryFlows):
     """A store that forgets everything with its process.
 
     >>> MemoryStore().revision()
@@ -79,6 +80,7 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.on_commit: Callable[[Commit], None] = _ignore
         self._lock = RLock()  # what listens to commits may read
         self._plays: dict[str, _Memory] = {}

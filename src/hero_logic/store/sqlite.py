@@ -27,6 +27,7 @@ from hero_logic.store import migrations, queries, reading, rows, writing
 from hero_logic.store.contract import Commit
 from hero_logic.store.refusals import check_end, is_closed, is_known, no_such_play, no_such_version
 from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file
+from hero_logic.store.sqlite_flows import SqliteFlows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _ignore(commit: Commit) -> None:
     return None
 
 
-class SqliteStore:
+class SqliteStore(SqliteFlows):
     """A store in one file, for any number of threads and processes of one machine.
 
     >>> import tempfile
