@@ -4,7 +4,7 @@ An ASGI application, called by uvicorn. A request is, in this order: to a name o
 page of another site; not one of too many; with the token or a session; to a path that there is; of a body
 that is not too large. What comes over the Unix socket has passed the first three with the socket's mode.
 
-Source: docs/rpc.md, docs/design/0017-the-http-server.md.
+Source: docs/rpc.md, docs/design/0018-the-http-server.md.
 """
 
 from __future__ import annotations
