@@ -1,6 +1,7 @@
 """``make docs``: regenerate what the documentation takes from the code; ``--check`` compares instead.
 
-Generated are the help texts in docs/cli.md, the table in docs/limits.md and the completion scripts in
+Generated are the help texts in docs/cli.md, the table in docs/limits.md, the methods and errors in
+docs/rpc.md, the calls of the clients in src/hero_logic/client/calls.py and the completion scripts in
 src/hero_logic/cli/completions/.
 """
 
@@ -14,7 +15,9 @@ from collections.abc import Iterator
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "src"))
 
-import shtab  # noqa: E402  # the path comes first
+import client_calls  # noqa: E402  # the path comes first
+import rpc_page  # noqa: E402
+import shtab  # noqa: E402
 
 from hero_logic.cli.completions import SHELLS, script_path  # noqa: E402
 from hero_logic.cli.main import VERBS, build_parser  # noqa: E402
@@ -62,6 +65,9 @@ def generate() -> Iterator[tuple[str, str]]:
     cli = os.path.join(ROOT, "docs", "cli.md")
     yield cli, with_help(read(cli))
     yield os.path.join(ROOT, "docs", "limits.md"), limits_page()
+    rpc = os.path.join(ROOT, "docs", "rpc.md")
+    yield rpc, _MARKED.sub(lambda found: f"{found[1]}{rpc_page.PARTS[found[2]]()}{found[3]}", read(rpc))
+    yield client_calls.PATH, client_calls.module()
     for shell in SHELLS:
         path = script_path(shell)
         yield path, completion(shell, read(path))

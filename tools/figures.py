@@ -27,7 +27,7 @@ from measure import amount, goal_in_words, times  # noqa: E402  # the path comes
 FIGURES = os.path.join("benchmarks", "figures.json")
 README = "README.md"
 PAGE = os.path.join("docs", "benchmarks.md")
-ORDER = ("emit", "ingest", "live", "readback", "kill", "cli", "peers")
+ORDER = ("emit", "ingest", "live", "service", "readback", "kill", "cli", "peers")
 
 Figures = dict[str, dict[str, Any]]
 """What each benchmark wrote in its last full run, by its name."""

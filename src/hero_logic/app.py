@@ -11,10 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hero_logic.client import Client
+    from hero_logic.client import AsyncServiceClient, Client, ServeOptions, ServiceClient
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
     from hero_logic.runner.spool import Spool
+    from hero_logic.server.in_process import InProcess
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
 
@@ -70,7 +71,63 @@ def make_client(
         new_runtimes=lambda: new_runtimes(config),
         open_session=_open_session,
         start_spawner=lambda: spawner or _start_spawner(),
+        serve=lambda options: _serve(config, options, lambda: _open_session(new_runtimes(config))),
+        load_token=lambda: _load_token(config),
     )
+
+
+def open_service(environment: dict[str, str] | None = None) -> ServiceClient:
+    """The service over this user's data, in this process: the calls of :func:`hero_logic.client.connect`.
+
+    Raises:
+        UsageError: a variable has a value that means nothing.
+        StoreError: the store cannot be opened.
+    """
+    from hero_logic.client.remote import LoopCarrier, ServiceClient
+
+    service = _in_process(environment)
+    return ServiceClient(LoopCarrier(service.loop, service.answer, service.close))
+
+
+def open_service_async(environment: dict[str, str] | None = None) -> AsyncServiceClient:
+    """The same for an event loop."""
+    from hero_logic.client.remote import AsyncLoopCarrier, AsyncServiceClient
+
+    service = _in_process(environment)
+    return AsyncServiceClient(AsyncLoopCarrier(service.loop, service.answer, service.close))
+
+
+def _in_process(environment: dict[str, str] | None) -> InProcess:
+    from hero_logic.server.in_process import InProcess
+
+    config = Config.from_environment(dict(os.environ) if environment is None else environment)
+    return InProcess(lambda: open_session(config))
+
+
+def _serve(config: Config, options: ServeOptions, open_session: Callable[[], Session]) -> None:
+    # What serves HTTP is loaded by this command alone.
+    from hero_logic.config import RUNTIME_DIR_VARIABLE
+    from hero_logic.server.serving import ServeOrder, serve
+
+    order = ServeOrder(
+        home=config.home,
+        host=options.host,
+        port=options.port,
+        socket_path=os.path.abspath(options.socket_path) if options.socket_path else config.server_socket,
+        path_variable="--uds" if options.socket_path else RUNTIME_DIR_VARIABLE,
+        is_own_directory=not options.socket_path,
+        wants_token=options.wants_token,
+        allowed_hosts=options.allowed_hosts,
+        rate=options.rate,
+        logs_requests=options.logs_requests,
+    )
+    serve(order, open_session=open_session)
+
+
+def _load_token(config: Config) -> str:
+    from hero_logic.server.gate import load_token
+
+    return load_token(config.home)
 
 
 def new_runtimes(config: Config) -> Runtimes:

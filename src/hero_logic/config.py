@@ -11,18 +11,33 @@ import sys
 
 from hero_logic.core.errors import UsageError
 
+RUNTIME_DIR_VARIABLE = "HERO_LOGIC_RUNTIME_DIR"
+DEFAULT_RUNTIME_DIR = "/tmp"  # noqa: S108  # the protocol's; what lies there is checked for its owner and mode
 _SYNCHRONOUS = ("normal", "full")
+_NAME_DIGITS = 12
 
 
 class Config:
     """Where the data lies, and how safely it is written."""
 
-    __slots__ = ("cache_dir", "database", "home", "play_user", "plays_dir", "runtimes_dir", "synchronous")
+    __slots__ = (
+        "cache_dir",
+        "database",
+        "home",
+        "play_user",
+        "plays_dir",
+        "runtime_dir",
+        "runtimes_dir",
+        "synchronous",
+    )
 
-    def __init__(self, home: str, *, synchronous: str = "normal", play_user: str = "") -> None:
+    def __init__(
+        self, home: str, *, synchronous: str = "normal", play_user: str = "", runtime_dir: str = ""
+    ) -> None:
         self.home = home
         self.play_user = play_user
         """Whom plays run as, by name or number, where that is not who runs this (runner/owner.py)."""
+        self.runtime_dir = runtime_dir or DEFAULT_RUNTIME_DIR
         self.database = os.path.join(home, "hero_logic.db")
         self.plays_dir = os.path.join(home, "plays")
         self.runtimes_dir = os.path.join(home, "runtimes")
@@ -47,7 +62,17 @@ class Config:
             os.path.realpath(os.path.expanduser(home)),
             synchronous=synchronous,
             play_user=environment.get("HERO_LOGIC_PLAY_USER", ""),
+            runtime_dir=environment.get(RUNTIME_DIR_VARIABLE, ""),
         )
+
+    @property
+    def server_socket(self) -> str:
+        """Where the Unix socket of the server over this data is: in a directory that is its user's alone."""
+        # Needed by who serves and by who looks for a server, and by no other command.
+        from hashlib import sha256
+
+        name = sha256(os.fsencode(os.path.realpath(self.home))).hexdigest()[:_NAME_DIGITS]
+        return os.path.join(self.runtime_dir, f"hero-logic-{name}", "rpc.sock")
 
 
 def _platform_home(environment: dict[str, str]) -> str:

@@ -270,6 +270,43 @@ class ChangesContract:
                 pass
             one.check()
 
+    def test_the_plays_that_changed_are_told_with_their_revisions(self, store: Store) -> None:
+        """A play changes with its spans; what is not above the revision is left out."""
+        add_running_play(store, "p")
+        add_running_play(store, "q")
+        since = store.revision()
+        store.write_spans({"p": delta(row(0))})
+
+        assert store.changed_statuses(since) == [("p", store.brief_play("p").revision, "running")]
+        assert [sid for sid, _, _ in store.changed_statuses(0)] == ["q", "p"]
+        assert store.changed_statuses(store.revision()) == []
+
+    def test_a_stamp_stays_the_same_only_while_nothing_is_written(self, store: Store) -> None:
+        """Whatever is written through another object over the same store changes it; reading does not."""
+        add_running_play(store, "p")
+        reader = store.reader()
+        seen = reader.stamp()
+        reader.get_play("p")
+
+        assert reader.stamp() == seen
+        store.write_spans({"p": delta(row(0))})
+        written = reader.stamp()
+        assert written != seen
+        store.end_play("p", PlayEnd("ok", 5.0))
+        assert reader.stamp() != written
+        reader.close()
+
+    def test_a_reader_sees_what_is_written_and_is_closed_apart(self, store: Store) -> None:
+        """It has what was written before and after it was made; its end is not that of the store."""
+        add_running_play(store, "p")
+        reader = store.reader(busy_timeout_s=0.0)
+        store.write_spans({"p": delta(row(0), span_count=1)})
+
+        assert reader.revision() == store.revision()
+        assert reader.changes(since=0, sid="p", limit=9) == store.changes(since=0, sid="p", limit=9)
+        reader.close()
+        assert store.brief_play("p").span_count == 1
+
     def test_a_follower_beside_a_writer_has_everything_once(self, store: Store) -> None:
         """No answer is torn by what is written while it is read."""
         writer = Writer(store, seed=99)

@@ -36,6 +36,17 @@ class PlayContract:
 
         assert store.get_play("full") == msgspec.structs.replace(FULL_PLAY, revision=revision)
 
+    def test_a_play_is_found_without_what_is_heavy(self, store: Store) -> None:
+        """brief_play gives what a list gives: all but the inputs, the output and what was printed."""
+        store.create_play(FULL_PLAY)
+
+        assert [store.brief_play("full")] == store.list_plays(limit=1)
+
+    def test_a_play_that_is_not_there_is_not_found(self, store: Store) -> None:
+        """brief_play says so as get_play does."""
+        with pytest.raises(NotFound, match="nobody"):
+            store.brief_play("nobody")
+
     @pytest.mark.parametrize("text", [*HORRORS, "\0"])
     def test_a_play_keeps_any_text(self, store: Store, text: str) -> None:
         """What a play printed is no reason to fail its record, NUL included."""

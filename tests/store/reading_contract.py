@@ -1,11 +1,12 @@
 """What every store promises of reading a play back; a part of contract_suite.py."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from hero_logic.core.errors import NotFound
-from hero_logic.core.records import NameStats, SpanRow
+from hero_logic.core.records import COLUMNS, NameStats, SpanRow
 from hero_logic.store.contract import Store
 from store.facts import UNKNOWN_PLAY, add_running_play, delta, row
 
@@ -42,6 +43,23 @@ class PagesContract:
 
         assert ordinals(store.children("p", "s1", limit=99)) == [1, 4, 7, 10]
         assert store.children("p", "nobody", limit=99) == []
+
+    def test_columns_are_what_spans_are(self, store: Store) -> None:
+        """All of a row but its logs, by page, with tags as JSON."""
+        made = [row(number) for number in range(5)]
+        made[2].tags = {"a": ["é", 1.5, None]}
+        write(store, *made)
+        pages = [store.read_columns("p", start=start, limit=2) for start in (0, 2, 4, 5)]
+
+        assert [len(page) for page in pages] == [2, 2, 1, 0]
+        spans = store.read_spans("p")
+        for values, span in zip([one for page in pages for one in page], spans, strict=True):
+            named = dict(zip(COLUMNS, values, strict=True))
+            assert json.loads(named.pop("tags")) == span.tags
+            assert {key: value for key, value in named.items() if hasattr(span, key)} == {
+                key: getattr(span, key) for key in named if hasattr(span, key)
+            }
+        assert store.read_columns("nobody", start=0, limit=9) == []
 
     def test_roots_are_the_children_of_none(self, store: Store) -> None:
         """The parent ``""`` is asked for like any other."""

@@ -46,6 +46,9 @@ VERBS = {
     "flows": "keep flows in the library, and find them",
     "ingest": "record a file of span events as a play",
     "listen": "record what comes to a span socket as a play",
+    "serve": "serve plays to programs and pages, over HTTP and a Unix socket",
+    "token": "print the token that a server asks for",
+    "open": "log a browser in to the server that runs",
     "doctor": "try what this host can keep a play from",
 }
 

@@ -20,6 +20,13 @@ The tree, one class for each thing a caller would do differently::
     ├── LaunchFailed               the play's process could not be started
     ├── SandboxUnavailable         this host cannot keep a play from itself as was asked
     ├── ArtifactsNotKept           a play's artifacts could not be copied where they were wanted
+    ├── ServerRefused              a server does not do what was asked of it
+    │   ├── NotAuthorized          no token, or a wrong one
+    │   ├── ForeignRequest         of another site, or to a name that is not the server's
+    │   ├── TooLarge               a request, or what it asks for, is over a limit
+    │   ├── TooMany                too many requests, connections or failures at a time
+    │   └── ServerStopping         it takes no more requests
+    ├── ServerUnreachable          no server answers, or not as one of ours does
     └── StoreError                 the store cannot do what was asked
         ├── StoreLocked            another process held it for too long
         ├── StoreVersionMismatch   it was written by a newer release, or is none of ours
@@ -139,6 +146,49 @@ class ArtifactsNotKept(HeroLogicError):
     """The artifacts of a play could not be copied to where they were wanted; the play is on record."""
 
     code = "artifacts_not_kept"
+
+
+class ServerRefused(HeroLogicError):
+    """A server does not do what was asked of it."""
+
+    code = "refused"
+
+
+class NotAuthorized(ServerRefused):
+    """A request has no token, session or login code, or a wrong one."""
+
+    code = "not_authorized"
+
+
+class ForeignRequest(ServerRefused):
+    """A request comes from a page of another site, or to a host name that is not the server's."""
+
+    code = "foreign_request"
+
+
+class TooLarge(ServerRefused):
+    """A request, or what it asks for in one answer, is over a limit."""
+
+    code = "too_large"
+
+
+class TooMany(ServerRefused):
+    """Too many requests, connections or failures in too short a time; ``wait_s`` is how long to wait."""
+
+    code = "too_many"
+    wait_s = 1.0
+
+
+class ServerStopping(ServerRefused):
+    """The server is about to stop and takes no more requests."""
+
+    code = "stopping"
+
+
+class ServerUnreachable(HeroLogicError):
+    """No server answers where one was expected, or what answers is none of ours."""
+
+    code = "server_unreachable"
 
 
 class StoreError(HeroLogicError):

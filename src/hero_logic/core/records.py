@@ -105,6 +105,28 @@ class SpanRow(msgspec.Struct, gc=False):
         )
 
 
+COLUMNS = (
+    "revision",
+    "start_ms",
+    "end_ms",
+    "ordinal",
+    "source_line",
+    "log_bytes",
+    "name",
+    "kind",
+    "status",
+    "rpc_service",
+    "rpc_method",
+    "source_file",
+    "span_id",
+    "parent_id",
+    "error",
+    "child_play_sid",
+    "tags",
+)
+"""What is read of a span where very many are: all but its logs, numbers first, then what repeats."""
+
+
 class FoldState(msgspec.Struct):
     """What the fold of a play needs to go on where rows were written before."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hero_logic.core.documents import PlayState
 from hero_logic.core.records import Play, Span
 
 SCHEMA = 1
@@ -41,6 +42,26 @@ def list_document(plays: list[Play], next_cursor: str | None) -> bytes:
     """A page of plays without what is heavy: ``{"plays": [...], "next": cursor or null}``."""
     light = [{key: value for key, value in _facts(play).items() if key not in _HEAVY} for play in plays]
     return _encode({"plays": light, "next": next_cursor})
+
+
+def facts_document(play: Play) -> bytes:
+    """The play without its spans."""
+    return _encode(_facts(play))
+
+
+def state(play: Play) -> PlayState:
+    """How a play stands, in what is small of it."""
+    return PlayState(
+        sid=play.sid,
+        flow=play.flow,
+        status=play.status,
+        error=play.error,
+        start_ms=play.start_ms,
+        end_ms=play.end_ms,
+        duration_ms=duration_ms(play),
+        span_count=play.span_count,
+        revision=play.revision,
+    )
 
 
 def _facts(play: Play) -> dict[str, Any]:

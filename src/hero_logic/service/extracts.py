@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hero_logic.core.records import NameStats, Play, SpanRow
+    from hero_logic.store.contract import Store
 
 _encode = msgspec.json.Encoder().encode
 _ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
@@ -24,9 +25,31 @@ _ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
 
 def play_line(play: Play) -> bytes:
     """A play as it stands, in one line: as in a list, with its number of spans and its revision."""
+    return _encode({"type": "play", **play_news(play)}) + b"\n"
+
+
+def play_news(play: Play) -> dict[str, Any]:
+    """A play as it stands, as in a list, with its number of spans and its revision."""
     facts = {key: value for key, value in document._facts(play).items() if key not in document._HEAVY}
-    line = {"type": "play", "revision": play.revision, **facts, "span_count": play.span_count}
-    return _encode(line) + b"\n"
+    return {"revision": play.revision, **facts, "span_count": play.span_count}
+
+
+def span_news(row: SpanRow, logs: str) -> dict[str, Any]:
+    """A span whole, as in the document of a play, with its place among them and its revision."""
+    news: dict[str, Any] = {name: getattr(row, name) for name in _ROW_FIELDS}
+    news["logs"] = logs
+    news["ordinal"] = row.ordinal
+    news["revision"] = row.revision
+    return news
+
+
+def whole_logs(store: Store, sid: str, row: SpanRow) -> str:
+    """The logs of a row of :class:`Changes`: read only where what is new of them is not all of them."""
+    if not row.log_bytes:
+        return ""
+    if len(row.new_logs.encode("utf-8", "surrogatepass")) >= row.log_bytes:
+        return row.new_logs
+    return store.read_logs(sid, row.span_id)
 
 
 def span_line(row: SpanRow) -> bytes:

@@ -70,6 +70,7 @@ class Feed:
         self._store = store
         self._lock = Lock()
         self._calls: tuple[tuple[str | None, OnRows], ...] = ()
+        self._bells: tuple[Callable[[Commit], None], ...] = ()
         self._subscriptions: tuple[Subscription, ...] = ()
         self._plays: dict[str, Play] = {}
         self._commits = 0
@@ -87,6 +88,15 @@ class Feed:
         with self._lock:
             self._calls = (*self._calls, entry)
         return lambda: self._end_call(entry)
+
+    def ring(self, on_commit: Callable[[Commit], None]) -> Callable[[], None]:
+        """Have a function called after each commit, to wake who reads the store then; gives what ends that.
+
+        As with :meth:`call` it has to be quick; what it is given holds the fold's own rows.
+        """
+        with self._lock:
+            self._bells = (*self._bells, on_commit)
+        return lambda: self._end_ring(on_commit)
 
     def subscribe(
         self,
@@ -150,6 +160,12 @@ class Feed:
             subscriptions = self._subscriptions
         if subscriptions:
             self._put(commit, subscriptions)
+        for on_commit in self._bells:
+            try:
+                on_commit(commit)
+            except Exception as error:  # noqa: BLE001  # law 3
+                self._end_ring(on_commit)
+                self._tell(None, error)
 
     def _put(self, commit: Commit, subscriptions: tuple[Subscription, ...]) -> None:
         copies: dict[str, list[SpanRow]] = {}
@@ -171,6 +187,10 @@ class Feed:
     def _end_call(self, entry: tuple[str | None, OnRows]) -> None:
         with self._lock:
             self._calls = _without(self._calls, entry)
+
+    def _end_ring(self, on_commit: Callable[[Commit], None]) -> None:
+        with self._lock:
+            self._bells = _without(self._bells, on_commit)
 
     def _tell(self, sid: str | None, error: Exception) -> None:
         shown = "all plays" if sid is None else f"the play {sid}"

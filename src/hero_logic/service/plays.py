@@ -27,7 +27,7 @@ class Plays:
     def __init__(self, store: Store, *, now_ms: Callable[[], float], runtime_sid: str) -> None:
         self.store = store
         self._now_ms = now_ms
-        self._runtime_sid = runtime_sid
+        self.runtime_sid = runtime_sid
 
     def create(
         self,
@@ -51,7 +51,7 @@ class Plays:
             access=access or Access(),
             created_ms=now_ms,
             version_sid=version.version_sid if version else "",
-            runtime_sid=self._runtime_sid,
+            runtime_sid=self.runtime_sid,
         )
         self.store.create_play(play, version)
         return play

@@ -24,7 +24,7 @@ The library is in flow_contract.py. Every store passes ``tests/store/contract_su
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -89,6 +89,14 @@ class Store(FlowStore, Protocol):
 
     def get_play(self, sid: str) -> Play:
         """The play, whole but for its spans.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        ...
+
+    def brief_play(self, sid: str) -> Play:
+        """The play without the heavy fields: what it costs does not depend on what the play has left.
 
         Raises:
             NotFound: there is no such play.
@@ -181,6 +189,14 @@ class Store(FlowStore, Protocol):
         """
         ...
 
+    def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """A page of a play's spans as tuples of ``records.COLUMNS``: at most ``limit`` from an ordinal on.
+
+        Their logs are left out, and tags are text: the cheapest way to read a very large play. Of a play that
+        is not there it is empty.
+        """
+        ...
+
     def first_root_not_ok(self, sid: str) -> RootSpan | None:
         """The first root (a span whose parent is ``""``) that did not end ``ok``, or None."""
         ...
@@ -255,6 +271,25 @@ class Store(FlowStore, Protocol):
 
     def revision(self) -> int:
         """The revision of the last change."""
+        ...
+
+    def stamp(self) -> int:
+        """A number that stays the same only while nothing is written, by whichever process; the cheapest
+        look.
+
+        It means nothing but that, and is not the same to another object over the same store.
+        """
+        ...
+
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """(sid, revision, status) of the plays that changed after a revision, in the order of revisions."""
+        ...
+
+    def reader(self, *, busy_timeout_s: float | None = None) -> "Store":
+        """The same store, to read from: what takes long there makes nobody wait here. Close it apart.
+
+        ``busy_timeout_s`` is how long a call of it waits for other processes; as here, where it is not said.
+        """
         ...
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from hero_logic.core.errors import StoreError
 from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.records import (
+    COLUMNS,
     Changes,
     FlowVersion,
     FoldState,
@@ -127,6 +128,11 @@ class MemoryStore(MemoryFlows):
         with self._lock:
             return _copy(self._find(sid).play)
 
+    def brief_play(self, sid: str) -> Play:
+        """The play without the heavy fields (contract.py)."""
+        with self._lock:
+            return _light(self._find(sid).play)
+
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
         with self._lock:
@@ -229,6 +235,15 @@ class MemoryStore(MemoryFlows):
             page = [row for row in _rows(of) if row.ordinal >= start][: max(limit, 0)]
             return [_span(row, _logs(of, row)) for row in page]
 
+    def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """A page of a play's spans as tuples, without logs (contract.py)."""
+        with self._lock:
+            found = [row for row in _rows(self._find_or_empty(sid)) if row.ordinal >= start]
+            return [
+                (*(getattr(row, name) for name in COLUMNS[:-1]), _encode(row.tags).decode())
+                for row in found[: max(limit, 0)]
+            ]
+
     def first_root_not_ok(self, sid: str) -> RootSpan | None:
         """The first root (a span whose parent is ``""``) that did not end ``ok``, or None."""
         with self._lock:
@@ -326,6 +341,22 @@ class MemoryStore(MemoryFlows):
             self._check_open()
             return self._revision
 
+    def stamp(self) -> int:
+        """Whether anything was written since it was the same (contract.py)."""
+        return self.revision()
+
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """The plays that changed after a revision (contract.py)."""
+        with self._lock:
+            self._check_open()
+            plays = [of.play for of in self._plays.values() if of.play.revision > since]
+            plays.sort(key=lambda play: play.revision)
+            return [(play.sid, play.revision, play.status) for play in plays]
+
+    def reader(self, *, busy_timeout_s: float | None = None) -> MemoryStore:
+        """The same plays, to read; it is closed apart (contract.py)."""
+        return _Reader(self)
+
     def close(self) -> None:
         """Refuse every call from now on; harmless twice."""
         with self._lock:
@@ -398,6 +429,29 @@ class MemoryStore(MemoryFlows):
 
 
 # --- what is kept, and what is given out -----------------------------------------------------------------
+
+
+class _Reader(MemoryStore):
+    """The plays of another store, seen through a door of its own."""
+
+    def __init__(self, origin: MemoryStore) -> None:
+        super().__init__()
+        self._origin = origin
+        self._lock = origin._lock
+        self._plays = origin._plays
+        self._versions = origin._versions
+
+    def revision(self) -> int:
+        """The revision of the last change."""
+        with self._lock:
+            self._check_open()
+            return self._origin._revision
+
+    def changes(self, *, since: int, sid: str | None = None, limit: int) -> Changes:
+        """What has a revision above ``since``, of one play or of all (contract.py)."""
+        with self._lock:
+            self._check_open()
+            return self._origin.changes(since=since, sid=sid, limit=limit)
 
 
 def _encode(value: object) -> bytes:

@@ -6,6 +6,8 @@ Placeholders are plain ``?``: numbered ones are slow from Python 3.12 on.
 one that fires a trigger, costs SQLite a journal of its own, unless its failure ends the transaction.
 """
 
+from hero_logic.core.records import COLUMNS
+
 PLAY_COLUMNS = (
     "plays.sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,"
     " sandbox_tier, sandbox_isolation, sandbox_resources,"
@@ -92,6 +94,9 @@ GET_PLAY = (
     " FROM plays JOIN play_texts ON play_texts.play = plays.id WHERE plays.sid = ?"
 )
 """A whole play, by its sid."""
+
+BRIEF_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
+"""A play without its heavy fields, by its sid."""
 
 LAST_PLAY_SID = "SELECT sid FROM plays ORDER BY id DESC LIMIT 1"
 """The sid of the play that was created last."""
@@ -224,6 +229,12 @@ READ_SPANS = """
 """
 """A page of a play's spans: the ordinal, then the fields of ``Span`` in their order."""
 
+READ_COLUMNS = (
+    f"SELECT {', '.join(COLUMNS[:-1])}, CAST(tags AS BLOB) FROM spans"  # noqa: S608 - columns are a constant
+    " WHERE play = (SELECT id FROM plays WHERE sid = ?) AND ordinal >= ? ORDER BY ordinal LIMIT ?"
+)
+"""A page of a play's spans as ``COLUMNS``."""
+
 READ_LOGS = (
     "SELECT ordinal, text FROM span_logs WHERE play = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal, chunk"
 )
@@ -329,6 +340,15 @@ CHANGED_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE id = ? AND revision > ?"
 
 CHANGED_PLAY_IDS = "SELECT id FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision"
 """The plays that changed after a revision: those whose spans may have."""
+
+DATA_VERSION = "PRAGMA data_version"
+"""A number that changes when another connection has written."""
+
+CHANGED_STATUSES = (
+    "SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision"
+    " WHERE revision > ? ORDER BY revision"
+)
+"""The plays that changed after a revision, or whose spans have."""
 
 SID_OF_PLAY = "SELECT sid FROM plays WHERE id = ?"
 """The sid of a play."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from array import array
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from hero_logic.core.records import NameStats, Span, SpanRow
 
@@ -110,6 +111,12 @@ def whole_spans(connection: sqlite3.Connection, sid: str, start: int, limit: int
         return []
     chunks = connection.execute(queries.READ_LOGS, (play, found[0][0], found[-1][0])).fetchall()
     return rows.spans(found, chunks)
+
+
+def columns(connection: sqlite3.Connection, sid: str, start: int, limit: int) -> list[tuple[Any, ...]]:
+    """Spans from the ordinal ``start`` on, as tuples, with tags that are JSON whatever is on disk."""
+    found = connection.execute(queries.READ_COLUMNS, (sid, start, max(limit, 0)))
+    return [(*values, rows.tags_as_text(tags)) for *values, tags in found]
 
 
 def child_counts(connection: sqlite3.Connection, sid: str, parent_ids: Iterable[str]) -> dict[str, int]:

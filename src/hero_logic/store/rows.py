@@ -30,6 +30,7 @@ _PREVIEW_CHARS = 200
 
 encode_json = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict).decode
+_check_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 # --- tags -----------------------------------------------------------------------------------
@@ -43,6 +44,15 @@ def decode_tags(text: bytes) -> dict[str, Any]:
         return _decode_object(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return {"hero.damaged": text.decode("utf-8", "replace")[:_PREVIEW_CHARS]}
+
+
+def tags_as_text(text: bytes) -> str:
+    """Tags as JSON text, from what is on disk: as it is, where it is an object."""
+    try:
+        _check_object(text)
+        return text.decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return encode_json(decode_tags(text)).decode()
 
 
 # --- spans -------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+    from typing import Any
 
     from hero_logic.core.records import (
         Changes,
@@ -178,6 +179,14 @@ class SqliteStore(SqliteFlows):
                 raise no_such_play(sid)
             return rows.play(values)
 
+    def brief_play(self, sid: str) -> Play:
+        """The play without the heavy fields (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            values = connection.execute(queries.BRIEF_PLAY, (sid,)).fetchone()
+            if values is None:
+                raise no_such_play(sid)
+            return rows.play(values)
+
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
         with self._read_lock, self._reading() as connection:
@@ -256,6 +265,11 @@ class SqliteStore(SqliteFlows):
         with self._read_lock, self._reading() as connection:
             return reading.whole_spans(connection, sid, start, limit)
 
+    def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """A page of a play's spans as tuples, without logs (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return reading.columns(connection, sid, start, limit)
+
     def first_root_not_ok(self, sid: str) -> RootSpan | None:
         """The first root (a span whose parent is ``""``) that did not end ``ok``, or None."""
         with self._read_lock, self._reading() as connection:
@@ -317,6 +331,30 @@ class SqliteStore(SqliteFlows):
         """The revision of the last change."""
         with self._read_lock, self._reading() as connection:
             return writing.read_revision(connection)
+
+    def stamp(self) -> int:
+        """Whether anything was written since it was the same (contract.py)."""
+        with self._read_lock:
+            if self._reader is None:
+                with self._reading():
+                    pass
+            assert self._reader is not None, "it is there once something was read"
+            try:
+                # Without a transaction of ours, which takes longer than the statement.
+                return int(self._reader.execute(queries.DATA_VERSION).fetchone()[0])
+            except sqlite3.Error as error:
+                raise as_store_error(error, path=self._path, waited_s=self._busy_timeout_s) from error
+
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """The plays that changed after a revision (contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return connection.execute(queries.CHANGED_STATUSES, (since,)).fetchall()
+
+    def reader(self, *, busy_timeout_s: float | None = None) -> SqliteStore:
+        """The same file, with connections of its own (contract.py)."""
+        return SqliteStore.open(
+            self._path, busy_timeout_s=self._busy_timeout_s if busy_timeout_s is None else busy_timeout_s
+        )
 
     # --- call these with their lock held -------------------------------------------------------------
 

@@ -7,7 +7,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_hero_logic_flows_subparsers=(add ls search show rm)
-_shtab_hero_logic_subparsers=(run watch show ls flows ingest listen doctor)
+_shtab_hero_logic_subparsers=(run watch show ls flows ingest listen serve token open doctor)
 
 _shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --allow-read --allow-write --allow-net --rpc --policy --sandbox --keep --json --quiet)
 _shtab_hero_logic_watch_option_strings=(-h --help --json)
@@ -21,6 +21,9 @@ _shtab_hero_logic_flows_rm_option_strings=(-h --help --archive --unarchive)
 _shtab_hero_logic_flows_option_strings=(-h --help)
 _shtab_hero_logic_ingest_option_strings=(-h --help)
 _shtab_hero_logic_listen_option_strings=(-h --help --socket --idle)
+_shtab_hero_logic_serve_option_strings=(-h --help --host --port --uds --no-token --allow-host --rate --log-requests)
+_shtab_hero_logic_token_option_strings=(-h --help)
+_shtab_hero_logic_open_option_strings=(-h --help --print)
 _shtab_hero_logic_doctor_option_strings=(-h --help --python --json)
 _shtab_hero_logic_option_strings=(-h --help --version)
 
@@ -34,11 +37,12 @@ _shtab_hero_logic_run___keep_COMPGEN=_shtab_compgen_dirs
 _shtab_hero_logic_flows_add_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_ingest_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_listen___socket_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_serve___uds_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_doctor___python_COMPGEN=_shtab_compgen_files
 
 _shtab_hero_logic_run___sandbox_choices=(auto best tier0 tier1 tier2 none)
 _shtab_hero_logic_flows_pos_0_choices=(add ls search show rm)
-_shtab_hero_logic_pos_0_choices=(run watch show ls flows ingest listen doctor)
+_shtab_hero_logic_pos_0_choices=(run watch show ls flows ingest listen serve token open doctor)
 
 _shtab_hero_logic_run__h_nargs=0
 _shtab_hero_logic_run___help_nargs=0
@@ -83,6 +87,15 @@ _shtab_hero_logic_ingest__h_nargs=0
 _shtab_hero_logic_ingest___help_nargs=0
 _shtab_hero_logic_listen__h_nargs=0
 _shtab_hero_logic_listen___help_nargs=0
+_shtab_hero_logic_serve__h_nargs=0
+_shtab_hero_logic_serve___help_nargs=0
+_shtab_hero_logic_serve___no_token_nargs=0
+_shtab_hero_logic_serve___log_requests_nargs=0
+_shtab_hero_logic_token__h_nargs=0
+_shtab_hero_logic_token___help_nargs=0
+_shtab_hero_logic_open__h_nargs=0
+_shtab_hero_logic_open___help_nargs=0
+_shtab_hero_logic_open___print_nargs=0
 _shtab_hero_logic_doctor__h_nargs=0
 _shtab_hero_logic_doctor___help_nargs=0
 _shtab_hero_logic_doctor___json_nargs=0

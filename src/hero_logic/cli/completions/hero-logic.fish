@@ -51,8 +51,8 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run watch show ls flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen doctor
-set -g _shtab_hero_logic_opts_with_value --allow-net --allow-read --allow-write --before --description --entry --env --idle --input --keep --limit --name --policy --python --rpc --sandbox --socket --tag --timeout -i
+set -g _shtab_hero_logic_commands run watch show ls flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen serve token open doctor
+set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --description --entry --env --host --idle --input --keep --limit --name --policy --port --python --rate --rpc --sandbox --socket --tag --timeout --uds -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
@@ -126,6 +126,20 @@ complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_
 complete -c hero-logic -n '_shtab_hero_logic_using listen' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using listen' -l socket -xka "(__fish_complete_path (commandline -ct))" -d 'where to listen (default: the socket path of the new play)'
 complete -c hero-logic -n '_shtab_hero_logic_using listen' -l idle -x -d 'end when nobody has been connected for so many seconds (default 0.2)'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a serve -d 'Serve plays to programs and pages, over HTTP and a Unix socket.'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l host -x -d 'the address to listen at (default 127.0.0.1: this machine alone)'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l port -x -d 'the port; 0 for a free one (default 8420)'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l uds -xka "(__fish_complete_path (commandline -ct))" -d 'the Unix socket (default: one for the data, in HERO_LOGIC_RUNTIME_DIR)'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l no-token -d 'ask for no token: every user of this machine may do everything'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l allow-host -x -d 'a host name under which the server is reached; may be repeated'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l rate -x -d 'at most so many requests a second of each client'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l log-requests -d 'log each request, and not only what is refused'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a token -d 'Print the token that a server asks for.'
+complete -c hero-logic -n '_shtab_hero_logic_using token' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a open -d 'Log a browser in to the server that runs.'
+complete -c hero-logic -n '_shtab_hero_logic_using open' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using open' -l print -d 'print the address, and start no browser'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a doctor -d 'Try what this host can keep a play from.'
 complete -c hero-logic -n '_shtab_hero_logic_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using doctor' -l python -xka "(__fish_complete_path (commandline -ct))" -d 'the interpreter of the plays that are tried'

@@ -16,8 +16,11 @@ _shtab_hero_logic_commands() {
     ingest:'Record a file of span events as a play.'
     listen:'Record what comes to a span socket as a play.'
     ls:'List plays, the newest first.'
+    open:'Log a browser in to the server that runs.'
     run:'Run a flow, show its steps live, record them.'
+    serve:'Serve plays to programs and pages, over HTTP and a Unix socket.'
     show:'Show a play again.'
+    token:'Print the token that a server asks for.'
     watch:'Follow a play that runs, whoever started it.'
   )
   _describe 'hero-logic commands' _commands
@@ -139,6 +142,14 @@ _shtab_hero_logic_ls_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_ls_defaults_added=0
 
+_shtab_hero_logic_open_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--print[print the address, and start no browser]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_open_defaults_added=0
+
 _shtab_hero_logic_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "*-i[an input\: text for a str parameter, JSON for any other\; may be repeated, and wins over --input]:NAME=VALUE:"
@@ -162,6 +173,20 @@ _shtab_hero_logic_run_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_run_defaults_added=0
 
+_shtab_hero_logic_serve_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--host[the address to listen at (default 127.0.0.1\: this machine alone)]:host:"
+  "--port[the port\; 0 for a free one (default 8420)]:port:"
+  "--uds[the Unix socket (default\: one for the data, in HERO_LOGIC_RUNTIME_DIR)]:PATH:_files"
+  "--no-token[ask for no token\: every user of this machine may do everything]"
+  "*--allow-host[a host name under which the server is reached\; may be repeated]:NAME:"
+  "--rate[at most so many requests a second of each client]:N:"
+  "--log-requests[log each request, and not only what is refused]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_serve_defaults_added=0
+
 _shtab_hero_logic_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON document, and nothing else]"
@@ -173,6 +198,13 @@ _shtab_hero_logic_show_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_show_defaults_added=0
+
+_shtab_hero_logic_token_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_token_defaults_added=0
 
 _shtab_hero_logic_watch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -207,8 +239,11 @@ _shtab_hero_logic() {
         ingest) _arguments -C -s $_shtab_hero_logic_ingest_options ;;
         listen) _arguments -C -s $_shtab_hero_logic_listen_options ;;
         ls) _arguments -C -s $_shtab_hero_logic_ls_options ;;
+        open) _arguments -C -s $_shtab_hero_logic_open_options ;;
         run) _arguments -C -s $_shtab_hero_logic_run_options ;;
+        serve) _arguments -C -s $_shtab_hero_logic_serve_options ;;
         show) _arguments -C -s $_shtab_hero_logic_show_options ;;
+        token) _arguments -C -s $_shtab_hero_logic_token_options ;;
         watch) _arguments -C -s $_shtab_hero_logic_watch_options ;;
       esac
   esac

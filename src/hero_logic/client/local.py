@@ -76,6 +76,35 @@ class RunRequest:
         """What the operator grants; its ``env`` is not looked at, ``let_through`` is."""
 
 
+class ServeOptions:
+    """How a person asks for a server."""
+
+    __slots__ = ("allowed_hosts", "host", "logs_requests", "port", "rate", "socket_path", "wants_token")
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8420,
+        socket_path: str | None = None,
+        wants_token: bool = True,
+        allowed_hosts: tuple[str, ...] = (),
+        rate: float = 0.0,
+        logs_requests: bool = False,
+    ) -> None:
+        self.host = host
+        self.port = port
+        """0 for a free one."""
+        self.socket_path = socket_path
+        """Of the Unix socket; None for that of the data directory."""
+        self.wants_token = wants_token
+        self.allowed_hosts = allowed_hosts
+        """Host names that are the server's, beside its address."""
+        self.rate = rate
+        """Requests a second that each client may send; 0: as many as it likes."""
+        self.logs_requests = logs_requests
+
+
 class ToPublish:
     """A file that is to be published, as it was read."""
 
@@ -102,6 +131,8 @@ class Client:
         new_runtimes: Callable[[], Runtimes],
         open_session: Callable[[Runtimes], Session],
         start_spawner: Callable[[], Spawner],
+        serve: Callable[[ServeOptions], None],
+        load_token: Callable[[], str],
     ) -> None:
         self._config = config
         self._environment = environment
@@ -109,6 +140,8 @@ class Client:
         self._new_runtimes = new_runtimes
         self._open_session_of = open_session
         self._start_spawner = start_spawner
+        self._serve = serve
+        self._load_token = load_token
 
     def prepare(self, request: RunRequest) -> RunOrder:
         """Read and check what is to be run; nothing is recorded, nothing of the flow is run.
@@ -350,6 +383,34 @@ class Client:
             play = record_stream(self._new_sid(), stream, session=session, on_bad_line=teller.tell, note=note)
         teller.finish()
         return play
+
+    def serve(self, options: ServeOptions) -> None:
+        """Serve until a signal ends it.
+
+        Raises:
+            UsageError: what was asked for cannot be.
+            SocketInUse: an address or the socket's path is taken.
+            StoreError: the store cannot be opened.
+        """
+        self._serve(options)
+
+    def token(self) -> str:
+        """The token of servers over this data; made where there is none.
+
+        Raises:
+            UsageError: its file cannot be used.
+        """
+        return self._load_token()
+
+    def login_url(self) -> str:
+        """An address that logs a browser in to the server that runs, once, within five minutes.
+
+        Raises:
+            ServerUnreachable: no server runs over this data.
+        """
+        from hero_logic.client.remote import login_url
+
+        return login_url(self._config.home)
 
     def read(self) -> Reading:
         """Plays to read from; a context manager."""

@@ -1,0 +1,174 @@
+"""The methods of the service as calls.
+
+Made by `make docs` from the server's table of methods; do not edit.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar
+
+from hero_logic.core.documents import PlayDocument, PlayFacts, PlayPage, PlayState, Pushed, SpanLogs, SpanPage
+from hero_logic.core.library import Flow, FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
+
+_Result = TypeVar("_Result")
+
+
+class Calls(ABC):
+    """In blocking calls."""
+
+    @abstractmethod
+    def _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:
+        """Send a call; what it gives, as that type."""
+
+    def play_get(self, play_sid: str, *, spans: bool = True) -> PlayDocument:
+        """A play with its spans: docs/rpc.md has more."""
+        return self._call("play_get", {"play_sid": play_sid, "spans": spans}, PlayDocument)
+
+    def play_list(self, limit: int = 50, *, before: str | None = None) -> PlayPage:
+        """Plays, the newest first, in pages: docs/rpc.md has more."""
+        return self._call("play_list", {"limit": limit, "before": before}, PlayPage)
+
+    def play_status(self, play_sid: str) -> PlayState:
+        """How a play stands: docs/rpc.md has more."""
+        return self._call("play_status", {"play_sid": play_sid}, PlayState)
+
+    def play_wait(self, play_sid: str, *, timeout_ms: float = 0) -> PlayFacts:
+        """Wait for the end of a play: docs/rpc.md has more."""
+        return self._call("play_wait", {"play_sid": play_sid, "timeout_ms": timeout_ms}, PlayFacts)
+
+    def play_spans(self, play_sid: str, *, start: int = 0, limit: int = 100) -> SpanPage:
+        """The spans of a play, in pages: docs/rpc.md has more."""
+        return self._call("play_spans", {"play_sid": play_sid, "start": start, "limit": limit}, SpanPage)
+
+    def span_logs(self, play_sid: str, *, span_id: str) -> SpanLogs:
+        """The logs of a span: docs/rpc.md has more."""
+        return self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
+
+    def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
+        """Give a play one event: docs/rpc.md has more."""
+        return self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+
+    def flow_put(
+        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+    ) -> FlowPut:
+        """Publish a flow: docs/rpc.md has more."""
+        return self._call(
+            "flow_put",
+            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            FlowPut,
+        )
+
+    def flow_get(self, flow_sid: str, *, version_sid: str = "") -> FlowDetails:
+        """A flow with its source and inputs: docs/rpc.md has more."""
+        return self._call("flow_get", {"flow_sid": flow_sid, "version_sid": version_sid}, FlowDetails)
+
+    def flow_list(self, limit: int = 20, *, before: str | None = None, archived: bool = False) -> FlowPage:
+        """Flows, in pages: docs/rpc.md has more."""
+        return self._call("flow_list", {"limit": limit, "before": before, "archived": archived}, FlowPage)
+
+    def flow_versions(self, flow_sid: str, *, limit: int = 20, before: str | None = None) -> VersionPage:
+        """The versions of a flow, in pages: docs/rpc.md has more."""
+        return self._call(
+            "flow_versions", {"flow_sid": flow_sid, "limit": limit, "before": before}, VersionPage
+        )
+
+    def flow_archive(self, flow_sid: str, *, is_archived: bool = True) -> Flow:
+        """Put a flow away, or bring it back: docs/rpc.md has more."""
+        return self._call("flow_archive", {"flow_sid": flow_sid, "is_archived": is_archived}, Flow)
+
+    def flow_delete(self, flow_sid: str) -> Flow:
+        """Remove a flow: docs/rpc.md has more."""
+        return self._call("flow_delete", {"flow_sid": flow_sid}, Flow)
+
+    def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
+        """Find flows: docs/rpc.md has more."""
+        return self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
+
+    def rpc_discover(self) -> dict[str, Any]:
+        """What methods there are: docs/rpc.md has more."""
+        return self._call("rpc.discover", {}, dict[str, Any])
+
+
+class AsyncCalls(ABC):
+    """On an event loop."""
+
+    @abstractmethod
+    async def _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:
+        """Send a call; what it gives, as that type."""
+
+    async def play_get(self, play_sid: str, *, spans: bool = True) -> PlayDocument:
+        """A play with its spans: docs/rpc.md has more."""
+        return await self._call("play_get", {"play_sid": play_sid, "spans": spans}, PlayDocument)
+
+    async def play_list(self, limit: int = 50, *, before: str | None = None) -> PlayPage:
+        """Plays, the newest first, in pages: docs/rpc.md has more."""
+        return await self._call("play_list", {"limit": limit, "before": before}, PlayPage)
+
+    async def play_status(self, play_sid: str) -> PlayState:
+        """How a play stands: docs/rpc.md has more."""
+        return await self._call("play_status", {"play_sid": play_sid}, PlayState)
+
+    async def play_wait(self, play_sid: str, *, timeout_ms: float = 0) -> PlayFacts:
+        """Wait for the end of a play: docs/rpc.md has more."""
+        return await self._call("play_wait", {"play_sid": play_sid, "timeout_ms": timeout_ms}, PlayFacts)
+
+    async def play_spans(self, play_sid: str, *, start: int = 0, limit: int = 100) -> SpanPage:
+        """The spans of a play, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "play_spans", {"play_sid": play_sid, "start": start, "limit": limit}, SpanPage
+        )
+
+    async def span_logs(self, play_sid: str, *, span_id: str) -> SpanLogs:
+        """The logs of a span: docs/rpc.md has more."""
+        return await self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
+
+    async def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
+        """Give a play one event: docs/rpc.md has more."""
+        return await self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+
+    async def flow_put(
+        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+    ) -> FlowPut:
+        """Publish a flow: docs/rpc.md has more."""
+        return await self._call(
+            "flow_put",
+            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            FlowPut,
+        )
+
+    async def flow_get(self, flow_sid: str, *, version_sid: str = "") -> FlowDetails:
+        """A flow with its source and inputs: docs/rpc.md has more."""
+        return await self._call("flow_get", {"flow_sid": flow_sid, "version_sid": version_sid}, FlowDetails)
+
+    async def flow_list(
+        self, limit: int = 20, *, before: str | None = None, archived: bool = False
+    ) -> FlowPage:
+        """Flows, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "flow_list", {"limit": limit, "before": before, "archived": archived}, FlowPage
+        )
+
+    async def flow_versions(
+        self, flow_sid: str, *, limit: int = 20, before: str | None = None
+    ) -> VersionPage:
+        """The versions of a flow, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "flow_versions", {"flow_sid": flow_sid, "limit": limit, "before": before}, VersionPage
+        )
+
+    async def flow_archive(self, flow_sid: str, *, is_archived: bool = True) -> Flow:
+        """Put a flow away, or bring it back: docs/rpc.md has more."""
+        return await self._call("flow_archive", {"flow_sid": flow_sid, "is_archived": is_archived}, Flow)
+
+    async def flow_delete(self, flow_sid: str) -> Flow:
+        """Remove a flow: docs/rpc.md has more."""
+        return await self._call("flow_delete", {"flow_sid": flow_sid}, Flow)
+
+    async def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
+        """Find flows: docs/rpc.md has more."""
+        return await self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
+
+    async def rpc_discover(self) -> dict[str, Any]:
+        """What methods there are: docs/rpc.md has more."""
+        return await self._call("rpc.discover", {}, dict[str, Any])

@@ -1,0 +1,116 @@
+"""The OpenRPC document: valid, the same everywhere, and true of what is answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from hero_logic.core import errors
+from hero_logic.server.methods import table
+from hero_logic.server.openrpc import document
+from hero_logic.server.refusals import OUR_NUMBERS, REFUSALS, STANDARD, refusal_of
+from support.serving import Server
+
+METHODS = document()["methods"]
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with the components that it refers to."""
+    return {**schema, "components": document()["components"]}
+
+
+def test_it_has_what_openrpc_requires() -> None:
+    """Of the document, of each method, of each parameter, result and error."""
+    found = document()
+
+    assert found["openrpc"].startswith("1.3.")
+    assert {"title", "version"} <= set(found["info"])
+    assert len({method["name"] for method in METHODS}) == len(METHODS)
+    for method in METHODS:
+        names = [param["name"] for param in method["params"]]
+        assert len(set(names)) == len(names)
+        assert all({"name", "schema"} <= set(param) for param in method["params"])
+        required = [param["required"] for param in method["params"]]
+        assert required == sorted(required, reverse=True), "a required parameter stands after an optional one"
+        assert {"name", "schema"} <= set(method["result"])
+        codes = [error["code"] for error in method["errors"]]
+        assert len(set(codes)) == len(codes)
+        assert all(isinstance(error["message"], str) for error in method["errors"])
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method["name"])
+def test_every_schema_is_one(method: dict[str, Any]) -> None:
+    """Of JSON Schema, with all that it refers to."""
+    for schema in (method["result"]["schema"], *(param["schema"] for param in method["params"])):
+        jsonschema.Draft202012Validator.check_schema(resolved(schema))
+        # A reference that leads nowhere shows itself when something is validated.
+        list(jsonschema.Draft202012Validator(resolved(schema)).iter_errors(object()))
+
+
+def test_it_is_given_by_both_ways(server: Server) -> None:
+    """rpc.discover and GET /openrpc.json."""
+    got = server.http().get("/openrpc.json").json()
+
+    assert got == server.call("rpc.discover") == json.loads(json.dumps(document()))
+
+
+def test_every_method_has_a_summary_and_a_description() -> None:
+    """And every parameter one; what its struct says."""
+    for method in METHODS:
+        assert method["summary"]
+        assert method["description"]
+        assert all(param["description"] for param in method["params"])
+
+
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("play_get", {"play_sid": "last"}),
+    ("play_get", {"play_sid": "last", "spans": False}),
+    ("play_list", {}),
+    ("play_status", {"play_sid": "last"}),
+    ("play_wait", {"play_sid": "last"}),
+    ("play_spans", {"play_sid": "last"}),
+    ("rpc.discover", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "params"), CALLS, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_answered_is_of_the_type_that_is_documented(
+    server: Server, name: str, params: dict[str, Any]
+) -> None:
+    """By its schema, with no key that the type does not have: a result that grows has to grow its type."""
+    result = server.call(name, **params)
+    [method] = [method for method in METHODS if method["name"] == name]
+
+    jsonschema.validate(result, resolved(method["result"]["schema"]), jsonschema.Draft202012Validator)
+    kind = table()[name].result
+    assert msgspec.to_builtins(msgspec.convert(result, kind)) == result
+
+
+def error_classes() -> list[type[errors.HeroLogicError]]:
+    """All of them."""
+    return [
+        found
+        for found in vars(errors).values()
+        if isinstance(found, type) and issubclass(found, errors.HeroLogicError)
+    ]
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)
+def test_every_error_has_a_number_of_ours_and_a_hint(kind: type[errors.HeroLogicError]) -> None:
+    """From -32019 to -32000."""
+    refusal = refusal_of(kind)
+
+    assert refusal.number in OUR_NUMBERS
+    assert refusal.hint
+    assert 400 <= refusal.http_status < 600
+
+
+def test_the_numbers_are_those_that_the_specification_leaves_to_us() -> None:
+    """And none of JSON-RPC's own."""
+    assert not {refusal.number for refusal in REFUSALS.values()} & set(STANDARD)
+    assert min(OUR_NUMBERS) == -32019
+    assert max(OUR_NUMBERS) == -32000
