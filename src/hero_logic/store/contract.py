@@ -35,12 +35,14 @@ from hero_logic.core.records import (
     NameStats,
     Play,
     PlayEnd,
+    PlayOrder,
     RootSpan,
     Sandbox,
     Span,
     SpanDelta,
     SpanRow,
 )
+from hero_logic.store.queue_contract import QueueStore
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -49,19 +51,23 @@ class Commit(msgspec.Struct, frozen=True):
     revision: int
     """Of its last change."""
     plays: tuple[str, ...] = ()
-    """The sids of the plays that were created, begun or ended."""
+    """The sids of the plays that were created, claimed, begun or ended."""
     spans: Mapping[str, SpanDelta] = {}
     """By sid; the rows are the fold's, which changes them again once ``on_commit`` has returned."""
 
 
-class Store(Protocol):
+class Store(QueueStore, Protocol):
     """Flows, versions, plays and spans, remembered."""
 
     on_commit: Callable[[Commit], None]
     """See law 7; does nothing at first."""
 
-    def create_play(self, play: Play, version: FlowVersion | None = None) -> int:
+    def create_play(
+        self, play: Play, version: FlowVersion | None = None, order: PlayOrder | None = None
+    ) -> int:
         """Record a new play, and the version it runs if that is not known yet; give its revision.
+
+        ``order`` says what it is to be run with. One that is pending and has no ``runtime_sid`` waits.
 
         Raises:
             StoreError: a play of that sid is there already.
@@ -110,7 +116,10 @@ class Store(Protocol):
         ...
 
     def unfinished_plays(self) -> list[Play]:
-        """The plays that are ``pending`` or ``running``, oldest first, without the heavy fields."""
+        """The plays that a runtime has and that have no end, oldest first, without the heavy fields.
+
+        Those that wait for a worker are not among them.
+        """
         ...
 
     def plays_with_open_spans(self) -> list[str]:

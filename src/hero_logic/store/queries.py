@@ -10,7 +10,8 @@ PLAY_COLUMNS = (
     "plays.sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,"
     " sandbox_tier, sandbox_isolation, sandbox_resources,"
     " events, malformed, oversize, repeated, truncated,"
-    " span_count, version_sid, runtime_sid, revision, access"
+    " span_count, version_sid, runtime_sid, revision, access,"
+    " retry_of, parent_play_sid, parent_span_id, asked_by"
 )
 """A play without its heavy fields, as :func:`hero_logic.store.rows.play` reads it."""
 
@@ -55,13 +56,23 @@ GET_VERSION = """
 
 ADD_PLAY = """
     INSERT INTO plays (
+        id,
         sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,
         sandbox_tier, sandbox_isolation, sandbox_resources,
         events, malformed, oversize, repeated, truncated,
-        span_count, version_sid, runtime_sid, revision, access
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        span_count, version_sid, runtime_sid, revision, access,
+        retry_of, parent_play_sid, parent_span_id, asked_by
+    ) VALUES (
+        1 + max(
+            (SELECT coalesce(max(id), 0) FROM plays), (SELECT coalesce(max(play), 0) FROM deleted_plays)
+        ),
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    )
 """
-"""Add a play without its heavy fields, in the order of ``PLAY_COLUMNS``."""
+"""Add a play without its heavy fields, in the order of ``PLAY_COLUMNS``.
+
+No id is given twice while spans of a play that was deleted are still there.
+"""
 
 ADD_PLAY_TEXTS = (
     "INSERT INTO play_texts (play, input_json, output_json, stdout, stderr) VALUES (?, ?, ?, ?, ?)"
@@ -100,10 +111,10 @@ LIST_PLAYS = f"SELECT {PLAY_COLUMNS} FROM plays WHERE id < ? ORDER BY id DESC LI
 """Plays that were created before the one of that id, the last first."""
 
 UNFINISHED_PLAYS = (
-    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_unfinished"  # noqa: S608 - columns are a constant
-    " WHERE status IN ('pending', 'running') ORDER BY id"
+    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_in_hand"  # noqa: S608 - columns are a constant
+    " WHERE status IN ('pending', 'running') AND runtime_sid <> '' ORDER BY id"
 )
-"""Plays without an end, the oldest first."""
+"""Plays that a runtime has and that have no end, the oldest first."""
 
 PLAYS_WITH_OPEN_SPANS = """
     WITH RECURSIVE open_plays (play) AS (

@@ -23,10 +23,11 @@ from _thread import allocate_lock
 from hero_logic.core.errors import StoreError, UsageError
 from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.records import FlowVersion, RootSpan
-from hero_logic.store import migrations, queries, reading, rows, writing
+from hero_logic.store import migrations, queries, queue_queries, reading, rows, writing
 from hero_logic.store.contract import Commit
 from hero_logic.store.refusals import check_end, is_closed, is_known, no_such_play, no_such_version
 from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file
+from hero_logic.store.sqlite_queue import SqliteQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         NameStats,
         Play,
         PlayEnd,
+        PlayOrder,
         Sandbox,
         Span,
         SpanDelta,
@@ -54,7 +56,7 @@ def _ignore(commit: Commit) -> None:
     return None
 
 
-class SqliteStore:
+class SqliteStore(SqliteQueue):
     """A store in one file, for any number of threads and processes of one machine.
 
     >>> import tempfile
@@ -124,15 +126,17 @@ class SqliteStore:
 
     # --- plays ---------------------------------------------------------------------------------------
 
-    def create_play(self, play: Play, version: FlowVersion | None = None) -> int:
-        """Record a new play, and its version; give its revision (contract.py)."""
+    def create_play(
+        self, play: Play, version: FlowVersion | None = None, order: PlayOrder | None = None
+    ) -> int:
+        """Record a new play, its version and its order; give its revision (contract.py)."""
         with self._write_lock:
             with self._writing() as connection:
                 if connection.execute(queries.FIND_PLAY, (play.sid,)).fetchone() is not None:
                     raise is_known(play.sid)
                 if version is not None:
                     writing.add_version(connection, version)
-                revision = writing.add_play(connection, play)
+                revision = writing.add_play(connection, play, order)
             self._tell(Commit(revision, plays=(play.sid,)))
         return revision
 
@@ -166,6 +170,9 @@ class SqliteStore:
                     (end.status, end.end_ms, end.error, end.exit_code, artifacts, revision, play),
                 )
                 connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
+                connection.execute(queue_queries.FORGET_CANCEL, (play,))
+                if end.artifacts:
+                    connection.execute(queue_queries.COUNT_PLAY, (0, rows.artifact_bytes(end)))
             self._tell(Commit(revision, plays=(sid,)))
         return True
 
@@ -318,6 +325,9 @@ class SqliteStore:
             return writing.read_revision(connection)
 
     # --- call these with their lock held -------------------------------------------------------------
+
+    def _tell_of(self, revision: int, sid: str) -> None:
+        self._tell(Commit(revision, plays=(sid,)))
 
     def _tell(self, commit: Commit) -> None:
         """Law 7 of the contract: with the write lock held."""
