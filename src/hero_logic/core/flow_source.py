@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 NO_DEFAULT = Marker("NO_DEFAULT")
 FLOW = "hero_tracing.flow"
+ON_LOST = ("fail", "retry")
+"""What may become of a play whose runtime is gone; the first is the default."""
 MAX_SHOWN_CANDIDATES = 20
 MAX_ENCODING_CHARACTERS = 40
 """Longer than every name of one; Python keeps each name that it was ever asked for."""
@@ -109,6 +111,7 @@ class FlowEntry:
         inputs: descriptions of inputs by name, as ``@flow`` says.
         outputs: descriptions of outputs by name, as ``@flow`` says.
         needs: what it asks for beyond its own directory; None where ``@flow`` says nothing of that.
+        on_lost: what becomes of a play of it whose runtime is gone: ``fail`` or ``retry``.
     """
 
     __slots__ = (
@@ -121,6 +124,7 @@ class FlowEntry:
         "line",
         "name",
         "needs",
+        "on_lost",
         "outputs",
         "parameters",
     )
@@ -139,6 +143,7 @@ class FlowEntry:
         self.inputs = arguments.inputs
         self.outputs = arguments.outputs
         self.needs = arguments.needs
+        self.on_lost = arguments.on_lost
 
 
 class FlowFile:
@@ -198,6 +203,16 @@ def decode_source(data: bytes, path: str) -> str:
         raise BadFlowFile(
             f"{path}: it cannot be decoded as {encoding}: {error}. Save it as UTF-8."
         ) from error
+
+
+def encode_source(text: str, path: str) -> bytes:
+    """A source that :func:`decode_source` gave, as bytes that Python reads as the same text.
+
+    >>> encode_source("# coding: latin-1\\nname = 'é'", "f.py")[-3:-1]
+    b"'\\xe9"
+    """
+    head = "\n".join(text.splitlines()[:2]).encode("utf-8", "replace")
+    return text.encode(_encoding(head, False, path), "surrogatepass")
 
 
 def _encoding(data: bytes, has_mark: bool, path: str) -> str:
@@ -299,7 +314,7 @@ def read_flow_file(source: str, path: str) -> FlowFile:
 class _FlowArguments:
     """What is said in the parentheses of ``@flow(...)``."""
 
-    __slots__ = ("description", "inputs", "name", "needs", "outputs")
+    __slots__ = ("description", "inputs", "name", "needs", "on_lost", "outputs")
 
     def __init__(self, call: _ast.Call | None, path: str) -> None:
         said: dict[str, _ast.expr] = {}
@@ -312,6 +327,18 @@ class _FlowArguments:
         self.inputs = _descriptions(said.get("inputs"))
         self.outputs = _descriptions(said.get("outputs"))
         self.needs = _needs(said["needs"], path) if "needs" in said else None
+        self.on_lost = _on_lost(said["on_lost"], path) if "on_lost" in said else ON_LOST[0]
+
+
+def _on_lost(node: _ast.expr, path: str) -> str:
+    value = literal_value(node)
+    if value is None:
+        return ON_LOST[0]
+    if value not in ON_LOST:
+        told = "computed" if value is NOT_LITERAL else f"{value!r:.60}"
+        words = " or ".join(map(repr, ON_LOST))
+        raise BadFlowFile(f"{path}:{node.lineno}: on_lost= is {told}; it is written out, as {words}.")
+    return str(value)
 
 
 def _needs(node: _ast.expr, path: str) -> Needs | None:
