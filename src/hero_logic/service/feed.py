@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from hero_logic.core.errors import NotFound
 from hero_logic.core.records import Changes, Play, SpanRow
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Feed:
         self._lock = Lock()
         self._calls: tuple[tuple[str | None, OnRows], ...] = ()
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._play_calls: tuple[Callable[[list[str]], None], ...] = ()
+        self._commit_calls: tuple[Callable[[], None], ...] = ()
         self._plays: dict[str, Play] = {}
         self._commits = 0
         store.on_commit = self._committed
@@ -87,6 +90,25 @@ class Feed:
         with self._lock:
             self._calls = (*self._calls, entry)
         return lambda: self._end_call(entry)
+
+    def call_for_plays(self, on_plays: Callable[[list[str]], None]) -> Callable[[], None]:
+        """Have a function called with the sids of plays whose own rows were written; gives what ends that.
+
+        As for :meth:`call`: by the writer, and it has to be quick.
+        """
+        with self._lock:
+            self._play_calls = (*self._play_calls, on_plays)
+
+        def end() -> None:
+            with self._lock:
+                self._play_calls = _without(self._play_calls, on_plays)
+
+        return end
+
+    def call_for_commits(self, on_commit: Callable[[], None]) -> None:
+        """Have a function called after each commit, for as long as this process lives."""
+        with self._lock:
+            self._commit_calls = (*self._commit_calls, on_commit)
 
     def subscribe(
         self,
@@ -150,6 +172,11 @@ class Feed:
             subscriptions = self._subscriptions
         if subscriptions:
             self._put(commit, subscriptions)
+        if commit.plays:
+            for call in self._play_calls:
+                call(list(commit.plays))
+        for ring in self._commit_calls:
+            ring()
 
     def _put(self, commit: Commit, subscriptions: tuple[Subscription, ...]) -> None:
         copies: dict[str, list[SpanRow]] = {}
@@ -317,7 +344,7 @@ class Subscription:
             sids, self._plays = self._plays, {}
         # Read before the spans are taken: no span that was written before a play's row is told after it.
         try:
-            plays = [self._feed.play(sid) for sid in sids]
+            plays = [play for sid in sids if (play := self._play(sid)) is not None]
         except Exception:
             with self._changed:
                 self._plays = {**sids, **self._plays}
@@ -334,6 +361,15 @@ class Subscription:
         self._told_plays = {play.sid: play.revision for play in plays}
         plays.sort(key=lambda play: play.revision)
         return Changes(revision, plays, [(sid, one.row()) for (sid, _), one in waiting.items()], is_all=True)
+
+    def _play(self, sid: str) -> Play | None:
+        """A play that has changed; None where it was deleted since, which is no news of the others."""
+        try:
+            return self._feed.play(sid)
+        except NotFound:
+            if self.sid is not None:
+                raise
+            return None
 
 
 class _Waiting:
