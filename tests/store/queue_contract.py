@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from hero_logic.core.errors import IllegalMove, NotFound
-from hero_logic.core.records import Artifact, Play, PlayEnd, PlayFilter, PlayOrder, Sandbox
+from hero_logic.core.finding import PlayFilter
+from hero_logic.core.records import Artifact, Play, PlayEnd, PlayOrder, Sandbox
 from hero_logic.store.contract import Commit, Store
 from store.facts import UNKNOWN_PLAY, add_ended_play, add_running_play, delta, row
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hero_logic.core.finding import PlayFilter, StoreSize
 from hero_logic.core.lifecycle import check_move, is_terminal
-from hero_logic.core.records import Play, PlayOrder, StoreSize
+from hero_logic.core.records import Play, PlayOrder
 from hero_logic.store.refusals import not_ended
 from hero_logic.store.rows import ascii_lower
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from hero_logic.core.records import PlayFilter
 
 _ROW_BYTES = 500
 

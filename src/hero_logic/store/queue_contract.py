@@ -4,9 +4,13 @@ The laws of :mod:`hero_logic.store.contract` hold, with one word more to law 3: 
 no revision, since nothing is there that could have one.
 """
 
-from typing import Protocol
+from __future__ import annotations
 
-from hero_logic.core.records import Play, PlayFilter, PlayOrder, StoreSize
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hero_logic.core.finding import PlayFilter, StoreSize
+    from hero_logic.core.records import Play, PlayOrder
 
 
 class QueueStore(Protocol):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-
 from hero_logic.core.lifecycle import check_move, is_terminal
-from hero_logic.core.records import PlayOrder, StoreSize
 from hero_logic.store import queries, queue_queries, rows, writing
 from hero_logic.store.refusals import no_such_play, not_ended
 
@@ -15,7 +12,8 @@ if TYPE_CHECKING:
     from _thread import LockType
     from contextlib import AbstractContextManager
 
-    from hero_logic.core.records import Play, PlayFilter
+    from hero_logic.core.finding import PlayFilter, StoreSize
+    from hero_logic.core.records import Play, PlayOrder
 
 _PAST_EVERY_ID = 2**63 - 1
 _PAST_EVERY_TIME_MS = float("inf")
@@ -186,6 +184,8 @@ class SqliteQueue:
             size, count, free = (
                 int(connection.execute(statement).fetchone()[0]) for statement in queue_queries.PAGES
             )
+        from hero_logic.core.finding import StoreSize
+
         return StoreSize(plays=plays, database_bytes=size * (count - free), artifact_bytes=artifact_bytes)
 
 
@@ -229,6 +229,8 @@ def _found(
             for stream in streams
             for values in stream
         }
+        import heapq  # for this search alone, and it costs as much as the rest of this module
+
         return list(heapq.merge(*streams, key=lambda values: -ids[values[0]]))[:limit]
     kept: list[tuple[object, ...]] = []
     for values in found:
