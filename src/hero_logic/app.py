@@ -59,9 +59,9 @@ def make_client(
 
     config = Config.from_environment(environment)
 
-    def _open_session(runtimes: Runtimes) -> Session:
+    def _open_session(runtimes: Runtimes, *, recovers: bool = True) -> Session:
         before_services()
-        return open_session(config, runtimes)
+        return open_session(config, runtimes, recovers=recovers)
 
     return Client(
         config,
@@ -70,6 +70,7 @@ def make_client(
         new_runtimes=lambda: new_runtimes(config),
         open_session=_open_session,
         start_spawner=lambda: spawner or _start_spawner(),
+        start_warm_spawner=_start_warm_spawner,
     )
 
 
@@ -80,8 +81,10 @@ def new_runtimes(config: Config) -> Runtimes:
     return Runtimes(config.runtimes_dir, new_sid())
 
 
-def open_session(config: Config, runtimes: Runtimes | None = None) -> Session:
+def open_session(config: Config, runtimes: Runtimes | None = None, *, recovers: bool = True) -> Session:
     """The services over the embedded store, for a runtime (default: a new one); enter it to use it.
+
+    One that does not recover has somebody who does so beside it (service/housekeeping.py).
 
     Raises:
         StoreError: the store cannot be opened.
@@ -125,6 +128,8 @@ def open_session(config: Config, runtimes: Runtimes | None = None) -> Session:
         clear=clear,
         open_spool=open_spool,
         leftovers=leftovers,
+        new_sid=new_sid,
+        recovers=recovers,
     )
 
 
@@ -152,6 +157,12 @@ def _start_spawner() -> Spawner:
     from hero_logic.runner.play import spawner_for_this_process
 
     return spawner_for_this_process()
+
+
+def _start_warm_spawner() -> Spawner:
+    from hero_logic.runner.play import spawner_for_this_process
+
+    return spawner_for_this_process(is_warm=True)
 
 
 def _early_spawner(arguments: list[str]) -> Spawner | None:

@@ -12,19 +12,25 @@ from hero_logic.core.errors import ArtifactsNotKept, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
     from hero_logic.config import Config
+    from hero_logic.core.finding import PlayFilter, StoreSize
     from hero_logic.core.flow_source import FlowEntry
     from hero_logic.core.grants import Said
     from hero_logic.core.records import NameStats, Play, Span, SpanRow
     from hero_logic.core.tiers import Proof
+    from hero_logic.pool import Pool
+    from hero_logic.preparing import Preparer
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.proof import Prover
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.feed import Follower
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.outline import Outline
+    from hero_logic.service.play_verbs import PlayVerbs
+    from hero_logic.service.retention import Pruned, Retention
     from hero_logic.service.session import Session
     from hero_logic.worker import Face, RunOrder
 
@@ -82,8 +88,9 @@ class Client:
         *,
         new_sid: Callable[[], str],
         new_runtimes: Callable[[], Runtimes],
-        open_session: Callable[[Runtimes], Session],
+        open_session: Callable[..., Session],
         start_spawner: Callable[[], Spawner],
+        start_warm_spawner: Callable[[], Spawner],
     ) -> None:
         self._config = config
         self._environment = environment
@@ -91,6 +98,7 @@ class Client:
         self._new_runtimes = new_runtimes
         self._open_session_of = open_session
         self._start_spawner = start_spawner
+        self._start_warm_spawner = start_warm_spawner
 
     def prepare(self, request: RunRequest) -> RunOrder:
         """Read and check what is to be run; nothing is recorded, nothing of the flow is run.
@@ -160,7 +168,18 @@ class Client:
             data_dir=self._config.home,
         )
 
-    def run(self, order: RunOrder, face: Face) -> Play:
+    def prepare_again(self, play: Play) -> RunOrder:
+        """What a play was run with, to be run again in this process, by the operator in person.
+
+        Raises:
+            IllegalMove: nobody ran it here.
+            UsageError: it cannot be run any more, and why.
+        """
+        with self.ask() as verbs:
+            version, order = verbs.order_of(play)
+        return self._preparer().run_order(play, version, order)
+
+    def run(self, order: RunOrder, face: Face, *, retry_of: str = "") -> Play:
         """Run what was prepared, to its end.
 
         Raises:
@@ -190,9 +209,108 @@ class Client:
                 runtimes=runtimes,
                 open_session=lambda: self._open_session_of(runtimes),
                 face=face,
+                retry_of=retry_of,
             )
         finally:
             spawner.close()
+
+    def work(
+        self,
+        *,
+        plays_at_once: int | None = None,
+        stop_s: float,
+        is_attached: bool = False,
+        note: Callable[[str], None],
+        is_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Claim plays that wait and run them, until SIGINT or SIGTERM, or the end of who it is attached to.
+
+        Args:
+            plays_at_once: how many at a time; None for the default.
+            stop_s: how long what runs may go on at the end, in seconds.
+            is_attached: whether the end of standard input ends it at once.
+            note: told what the operator should know.
+            is_ready: called when it claims.
+        """
+        from hero_logic.pool import work
+
+        with self.working(plays_at_once=plays_at_once, note=note) as (_, pool):
+            work(pool, stop_s=stop_s, is_attached=is_attached, note=note, is_ready=is_ready)
+
+    def working(
+        self, *, plays_at_once: int | None = None, note: Callable[[str], None]
+    ) -> AbstractContextManager[tuple[Session, Pool]]:
+        """A session of a process that lives long, and a pool over it that was not started.
+
+        Enter it before there is a second thread, and stop the pool before leaving it.
+        """
+        from hero_logic.pool import PLAYS_AT_ONCE, working
+
+        return working(
+            runtimes=self._new_runtimes(),
+            open_session=lambda runtimes: self._open_session_of(runtimes, recovers=False),
+            start_spawner=self._start_warm_spawner,
+            prover=self._prover,
+            config=self._config,
+            preparer=self._preparer(),
+            retention=self.retention(),
+            remove_files=self._remove_files,
+            plays_at_once=plays_at_once or PLAYS_AT_ONCE,
+            note=note,
+        )
+
+    def ask(self) -> Asking:
+        """What can be asked of plays, whoever runs them; a context manager."""
+        return Asking(self._open_session(), self.verbs)
+
+    def retention(
+        self, *, days: float | None = None, plays: int | None = None, megabytes: float | None = None
+    ) -> Retention:
+        """Which plays are wanted kept: by what is given, else by the environment.
+
+        Raises:
+            UsageError: a variable has a value that means nothing.
+        """
+        from hero_logic.service.retention import Retention, read_retention
+
+        if days is None and plays is None and megabytes is None:
+            return read_retention(self._environment)
+        max_bytes = None if megabytes is None else int(megabytes * 1_000_000)
+        return Retention(max_age_days=days, max_plays=plays, max_bytes=max_bytes)
+
+    def pruned_document(self, pruned: Pruned) -> bytes:
+        """What was removed as one JSON document."""
+        import msgspec
+
+        return msgspec.json.encode(pruned)
+
+    def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
+        """Plays as one JSON document, without what is heavy."""
+        from hero_logic.service.document import list_document
+
+        return list_document(plays, next_cursor)
+
+    def verbs(self, session: Session) -> PlayVerbs:
+        """What can be asked of plays, over a session that is open."""
+        from hero_logic.service.play_verbs import PlayVerbs
+
+        return PlayVerbs(
+            session,
+            prepare=lambda version, wanted: self._preparer().prepare(version, wanted),
+            new_sid=self._new_sid,
+            remove_files=self._remove_files,
+        )
+
+    def _preparer(self) -> Preparer:
+        from hero_logic.preparing import Preparer
+
+        return Preparer(self._environment, self._config.home)
+
+    def _remove_files(self, sid: str) -> None:
+        from hero_logic.runner.collection import remove_tree
+        from hero_logic.runner.staging import PlayPaths
+
+        remove_tree(PlayPaths(self._config.plays_dir, sid).root)
 
     def _open_session(self) -> Session:
         return self._open_session_of(self._new_runtimes())
@@ -251,8 +369,8 @@ class Client:
 
     def ingest(self, stream: BinaryIO, *, note: Callable[[str], None]) -> Play:
         """Record a stream of events as a new play."""
+        from hero_logic.playing import LineTeller
         from hero_logic.service.recording import record_stream
-        from hero_logic.worker import LineTeller
 
         teller = LineTeller(note)
         with self._open_session() as session:
@@ -300,6 +418,21 @@ class Client:
                 f"--keep {target_dir}: {error.strerror}. "
                 f"The artifacts are still in {self.artifacts_dir(play.sid)}."
             ) from error
+
+
+class Asking:
+    """What can be asked of plays, while a ``with`` block lasts."""
+
+    def __init__(self, session: Session, make_verbs: Callable[[Session], PlayVerbs]) -> None:
+        self._session = session
+        self._make_verbs = make_verbs
+
+    def __enter__(self) -> PlayVerbs:
+        self._session.__enter__()
+        return self._make_verbs(self._session)
+
+    def __exit__(self, *_: object) -> None:
+        self._session.__exit__()
 
 
 class Reading:
@@ -350,7 +483,7 @@ class Reading:
 
     def status_counts(self, sid: str) -> dict[str, int]:
         """How many spans of a play have which status."""
-        return self._session.store.status_counts(sid)
+        return self._session.plays.status_counts(sid)
 
     def stats(self, sid: str, *, limit: int) -> tuple[list[NameStats], bool]:
         """What the ended spans of each name took, the highest total first; and whether there are more."""
@@ -398,19 +531,25 @@ class Reading:
 
         return play_document(play, self.spans(play.sid))
 
-    def page(self, *, limit: int, before: str | None) -> tuple[list[Play], str | None]:
+    def page(
+        self, *, limit: int, before: str | None, wanted: PlayFilter | None = None
+    ) -> tuple[list[Play], str | None]:
         """Plays, newest first, and the cursor of the next page.
 
         Raises:
             NotFound: the cursor names no play.
         """
-        return self._session.plays.list(limit=limit, before=before)
+        return self._session.plays.list(limit=limit, before=before, wanted=wanted)
+
+    def size(self) -> StoreSize:
+        """How much there is on record."""
+        return self._session.store.size()
 
     def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
-        """A page of plays as one JSON document."""
+        """A page of plays as one JSON document, with how much there is."""
         from hero_logic.service.document import list_document
 
-        return list_document(plays, next_cursor)
+        return list_document(plays, next_cursor, self.size())
 
 
 _MAX_TIMEOUT_S = 1e9
@@ -421,11 +560,6 @@ _UNCONFINED = (
 
 
 def _read_input(entry: FlowEntry, request: RunRequest) -> bytes:
-    from hero_logic.core.inputs import read_inputs
+    from hero_logic.core.inputs import input_text
 
-    checked = read_inputs(entry, document=request.document, assignments=request.assignments)
-    if not checked:
-        return b"{}"
-    import json
-
-    return json.dumps(checked, allow_nan=False, separators=(",", ":")).encode()
+    return input_text(entry, document=request.document, assignments=request.assignments).encode()
