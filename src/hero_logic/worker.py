@@ -281,12 +281,17 @@ def listen(
         listener.request_end(_LAST_READ_S)
         session.ingest.hurry(sid)
 
+    def look() -> None:
+        if any(asked_sid == sid for asked_sid, _ in session.store.asked_cancels(session.runtimes.own_sid)):
+            end_input("")
+
     try:
         session.plays.create(sid)
         session.plays.begin(sid, Sandbox())
         listener.sink = session.ingest.open(sid, on_bad_line=teller.tell)
         with _SignalHandlers(end_input):
             handle = listener.run()
+            session.ears.listen(look)
             is_listening(path)
             handle.wait()
     finally:

@@ -66,6 +66,17 @@ def test_a_play_that_waits_is_cancelled(tmp_path: Path) -> None:
     assert (done.returncode, play["sid"], play["status"]) == (0, sid, "cancelled")
 
 
+def test_cancelling_what_only_listens_is_the_end_of_its_input(tmp_path: Path) -> None:
+    """Nothing runs there that could be cancelled: what had come is recorded, and ends as it stands."""
+    with start("listen", "--idle", "3600", "--socket", f"/tmp/hl-{os.getpid()}-cancel.sock") as other:
+        wait_until(lambda: hero_logic("ls").stdout, "the play")
+        done = hero_logic("cancel", "last")
+        out, _ = other.communicate(timeout=20)
+
+    sid = last_line(out)
+    assert (other.returncode, done.returncode, done.stdout.decode()) == (0, 1, f"{sid} ok\n")
+
+
 def test_cancelling_what_has_ended_says_how(tmp_path: Path) -> None:
     """The exit status is 1: it was not cancelled."""
     sid = run(tmp_path)

@@ -101,10 +101,10 @@ def test_compiled_files_are_kept_between_plays(tmp_path: Path) -> None:
 
 def test_plays_of_one_process_are_staged_at_once(tmp_path: Path) -> None:
     """The first of them make what all share, and none takes it from under another."""
+    failures: list[Exception] = []
     for number in range(10):
         cache_dir = str(tmp_path / f"cache-{number}")
         barrier = threading.Barrier(8)
-        failures: list[Exception] = []
 
         def stage_one(sid: str, cache_dir: str = cache_dir, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
@@ -122,4 +122,4 @@ def test_plays_of_one_process_are_staged_at_once(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
 
-        assert failures == []
+    assert failures == []
