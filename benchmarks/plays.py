@@ -21,7 +21,7 @@ from measure import Claim, arguments, finish
 from hero_logic.app import make_client
 from hero_logic.core.records import FlowVersion
 from hero_logic.service.play_verbs import PlayVerbs, Wanted
-from hero_logic.service.plays import content_sid
+from hero_logic.service.versions import content_sid
 
 PLAYS = 400
 WAITS = 60

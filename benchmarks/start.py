@@ -4,7 +4,10 @@
 
 Each way to start is measured in turns with the floor, ``python3 -c pass``: cold, where an interpreter is
 started for the play, and warm, where the play is forked from one that was there before; in each isolation
-that this host proves, and in none. Then plays a second, as many at a time as there are cores.
+that this host proves, and in none. As in a server, the spawner is there and has supervisors ready, and a play
+comes when the last one is cleared away: each start, the floor's too, follows a pause. "Alone" is the first
+play of a spawner, with nothing ready. Then plays a second without a pause, as many at a time as there are
+cores: there nothing is gained by what is done ahead.
 """
 
 from __future__ import annotations
@@ -25,10 +28,11 @@ from hero_logic.core.policy import PlayLimits, play_environment
 from hero_logic.runner.play import PlayPlan, StagedPlay
 from hero_logic.runner.proof import Prover
 from hero_logic.runner.span_loop import SpanLoop
-from hero_logic.runner.spawner import Spawner
+from hero_logic.runner.spawner import SPARES, Spawner
 
 ROUNDS = 40
 PLAYS = 200
+PAUSE_S = 0.05
 FLOW = b"""\
 import time; began_s = time.monotonic()
 from hero_tracing import flow
@@ -58,11 +62,12 @@ class Nowhere:
 class Starter:
     """Starts plays in one way."""
 
-    def __init__(self, directory: str, isolation: str, *, is_warm: bool) -> None:
+    def __init__(self, directory: str, isolation: str, *, is_warm: bool, spares: int = SPARES) -> None:
         self.isolation = isolation
         self.is_warm = is_warm
+        self._is_alone = spares == 0
         self._directory = directory
-        self._spawner = Spawner.start(is_warm=is_warm)
+        self._spawner = Spawner.start(is_warm=is_warm, spares=spares)
         self._loop = SpanLoop()
 
     def start_ms(self) -> float:
@@ -99,6 +104,11 @@ class Starter:
         began_s = leavings.result.output
         assert isinstance(began_s, float), leavings
         return (began_s - called_s) * 1000
+
+    @property
+    def how(self) -> str:
+        """As it is called."""
+        return ("warm" if self.is_warm else "cold") + (", alone" if self._is_alone else "")
 
     def close(self) -> None:
         """End what was started."""
@@ -175,20 +185,25 @@ def main() -> int:
             for is_warm in (False, True)
             if not (isolation == "bubblewrap" and is_warm)
         ]
+        starters += [
+            Starter(directory, isolation, is_warm=False, spares=0)
+            for isolation in ("none", *(name for name, problem in problems.items() if not problem))
+        ]
         for starter in starters:
             starter.start_ms()
         found: dict[Starter, list[float]] = {starter: [] for starter in starters}
         floor: list[float] = []
         for _ in range(rounds):
+            time.sleep(PAUSE_S)
             floor.append(bare_ms())
             for starter in starters:
+                time.sleep(PAUSE_S)
                 found[starter].append(starter.start_ms())
         for starter, values in found.items():
-            how = "warm" if starter.is_warm else "cold"
-            goal = COLD_GOALS.get(starter.isolation) if how == "cold" else WARM_GOAL
+            goal = {"warm": WARM_GOAL, "cold": COLD_GOALS.get(starter.isolation)}.get(starter.how)
             claims.append(
                 Claim(
-                    f"a play's start, {how}, isolation {starter.isolation}",
+                    f"a play's start, {starter.how}, isolation {starter.isolation}",
                     values=values,
                     floor=floor,
                     floor_name="python3 -c pass",
@@ -197,9 +212,8 @@ def main() -> int:
                 )
             )
         for starter in starters:
-            how = "warm" if starter.is_warm else "cold"
             rate = plays_a_second(starter, plays)
-            print(f"  {how}, isolation {starter.isolation}: {rate:.0f} plays a second, whole")
+            print(f"  {starter.how}, isolation {starter.isolation}: {rate:.0f} plays a second, whole")
             starter.close()
         claims.append(default_run(directory, rounds))
     return finish("Start: from the call to the first line of a flow", claims, options)

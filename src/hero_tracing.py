@@ -98,7 +98,7 @@ if _WANTED:  # law 5: 3 ms of shared libraries that a script without the runtime
     _current: _ContextVar[_LiveSpan | None] = _ContextVar("hero_span", default=None)
     _quiet: _ContextVar[bool] = _ContextVar("hero_quiet", default=False)
     # Times are cut out of the digits of nanoseconds: formatting a float takes twice as long.
-    _EPOCH_NS = _wall_clock_ns() - _clock_ns()  # one look at the wall: no duration bends when it jumps
+    _EPOCH_NS = 0  # once there is a runtime: what the clock lacks to the wall's
     _prefix = _os.urandom(4).hex()
     _ids = _count(1)
     # Whatever the descriptor's mode and the flow's handler of SIGPIPE: neither blocked nor killed.
@@ -114,6 +114,7 @@ if _WANTED:  # law 5: 3 ms of shared libraries that a script without the runtime
 _active = False  # whether there is a runtime, and it could be reached
 _generation = 1  # of forks: a span of an older one belongs to a parent process
 _files: dict[str, str] = {}
+_stream_classes: dict[Any, Any] = {}  # of the stand-ins of standard output and error, which are of one class
 
 
 # --- Values become text: bounded, whatever they are ---------------------------------------------------
@@ -1356,13 +1357,18 @@ def _parts_of(proxy: Any) -> tuple[Any, Any]:
 def _stand_in(base: type[_Proxy], client: object, trace: Any) -> Any:
     """A proxy with the special methods that the client's class has, and no others."""
     cls: Any = type(client)
-    forwards: dict[str, Any] = {"__slots__": ()}
-    for special in dir(cls):
-        if special.startswith("__") and special.endswith("__") and special not in _OWN.split():
-            value = getattr(cls, special, None)
-            if callable(value) or special == "__hash__":
-                forwards[special] = None if value is None else _forward(special)
-    proxy: Any = object.__new__(type(_type_name(client), (base,), forwards))
+    made = _stream_classes.get(cls) if base is _Stream else None
+    if made is None:
+        forwards: dict[str, Any] = {"__slots__": ()}
+        for special in dir(cls):
+            if special.startswith("__") and special.endswith("__") and special not in _OWN.split():
+                value = getattr(cls, special, None)
+                if callable(value) or special == "__hash__":
+                    forwards[special] = None if value is None else _forward(special)
+        made = type(_type_name(client), (base,), forwards)
+        if base is _Stream:
+            _stream_classes[cls] = made
+    proxy: Any = object.__new__(made)
     object.__setattr__(proxy, "_hero_client", client)
     object.__setattr__(proxy, "_hero_trace", trace)
     return proxy
@@ -1577,10 +1583,11 @@ class _Patches:
 
 
 def _activate() -> _Flow:
-    """Connect if there is a runtime, and say which ``flow`` this process has."""
-    global _active
-    if not _WANTED or not _writer.open():
+    """Connect if there is a runtime, and say which ``flow`` this process has; "later": called again then."""
+    global _active, _EPOCH_NS
+    if not _WANTED or _os.environ.get(_FD_VARIABLE) == "later" or not _writer.open():
         return _Flow()
+    _EPOCH_NS = _wall_clock_ns() - _clock_ns()  # one look at the wall: no duration bends when it jumps
     _active = True
     if _writer.path is None:
         _os.register_at_fork(before=_writer.before_fork, after_in_parent=_writer.after_fork_in_parent)

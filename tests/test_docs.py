@@ -20,6 +20,15 @@ from hero_logic.cli import main as command_line
 from hero_logic.cli.completions import SHELLS, script_path
 from hero_logic.core import errors, wire
 from hero_logic.core.finding import StoreSize
+from hero_logic.core.library import (
+    FlowDetails,
+    FlowPage,
+    FlowPut,
+    FoundFlows,
+    Problem,
+    PublishedVersion,
+    VersionPage,
+)
 from hero_logic.core.lifecycle import MOVES
 from hero_logic.core.policy import LIMITS
 from hero_logic.core.records import Artifact, Counters, Play, Span
@@ -302,6 +311,8 @@ def test_every_key_of_the_json_document_has_a_row() -> None:
     listing = json.loads(list_document([Play("s")], None, StoreSize(1, 2, 3)))
     pruned = json.loads(msgspec.json.encode(Pruned([], 0)))
     keys = {key for part in [*parts, listing, listing["store"], pruned] for key in part}
+    for struct in (FlowDetails, FlowPage, FoundFlows, FlowPut, Problem, PublishedVersion, VersionPage):
+        keys.update(struct.__struct_fields__)
 
     assert set(rows(read(DOCS / "json.md"))) == keys
 

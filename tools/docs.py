@@ -21,7 +21,7 @@ from hero_logic.cli.main import VERBS, build_parser  # noqa: E402
 from hero_logic.core.policy import GIB, KIB, LIMITS, MIB, Limit  # noqa: E402
 
 _MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
-_COMPLETED = {"FLOW.py": shtab.FILE, "FILE": shtab.FILE, "PATH": shtab.FILE, "DIR": shtab.DIRECTORY}
+_COMPLETED = {"FLOW": shtab.FILE, "FILE": shtab.FILE, "PATH": shtab.FILE, "DIR": shtab.DIRECTORY}
 _LIMITS_HEAD = """\
 # Limits
 
@@ -74,10 +74,14 @@ def with_help(page: str) -> str:
 
 
 def help_texts() -> dict[str, str]:
-    """The help of the command and of each verb, by name, 80 columns wide."""
+    """The help of the command, of each verb and of each action of one, by name, 80 columns wide."""
     parser = build_parser("*")
     verbs = _verb_parsers(parser)
-    return {"hero-logic": parser.format_help(), **{name: verb.format_help() for name, verb in verbs.items()}}
+    helps = {"hero-logic": parser.format_help()}
+    for name, verb in verbs.items():
+        helps[name] = verb.format_help()
+        helps |= {f"{name}-{action}": inner.format_help() for action, inner in _actions(verb).items()}
+    return helps
 
 
 def limits_page() -> str:
@@ -120,7 +124,8 @@ def completion(shell: str, found: str) -> str:
 def _parser_with_files() -> argparse.ArgumentParser:
     """The parser, with what takes a file or a directory marked as shtab wants it."""
     parser = build_parser("*")
-    for verb in _verb_parsers(parser).values():
+    verbs = _verb_parsers(parser).values()
+    for verb in (*verbs, *(inner for one in verbs for inner in _actions(one).values())):
         for action in verb._actions:
             if action.metavar in _COMPLETED:
                 action.complete = _COMPLETED[action.metavar]  # type: ignore[attr-defined]  # shtab's way
@@ -132,6 +137,13 @@ def _verb_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.Argumen
     assert isinstance(verbs, dict)
     assert set(verbs) == set(VERBS)
     return verbs
+
+
+def _actions(verb: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """What a verb of several actions has of them, by name."""
+    found = next((action.choices for action in verb._actions if action.dest == "action"), None) or {}
+    assert isinstance(found, dict)
+    return found
 
 
 def completed_words(shell: str) -> Iterator[str]:

@@ -6,8 +6,9 @@ What a call does not need it does not load: docs/design/0004-start-up.md.
 from __future__ import annotations
 
 import os
+import sys
 
-from hero_logic.core.errors import ArtifactsNotKept, UsageError
+from hero_logic.core.errors import ArtifactsNotKept, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hero_logic.core.finding import PlayFilter, StoreSize
     from hero_logic.core.flow_source import FlowEntry
     from hero_logic.core.grants import Said
+    from hero_logic.core.library import FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
     from hero_logic.core.records import NameStats, Play, Span, SpanRow
     from hero_logic.core.tiers import Proof
     from hero_logic.pool import Pool
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from hero_logic.runner.proof import Prover
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.feed import Follower
+    from hero_logic.service.flows import Flows
+    from hero_logic.service.library import Library
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.outline import Outline
     from hero_logic.service.play_verbs import PlayVerbs
@@ -78,6 +82,20 @@ class RunRequest:
         """What the operator grants; its ``env`` is not looked at, ``let_through`` is."""
 
 
+class ToPublish:
+    """A file that is to be published, as it was read."""
+
+    __slots__ = ("beside", "is_legacy", "name", "source")
+
+    def __init__(self, name: str, source: str, *, beside: set[str], is_legacy: bool) -> None:
+        self.name = name
+        self.source = source
+        self.beside = beside
+        """The modules beside it that it imports: they do not come along."""
+        self.is_legacy = is_legacy
+        """Whether it holds a workflow of before."""
+
+
 class Client:
     """hero_logic in this process."""
 
@@ -112,10 +130,9 @@ class Client:
         from hero_logic.core.tiers import DEFAULT as DEFAULT_SANDBOX
         from hero_logic.core.tiers import SANDBOX_VARIABLE, check_wanted
         from hero_logic.runner.interpreter import check_requirements, choose_python
-        from hero_logic.worker import RunOrder, read_flow
+        from hero_logic.worker import RunOrder
 
-        path = os.path.abspath(request.path)
-        source = read_flow(path)
+        path, source, published_name = self._read_source(request.path)
         flow_file = read_flow_file(decode_source(source, path), path)
         entry = choose_entry(flow_file, request.entry)
         if request.timeout_s is not None and not 0 < request.timeout_s < _MAX_TIMEOUT_S:
@@ -132,7 +149,7 @@ class Client:
         python = choose_python(request.python, self._environment)
         if flow_file.metadata is not None:
             check_requirements(flow_file.metadata, python, request.path)
-        permits = self._permits(entry, path, python, request)
+        permits = self._permits(entry, published_name or entry.name, path, python, request)
         return RunOrder(
             path=path,
             source=source,
@@ -144,12 +161,77 @@ class Client:
             permits=permits,
             limits=PlayLimits(timeout_s=request.timeout_s),
             imports=flow_file.imports,
+            published_name=published_name,
             sandbox=check_wanted(
                 request.sandbox or self._environment.get(SANDBOX_VARIABLE) or DEFAULT_SANDBOX
             ),
         )
 
-    def _permits(self, entry: FlowEntry, path: str, python: str, request: RunRequest) -> Permits | None:
+    def _read_source(self, flow: str) -> tuple[str, bytes, str]:
+        """A flow's path, its source, and its name in the library: "" for a file, which comes first.
+
+        A published flow has a path for messages alone: nothing lies there, nor beside it.
+
+        Raises:
+            BadFlowFile: the file cannot be read.
+            UsageError: the flow of the library cannot be run.
+            NotFound: there is neither a file nor a flow of that name.
+        """
+        from hero_logic.worker import read_flow
+
+        path = os.path.abspath(flow)
+        is_there = os.path.lexists(path)
+        # Nothing of the library is called like a file of Python; and a directory is no flow.
+        if flow.endswith(".py") or (is_there and not os.path.isdir(path)):
+            return path, read_flow(path), ""
+        from hero_logic.core.flow_source import encode_source
+        from hero_logic.core.publishing import file_name
+
+        try:
+            with self.read() as reading:
+                found = reading.flows.to_run(flow)
+        except NotFound as error:
+            if is_there:
+                return path, read_flow(path), ""
+            raise NotFound(f"there is no file {flow!r:.200}; and {error}") from error
+        name = found.flow.name
+        path = os.path.join(self._config.home, "library", found.flow.flow_sid, file_name(name))
+        return path, encode_source(found.version.source, path), name
+
+    def read_to_publish(self, path: str, name: str | None) -> ToPublish:
+        """Read a file that is to be published; ``-`` is standard input. Nothing of it is run.
+
+        Args:
+            path: the file.
+            name: what to call it; None for what it calls itself: its name, else that of its function, or
+            where
+                that is main, of the file.
+
+        Raises:
+            BadFlowFile: it cannot be read or decoded.
+        """
+        from hero_logic.core.flow_source import decode_source
+        from hero_logic.core.publishing import looks_legacy, own_name
+        from hero_logic.core.syntax import MAX_SOURCE_BYTES
+        from hero_logic.runner.flow_modules import modules_beside
+        from hero_logic.worker import read_flow
+
+        is_input = path == "-"
+        data = sys.stdin.buffer.read(MAX_SOURCE_BYTES + 1) if is_input else read_flow(os.path.abspath(path))
+        source = decode_source(data, path)
+        stem = "flow" if is_input else os.path.splitext(os.path.basename(path))[0]
+        called, imports = own_name(source, stem)
+        directory = os.path.dirname(os.path.abspath(path))
+        return ToPublish(
+            called if name is None else name,
+            source,
+            beside=set() if is_input else modules_beside(directory, imports),
+            is_legacy=looks_legacy(source),
+        )
+
+    def _permits(
+        self, entry: FlowEntry, name: str, path: str, python: str, request: RunRequest
+    ) -> Permits | None:
         """What the flow is given beside its own directory; None where nothing is asked for or granted."""
         if entry.needs is None and request.grants is None:
             return None
@@ -161,7 +243,7 @@ class Client:
         return decide_grants(
             entry.needs,
             said,
-            flow_name=entry.name,
+            flow_name=name,
             flow_path=path,
             python=python,
             environment=self._environment,
@@ -188,15 +270,18 @@ class Client:
             StoreError: the store failed.
         """
         from hero_logic.core.tiers import TIER_ZERO, choose
+        from hero_logic.runner.owner import find_owner
         from hero_logic.worker import run_play, warn_of_variables
 
+        owner = find_owner(self._config.play_user)
         for warning in warn_of_variables(order.let_through, self._environment):
             face.note(warning)
         for note in order.permits.notes if order.permits is not None else ():
             face.note(note)
         spawner = self._start_spawner()
         try:
-            choice = choose(order.sandbox, self._prover(spawner, order.python))
+            prove = self._prover(spawner, order.python, owner)
+            choice = choose(order.sandbox, prove, is_as_other=owner is not None)
             if order.sandbox == "best" and choice is TIER_ZERO:
                 face.note(_UNCONFINED)
             runtimes = self._new_runtimes()
@@ -206,6 +291,7 @@ class Client:
                 sid=self._new_sid(),
                 config=self._config,
                 spawner=spawner,
+                owner=owner,
                 runtimes=runtimes,
                 open_session=lambda: self._open_session_of(runtimes),
                 face=face,
@@ -245,12 +331,14 @@ class Client:
         Enter it before there is a second thread, and stop the pool before leaving it.
         """
         from hero_logic.pool import PLAYS_AT_ONCE, working
+        from hero_logic.runner.owner import find_owner
 
         return working(
             runtimes=self._new_runtimes(),
             open_session=lambda runtimes: self._open_session_of(runtimes, recovers=False),
             start_spawner=self._start_warm_spawner,
             prover=self._prover,
+            owner=find_owner(self._config.play_user),
             config=self._config,
             preparer=self._preparer(),
             retention=self.retention(),
@@ -323,15 +411,19 @@ class Client:
         """
         from hero_logic.core.tiers import ISOLATIONS, WATCHER
         from hero_logic.runner.interpreter import choose_python
+        from hero_logic.runner.owner import find_owner
 
         spawner = self._start_spawner()
         try:
-            prove = self._prover(spawner, choose_python(python, self._environment), forget_first=True)
+            chosen = choose_python(python, self._environment)
+            prove = self._prover(spawner, chosen, find_owner(self._config.play_user), forget_first=True)
             yield from map(prove, (*ISOLATIONS, WATCHER))
         finally:
             spawner.close()
 
-    def _prover(self, spawner: Spawner, python: str, *, forget_first: bool = False) -> Prover:
+    def _prover(
+        self, spawner: Spawner, python: str, owner: tuple[int, int] | None, *, forget_first: bool = False
+    ) -> Prover:
         from hero_logic.runner.proof import Prover
 
         return Prover(
@@ -339,6 +431,7 @@ class Client:
             python=python,
             cache_dir=self._config.cache_dir,
             new_name=self._new_sid,
+            owner=owner,
             forget_first=forget_first,
         )
 
@@ -460,6 +553,22 @@ class Reading:
     def path_of(self, play: Play) -> str:
         """The file that a play's flow came from; "" for one that was not run here."""
         return self._session.store.get_version(play.version_sid).path if play.version_sid else ""
+
+    @property
+    def flows(self) -> Flows:
+        """The published flows: what of them is asked and changed."""
+        return self._session.flows
+
+    @property
+    def library(self) -> Library:
+        """The search of published flows."""
+        return self._session.library
+
+    def flow_document(self, said: FlowPut | FlowPage | FoundFlows | FlowDetails | VersionPage) -> bytes:
+        """What was said of flows as one JSON document."""
+        from hero_logic.service.flow_document import flow_document
+
+        return flow_document(said)
 
     def spans(self, sid: str) -> Iterator[Span]:
         """All spans of a play."""

@@ -1,7 +1,7 @@
 """What the environment says about where things are: read once, passed down.
 
 Environment variables (docs/environment.md): ``HERO_LOGIC_HOME``, ``HERO_LOGIC_RUNTIME_DIR``,
-``HERO_LOGIC_SYNCHRONOUS``.
+``HERO_LOGIC_SYNCHRONOUS``, ``HERO_LOGIC_PLAY_USER``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ _SYNCHRONOUS = ("normal", "full")
 class Config:
     """Where the data lies, and how safely it is written."""
 
-    __slots__ = ("cache_dir", "database", "home", "plays_dir", "runtimes_dir", "synchronous")
+    __slots__ = ("cache_dir", "database", "home", "play_user", "plays_dir", "runtimes_dir", "synchronous")
 
-    def __init__(self, home: str, *, synchronous: str = "normal") -> None:
+    def __init__(self, home: str, *, synchronous: str = "normal", play_user: str = "") -> None:
         self.home = home
+        self.play_user = play_user
+        """Whom plays run as, by name or number, where that is not who runs this (runner/owner.py)."""
         self.database = os.path.join(home, "hero_logic.db")
         self.plays_dir = os.path.join(home, "plays")
         self.runtimes_dir = os.path.join(home, "runtimes")
@@ -40,7 +42,12 @@ class Config:
                 f"HERO_LOGIC_SYNCHRONOUS is {synchronous!r}; it may be {' or '.join(_SYNCHRONOUS)}."
             )
         home = environment.get("HERO_LOGIC_HOME") or _platform_home(environment)
-        return cls(os.path.abspath(os.path.expanduser(home)), synchronous=synchronous)
+        return cls(
+            # Without links: what shows a play its own directory follows none (runner/sandbox/kernel.py).
+            os.path.realpath(os.path.expanduser(home)),
+            synchronous=synchronous,
+            play_user=environment.get("HERO_LOGIC_PLAY_USER", ""),
+        )
 
 
 def _platform_home(environment: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from hero_logic.core.errors import SandboxUnavailable
+from hero_logic.core.inputs import staged_input
 from hero_logic.core.policy import play_environment
 from hero_logic.runner.play import PlayPlan, StagedPlay
 
@@ -78,6 +79,7 @@ class PlayRun:
         config: Config,
         spawner: Spawner,
         runtime_sid: str,
+        owner: tuple[int, int] | None = None,
         note: Callable[[str], None],
     ) -> None:
         self.sid = sid
@@ -88,7 +90,7 @@ class PlayRun:
         self._teller = LineTeller(note, self._redactor)
         self._reach = _Reach(order.permits, choice)
         self._staged = StagedPlay(
-            _plan(order, choice, self._reach, sid, runtime_sid),
+            _plan(order, choice, self._reach, sid, runtime_sid, owner),
             spawner,
             plays_dir=config.plays_dir,
             cache_dir=config.cache_dir,
@@ -117,8 +119,8 @@ class PlayRun:
         order = self._order
         return session.plays.create(
             self.sid,
-            flow=order.entry.name,
-            path=order.path,
+            flow=order.published_name or order.entry.name,
+            path="" if order.published_name else order.path,
             source=decode_source(order.source, order.path),
             input_json=order.input_json.decode(),
             access=_access(order),
@@ -294,13 +296,20 @@ _NO_SOCKETS = (
 )
 
 
-def _plan(order: RunOrder, choice: Choice, reach: _Reach, sid: str, runtime_sid: str) -> PlayPlan:
+def _plan(
+    order: RunOrder,
+    choice: Choice,
+    reach: _Reach,
+    sid: str,
+    runtime_sid: str,
+    owner: tuple[int, int] | None,
+) -> PlayPlan:
     return PlayPlan(
         sid=sid,
         source=order.source,
         flow_path=order.path,
         function=order.entry.function,
-        input_json=None if order.input_json == b"{}" else order.input_json,
+        input_json=None if order.input_json == b"{}" else staged_input(order.entry, order.input_json),
         python=order.python,
         environment=lambda work_dir, span_channel: (
             play_environment(
@@ -320,6 +329,7 @@ def _plan(order: RunOrder, choice: Choice, reach: _Reach, sid: str, runtime_sid:
         sockets=reach.sockets,
         doors=reach.doors,
         runtime_sid=runtime_sid,
+        owner=owner,
     )
 
 
@@ -335,7 +345,9 @@ def _own_modules(order: RunOrder, choice: Choice) -> list[Entry]:
     if choice.isolation == "landlock" and entries:
         # Python looks for modules by listing directories, and these are the host's own.
         entries.append((directory, view.LIST))
-    return entries
+    # Its own file: a process that multiprocessing starts afresh imports the flow from there.
+    entries.append((order.path, view.READ))
+    return view.without_links(entries)
 
 
 def _access(order: RunOrder) -> Access:

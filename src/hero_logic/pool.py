@@ -9,7 +9,7 @@ reads spans. Laws:
 2. A play is claimed when there is a place for it and not before: what waits is there for other workers.
 3. A stop claims nothing more, gives what runs its time, then cancels it, then ends it.
 
-Source: docs/design/0015-the-queue.md.
+Source: docs/design/0018-the-queue.md.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Pool:
         preparer: makes of a play on record what can be run.
         spawner: warm, for plays that start fast; the caller's too.
         prove: gives, for a spawner and an interpreter, what this host has proven.
+        owner: whom plays run as where that is somebody else.
         plays_at_once: how many plays run at a time.
         note: told what the operator should know.
     """
@@ -70,6 +71,7 @@ class Pool:
         preparer: Preparer,
         spawner: Spawner,
         prove: Callable[[str], Callable[[str], Proof]],
+        owner: tuple[int, int] | None = None,
         plays_at_once: int = PLAYS_AT_ONCE,
         note: Callable[[str], None],
     ) -> None:
@@ -78,6 +80,7 @@ class Pool:
         self._preparer = preparer
         self._spawner = spawner
         self._prove = prove
+        self._owner = owner
         self._plays_at_once = plays_at_once
         self._note = note
         self._loop = SpanLoop()
@@ -217,6 +220,7 @@ class Pool:
             config=self._config,
             spawner=self._spawner,
             runtime_sid=session.runtimes.own_sid,
+            owner=self._owner,
             note=lambda text: self._note(f"{place.sid}: {text}"),
         )
         with run:
@@ -245,7 +249,7 @@ class Pool:
         key = (wanted, python)
         choice = self._choices.get(key)
         if choice is None:
-            choice = choose(wanted, self._prove(python))
+            choice = choose(wanted, self._prove(python), is_as_other=self._owner is not None)
             if wanted == "best" and choice is TIER_ZERO:
                 self._note(_UNCONFINED)
             self._choices[key] = choice
@@ -330,7 +334,8 @@ def working(
     runtimes: Runtimes,
     open_session: Callable[[Runtimes], Session],
     start_spawner: Callable[[], Spawner],
-    prover: Callable[[Spawner, str], Callable[[str], Proof]],
+    prover: Callable[[Spawner, str, tuple[int, int] | None], Callable[[str], Proof]],
+    owner: tuple[int, int] | None,
     config: Config,
     preparer: Preparer,
     retention: Retention,
@@ -359,7 +364,8 @@ def working(
                 config=config,
                 preparer=preparer,
                 spawner=spawner,
-                prove=lambda python: prover(spawner, python),
+                prove=lambda python: prover(spawner, python, owner),
+                owner=owner,
                 plays_at_once=plays_at_once,
                 note=note,
             )

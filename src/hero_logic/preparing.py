@@ -98,6 +98,7 @@ class Preparer:
             sandbox=order.sandbox,
             # Nothing lies beside a flow that came from no file.
             imports=flow_file.imports if os.path.isabs(path) else set(),
+            published_name="" if version.path else version.flow_name,
         )
 
 

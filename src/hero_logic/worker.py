@@ -76,6 +76,7 @@ class RunOrder:
         "limits",
         "path",
         "permits",
+        "published_name",
         "python",
         "sandbox",
         "source",
@@ -95,6 +96,7 @@ class RunOrder:
         limits: PlayLimits,
         sandbox: str,
         imports: set[str],
+        published_name: str = "",
     ) -> None:
         self.path = path
         self.source = source
@@ -102,6 +104,8 @@ class RunOrder:
         self.input_json = input_json
         """The input as a JSON object; ``{}`` where there is none."""
         self.python = python
+        self.published_name = published_name
+        """That of the flow of the library that it is; "" for a file. Then nothing lies at its path."""
         self.environment = environment
         """The operator's."""
         self.let_through = let_through
@@ -125,11 +129,13 @@ def run_play(
     runtimes: Runtimes,
     open_session: Callable[[], Session],
     face: Face,
+    owner: tuple[int, int] | None = None,
     retry_of: str = "",
 ) -> Play:
     """Run one play to its end, whatever that is; the play as it stands on record.
 
-    ``choice`` is what this host has proven that it can keep the play in, ``runtimes`` that of the session.
+    ``choice`` is what this host has proven that it can keep the play in, ``runtimes`` that of the session,
+    ``owner`` whom it runs as where that is somebody else.
 
     Raises:
         LaunchFailed: it could not be started; there is no record of it.
@@ -138,7 +144,14 @@ def run_play(
     from hero_logic.playing import PlayRun
 
     run = PlayRun(
-        order, choice, sid=sid, config=config, spawner=spawner, runtime_sid=runtimes.own_sid, note=face.note
+        order,
+        choice,
+        sid=sid,
+        config=config,
+        spawner=spawner,
+        runtime_sid=runtimes.own_sid,
+        owner=owner,
+        note=face.note,
     )
     interruption = _Interruption(run, order.limits.grace_s)
     # The store is opened while the play's interpreter starts.

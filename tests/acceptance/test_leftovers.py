@@ -11,7 +11,7 @@ import pytest
 
 from hero_logic.core.tiers import ISOLATIONS
 from hero_logic.runner.proof import Prover
-from hero_logic.runner.spawner import Spawner
+from hero_logic.runner.spawner import SPARES, Spawner
 from hero_logic.runner.supervisor import children_of
 from support.staged import Stage
 from support.waiting import wait_until
@@ -79,12 +79,13 @@ def check_in_a_row(home: Path, isolation: str, *, is_warm: bool, plays: int) -> 
             pytest.skip(f"this host has no {isolation}: {prove(isolation).problem}")
         stage = Stage(home, spawner)
         run(stage, isolation)
-        # A warm spawner has a supervisor ready for the next play, once it has nothing else to do.
-        wait_until(lambda: len(children_of(spawner._pid)) == int(is_warm), "the spare supervisor")
+        # A warm spawner has supervisors ready for the next plays, once it has nothing else to do.
+        spares = SPARES if is_warm else 0
+        wait_until(lambda: len(children_of(spawner._pid)) == spares, "the spare supervisors")
         before = traces(spawner)
         for _ in range(plays):
             run(stage, isolation)
-        wait_until(lambda: len(children_of(spawner._pid)) == int(is_warm), "the spare supervisor")
+        wait_until(lambda: len(children_of(spawner._pid)) == spares, "the spare supervisors")
 
         assert traces(spawner) == before
         assert os.listdir(home / "plays") == []

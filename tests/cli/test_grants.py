@@ -265,6 +265,34 @@ def test_a_flow_that_asks_for_nothing_gets_nothing_of_a_policy(tmp_path: Path) -
     assert (play["status"], play["grants"]) == ("failed", {})
 
 
+@pytest.mark.parametrize("is_link", [False, True], ids=["file", "link"])
+def test_a_process_that_is_started_afresh_imports_the_flow(tmp_path: Path, *, is_link: bool) -> None:
+    """multiprocessing sends functions by name: of its directory the play sees the flow's own file too."""
+    if isolation() == "":
+        pytest.skip("this host has no isolation in which processes share memory")
+    path = write_flow(
+        tmp_path,
+        """
+        import multiprocessing
+        def double(number):
+            return 2 * number
+        @flow
+        def main():
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                return pool.map(double, [1, 2])
+        """,
+    )
+    if is_link:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        os.rename(path, elsewhere / "a_flow.py")
+        os.symlink("elsewhere/a_flow.py", path)
+
+    play = ran(path, "--timeout", "30")
+
+    assert (play["error"], play["output"]) == ("", [2, 4])
+
+
 # The network
 
 

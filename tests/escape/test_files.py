@@ -163,6 +163,13 @@ FINDS = [
         "read-link", "return os.readlink(plants['link'])", holds_not_in={"landlock": LANDLOCK_SEES_NAMES}
     ),
     Attempt(
+        "space-around-it",
+        "return os.statvfs(plants['file']).f_files",
+        holds_not_in={"landlock": LANDLOCK_SEES_NAMES},
+    ),
+    Attempt("mounts-of-the-host", "return ' cgroup' in open('/proc/self/mounts').read()"),
+    Attempt("mounts-of-the-host-by-a-thread", "return ' cgroup' in open('/proc/thread-self/mounts').read()"),
+    Attempt(
         "extended-attributes",
         "return os.listxattr(plants['file']) or True",
     ),
@@ -254,36 +261,46 @@ CHANGES = [
     ),
 ]
 
-DEVICES_OF_ROOT = "bwrap shows devices writable or not at all, and they are the host's: root owns them"
-OF_THE_KERNEL = [
-    # Opened and not written: to have come so far is enough.
-    Attempt(
-        f"open-{path.rpartition('/')[2]}",
-        f"return os.open({path!r}, os.O_WRONLY) > 0",
-        users=(OWN_USER,),
-        in_sample=path.endswith("core_pattern"),
-    )
-    for path in (
-        "/proc/sys/kernel/core_pattern",
-        "/proc/sys/kernel/modprobe",
-        "/proc/sys/vm/drop_caches",
-        "/proc/sysrq-trigger",
-        "/proc/self/oom_score_adj",
-        "/proc/1/oom_score_adj",
-        "/sys/kernel/uevent_helper",
-        "/sys/power/state",
-    )
-] + [
-    # To what it is already: to be allowed to is enough.
-    Attempt(
-        f"mode-of-{path.rpartition('/')[2]}",
-        f"return os.chmod({path!r}, stat.S_IMODE(os.stat({path!r}).st_mode)) is None",
-        users=(OWN_USER,),
-        in_sample=path == "/dev/null",
-        open_in={"bubblewrap own": DEVICES_OF_ROOT} if path.startswith("/dev/") else {},
-    )
-    for path in ("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/version", "/sys/kernel")
-]
+OF_THE_KERNEL = (
+    [
+        # Opened and not written: to have come so far is enough.
+        Attempt(
+            f"open-{path.rpartition('/')[2]}",
+            f"return os.open({path!r}, os.O_WRONLY) > 0",
+            users=(OWN_USER,),
+            in_sample=path.endswith("core_pattern"),
+        )
+        for path in (
+            "/proc/sys/kernel/core_pattern",
+            "/proc/sys/kernel/modprobe",
+            "/proc/sys/vm/drop_caches",
+            "/proc/sysrq-trigger",
+            "/proc/self/oom_score_adj",
+            "/proc/1/oom_score_adj",
+            "/sys/kernel/uevent_helper",
+            "/sys/power/state",
+        )
+    ]
+    + [
+        # To what it is already: to be allowed to is enough.
+        Attempt(
+            f"mode-of-{path.rpartition('/')[2]}",
+            f"return os.chmod({path!r}, stat.S_IMODE(os.stat({path!r}).st_mode)) is None",
+            users=(OWN_USER,),
+            in_sample=path == "/dev/null",
+        )
+        for path in ("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/version", "/sys/kernel")
+    ]
+    + [
+        Attempt(
+            "mode-of-standard-input",
+            "return os.fchmod(0, stat.S_IMODE(os.fstat(0).st_mode)) is None",
+            users=(OWN_USER,),
+            in_sample=True,
+        ),
+        Attempt("times-of-standard-input", "return os.utime(0) is None", users=(OWN_USER,)),
+    ]
+)
 
 OF_ITS_OWN = [
     # Opened to be appended to, and not written.
@@ -323,6 +340,36 @@ OF_ITS_OWN = [
         """
         descriptor = os.open(os.__file__, os.O_RDONLY)
         return os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode)) is None
+        """,
+        users=(OWN_USER,),
+    ),
+    Attempt(
+        "standard-library-flags",
+        """
+        import fcntl
+        file = os.open(os.__file__, os.O_RDONLY)
+        flags = fcntl.ioctl(file, 0x80086601, bytes(8))
+        return fcntl.ioctl(file, 0x40086602, flags) is not None
+        """,
+        users=(OWN_USER,),
+        in_sample=True,
+    ),
+    Attempt(
+        "standard-library-project",
+        """
+        import fcntl
+        file = os.open(os.__file__, os.O_RDONLY)
+        facts = fcntl.ioctl(file, 0x801C581F, bytes(28))
+        return fcntl.ioctl(file, 0x401C5820, facts) is not None
+        """,
+        users=(OWN_USER,),
+    ),
+    Attempt(
+        "standard-library-sealed",
+        """
+        import fcntl
+        # fs-verity by senseless arguments: to come past the question whether it may be asked is enough.
+        return reaches(16, os.open(os.__file__, os.O_RDONLY), 0x40806685, bytes(128))
         """,
         users=(OWN_USER,),
     ),

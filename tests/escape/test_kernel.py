@@ -124,6 +124,68 @@ DOORS = [
         """,
         in_sample=True,
     ),
+    Attempt("keys-listed", "return f'{plants[\"key\"]:08x} ' in open('/proc/keys').read()", in_sample=True),
+    Attempt(
+        "urgent-bytes-of-a-pair",
+        "one, other = socket.socketpair()\nreturn one.send(b'x', socket.MSG_OOB)",
+        in_sample=True,
+    ),
+    Attempt(
+        "urgent-bytes-in-a-message",
+        """
+        one, other = socket.socketpair()
+        try:
+            one.send(b'y')
+            return other.recvmsg(1, 0, socket.MSG_OOB)
+        except OSError as error:
+            # Nothing is urgent: it came past the question whether it may be asked.
+            return error.errno == errno.EINVAL
+        """,
+    ),
+    Attempt(
+        "urgent-bytes-to-the-listener",
+        """
+        number = int(os.environ.get('HERO_FLOW_SPAN_FD', '-1'))
+        pair = socket.socketpair()
+        channel = socket.socket(fileno=os.dup(number)) if number >= 0 else pair[0]
+        return channel.send(b'x', socket.MSG_OOB)
+        """,
+    ),
+    Attempt(
+        "filter-of-a-socket",
+        """
+        code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0xffff))
+        program = struct.pack('HxxxxxxP', 1, ctypes.addressof(code))
+        one, other = socket.socketpair()
+        return one.setsockopt(socket.SOL_SOCKET, 26, program) is None
+        """,
+        in_sample=True,
+    ),
+    Attempt(
+        "filter-of-a-port",
+        """
+        code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0))
+        program = struct.pack('HxxxxxxP', 1, ctypes.addressof(code))
+        server = socket.socket(type=socket.SOCK_DGRAM)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return server.setsockopt(socket.SOL_SOCKET, 51, program) is None
+        """,
+    ),
+    Attempt(
+        "tls-in-the-kernel",
+        """
+        server = socket.create_server(('127.0.0.1', 0))
+        client = socket.create_connection(server.getsockname())
+        try:
+            return client.setsockopt(socket.IPPROTO_TCP, 31, b'tls') is None
+        except FileNotFoundError:
+            return True  # it looked for a module of the kernel, which this one does not have
+        """,
+    ),
+    Attempt(
+        "attributes-by-the-newest-call",
+        "return call(468, -100, b'.', ctypes.create_string_buffer(64), 24, 0) == 0",
+    ),
     Attempt("shared-memory-listed", "return str(plants['segment']) in open('/proc/sysvipc/shm').read()"),
 ]
 
@@ -197,6 +259,16 @@ SET_ID = [
         "file = os.open('.', os.O_TMPFILE | os.O_WRONLY, 0o4755); return os.fstat(file).st_mode & 0o4000",
     ),
     Attempt(
+        "capabilities-of-a-file",
+        """
+        open('mine', 'w').close()
+        os.setxattr('mine', 'security.capability', struct.pack('<IIIII', 0x02000001, 1 << 21, 0, 0, 0))
+        return os.getxattr('mine', 'security.capability')
+        """,
+        users=(OWN_USER,),
+        in_sample=True,
+    ),
+    Attempt(
         "directory-of-a-group",
         "os.mkdir('mine', 0o2755); os.chmod('mine', 0o2755); return os.stat('mine').st_mode & 0o2000",
     ),
@@ -241,6 +313,30 @@ PRIVILEGES = [
     Attempt(
         "capabilities",
         "return int(open('/proc/self/status').read().partition('CapEff:')[2].split()[0], 16)",
+        users=(OWN_USER,),
+        in_sample=True,
+    ),
+    Attempt(
+        "real-time",
+        "return os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)) is None",
+        users=(OWN_USER,),
+    ),
+    Attempt(
+        "before-all-others",
+        "return os.nice(-1) < 0 or os.getpriority(0, 0)",
+        users=(OWN_USER,),
+        in_sample=True,
+    ),
+    Attempt("disk-before-all-others", "return call(251, 1, 0, 1 << 13) == 0", users=(OWN_USER,)),
+    Attempt(
+        "file-that-cannot-be-removed",
+        """
+        import fcntl
+        file = os.open('mine', os.O_CREAT | os.O_RDWR)
+        fcntl.ioctl(file, 0x40086602, struct.pack('l', 0x10))
+        fcntl.ioctl(file, 0x40086602, struct.pack('l', 0))
+        return True
+        """,
         users=(OWN_USER,),
         in_sample=True,
     ),

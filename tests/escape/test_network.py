@@ -106,6 +106,35 @@ REACHES = [
         "return [line for line in open('/proc/self/net/dev').readlines()[2:] if 'lo:' not in line]",
     ),
     Attempt(
+        "interfaces-of-what-was-handed-in",
+        """
+        import fcntl
+        # Without isolation there is the gate alone, which is a socket of the host's as well.
+        for number in (3, 5):
+            try:
+                return [fcntl.ioctl(number, 0x8910, struct.pack('16si20x', b'', at)) for at in (1, 2)]
+            except OSError as error:
+                if number == 5:
+                    raise
+        """,
+        in_sample=True,
+    ),
+    Attempt(
+        "addresses-of-what-was-handed-in",
+        """
+        import fcntl
+        into = ctypes.create_string_buffer(4096)
+        asked = struct.pack('iP', 4096, ctypes.addressof(into))
+        size = struct.unpack('iP', fcntl.ioctl(3, 0x8912, asked))[0]
+        return size > 40
+        """,
+    ),
+    Attempt(
+        "network-of-what-was-handed-in",
+        "import fcntl\nreturn fcntl.ioctl(3, 0x894C)",
+        users=(OWN_USER,),
+    ),
+    Attempt(
         "connections-in-proc",
         "return f':{plants[\"tcp\"]:04X} ' in open('/proc/self/net/tcp').read()",
         in_sample=True,

@@ -42,6 +42,48 @@ SIGNALS = [
         in_sample=True,
     ),
     Attempt(
+        "queue-a-signal-to-a-thread",
+        """
+        about = ctypes.create_string_buffer(struct.pack('iii', 0, 0, -1), 128)
+        return call(297, plants['bystander'], plants['bystander'], 0, about) == 0
+        """,
+    ),
+    Attempt(
+        "signal-to-the-peer-of-what-was-handed-in",
+        """
+        gate = socket.socket(fileno=os.dup(3))
+        peer = struct.unpack('i', gate.getsockopt(socket.SOL_SOCKET, 77, 4))[0]
+        return signal.pidfd_send_signal(peer, 0) is None
+        """,
+        in_sample=True,
+    ),
+    Attempt(
+        "signal-from-a-socket",
+        """
+        import fcntl
+        one, other = socket.socketpair()
+        fcntl.fcntl(one.fileno(), 10, signal.SIGUSR1)
+        fcntl.ioctl(one.fileno(), 0x8901, struct.pack('i', plants['bystander']))
+        fcntl.fcntl(one.fileno(), fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+        other.send(b'x')
+        pause(0.1)
+        """,
+        through=by_what_is_touched,
+    ),
+    Attempt(
+        "signal-from-a-descriptor-to-a-thread",
+        """
+        import fcntl
+        end, other_end = os.pipe()
+        fcntl.fcntl(end, 10, signal.SIGUSR1)
+        fcntl.fcntl(end, 15, struct.pack('ii', 0, plants['bystander']))
+        fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+        os.write(other_end, b'x')
+        pause(0.1)
+        """,
+        through=by_what_is_touched,
+    ),
+    Attempt(
         "signal-from-a-descriptor",
         """
         import fcntl
@@ -194,6 +236,26 @@ FINDS = [
     Attempt(
         "entry-in-proc",
         "return os.path.exists(f'/proc/{plants[\"bystander\"]}')",
+        holds_not_in={"landlock": VISIBLE_NUMBERS},
+    ),
+    Attempt(
+        "session",
+        "return os.getsid(plants['bystander'])",
+        holds_not_in={"landlock": VISIBLE_NUMBERS},
+    ),
+    Attempt(
+        "priority",
+        "os.getpriority(os.PRIO_PROCESS, plants['bystander']); return True",
+        holds_not_in={"landlock": VISIBLE_NUMBERS},
+    ),
+    Attempt(
+        "processors",
+        "return os.sched_getaffinity(plants['bystander'])",
+        holds_not_in={"landlock": VISIBLE_NUMBERS},
+    ),
+    Attempt(
+        "clock",
+        "return time.clock_gettime((~plants['bystander'] << 3) | 2)",
         holds_not_in={"landlock": VISIBLE_NUMBERS},
     ),
     Attempt("list", "return str(plants['bystander']) in os.listdir('/proc')"),

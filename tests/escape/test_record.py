@@ -170,6 +170,92 @@ FILES = [
         through=by_what_is_left,
     ),
     Attempt(
+        "artifact-that-is-another-name-of-the-sdk",
+        """
+        try:
+            os.link(sys.modules['hero_tracing'].__file__, 'artifacts/link')
+        except OSError:
+            pass
+        return True
+        """,
+        through=by_artifacts,
+        in_sample=True,
+    ),
+    Attempt(
+        "artifact-that-is-a-socket",
+        """
+        try:
+            socket.socket(socket.AF_UNIX).bind('artifacts/socket')
+        except OSError:
+            os.mkfifo('artifacts/socket')
+        return True
+        """,
+        through=by_artifacts,
+    ),
+    Attempt(
+        "artifact-with-holes",
+        """
+        open('artifacts/hole', 'w').close()
+        os.truncate('artifacts/hole', 3 << 30)
+        return True
+        """,
+        through=lambda facts: by_growth(facts) or by_time(facts),
+    ),
+    Attempt(
+        "spool-that-is-a-directory",
+        "os.makedirs('.hero-spans.jsonl/inner'); return True",
+        through=by_what_is_left,
+    ),
+    Attempt(
+        "spool-with-holes",
+        """
+        open('.hero-spans.jsonl', 'w').close()
+        os.truncate('.hero-spans.jsonl', 3 << 30)
+        return True
+        """,
+        through=lambda facts: by_growth(facts) or by_time(facts),
+        in_sample=True,
+    ),
+    Attempt(
+        "attributes-of-files",
+        """
+        for number in range(100):
+            name = f'file{number}'
+            open(name, 'w').close()
+            try:
+                os.setxattr(name, 'user.hero', b'x' * 3000)
+            except OSError:
+                continue
+        os.mkdir('directory')
+        return True
+        """,
+        through=by_what_is_left,
+    ),
+    Attempt(
+        "closed-work-directory",
+        """
+        os.mkdir('inner')
+        try:
+            os.chmod('.', 0)
+        except OSError:
+            pass
+        return True
+        """,
+        through=by_what_is_left,
+    ),
+    Attempt(
+        "work-directory-moved-away",
+        """
+        for way in ('../moved', '/moved', '../../moved'):
+            try:
+                os.rename(os.getcwd(), way)
+            except OSError:
+                continue
+        return True
+        """,
+        through=by_what_is_left,
+    ),
+    Attempt(
         "names-that-are-no-text",
         r"""
         open(b'artifacts/\xff\n\x1b[2J', 'w').close()
@@ -263,6 +349,27 @@ return True
         through=by_time,
     ),
     Attempt(
+        "lines-as-deep-as-they-are-long",
+        CHANNEL
+        + """
+for _ in range(20):
+    channel.sendall(b'{"type":"span_tag","span_id":"x","tags":' + b'{"a":' * 190_000 + b'}\\n')
+return True
+""",
+        through=by_lines,
+    ),
+    Attempt(
+        "channel-that-is-shut-down",
+        CHANNEL + "channel.shutdown(socket.SHUT_RDWR)\nreturn True\n",
+        through=by_time,
+    ),
+    Attempt(
+        "result-with-holes",
+        "os.ftruncate(4, 3 << 30); os.lseek(4, 0, os.SEEK_END); return True",
+        through=lambda facts: int(facts.grown_kib) > 256 << 10,
+        may_die=True,
+    ),
+    Attempt(
         "result",
         """
         for number in range(80):
@@ -276,6 +383,70 @@ return True
 ]
 
 ENDS = [
+    Attempt(
+        "gate-that-says-it-has-returned",
+        """
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_IGN)
+        os.write(3, b'R' * 100)
+        while True:
+            signal.pause()
+        """,
+        through=by_time,
+        timeout_s=60,
+        may_die=True,
+        in_sample=True,
+    ),
+    Attempt(
+        "gate-that-is-closed",
+        """
+        os.close(3)
+        while True:
+            signal.pause()
+        """,
+        through=by_time,
+        timeout_s=1,
+        may_die=True,
+    ),
+    Attempt(
+        "first-thread-that-ends-before-its-time",
+        """
+        threading.Thread(target=pause, args=(60,)).start()
+        call(60, 0)
+        """,
+        through=by_time,
+        timeout_s=1,
+        may_die=True,
+    ),
+    Attempt(
+        "waiting-for-a-child-of-vfork",
+        """
+        # CLONE_VFORK: the parent waits, and hears nothing, until its child is gone.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        call(56, 0x4000 | signal.SIGCHLD, 0, 0, 0, 0)
+        while True:
+            signal.pause()
+        """,
+        through=by_time,
+        timeout_s=1,
+        may_die=True,
+    ),
+    Attempt(
+        "stopped-by-a-child-over-and-over",
+        """
+        parent = os.getpid()
+        if not os.fork():
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True:
+                os.kill(parent, signal.SIGSTOP)
+        while True:
+            signal.pause()
+        """,
+        through=by_time,
+        timeout_s=1,
+        may_die=True,
+    ),
     Attempt(
         "channel-held-by-a-daemon",
         """

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.escapes import ORDINARY_USER, OWN_USER, Attempt, Ground, cases, check
+from support.escapes import ORDINARY_USER, OWN_USER, Attempt, Ground, cases, check, of_the_tree
 
 GroundOf = Callable[[str], Ground]
 
@@ -18,8 +18,6 @@ MIB = 1 << 20
 TREE_MEMORY = {"tree_memory_bytes": 96 * MIB}
 TREE_CPU = {"tree_cpu_s": 1}
 TREE_PROCESSES = {"tree_processes": 20}
-TREE_DISK = {"tree_disk_bytes": 8 * MIB}
-TREE_FILES = {"tree_files": 500}
 
 OF_ONE = [
     Attempt(
@@ -166,6 +164,24 @@ MEMORY = [
             pages = bytearray(b'x') * (200 << 20)
             open('up', 'w').close()
             pause(30)
+        while not os.path.exists('up'):
+            pause(0.05)
+        pause(2)
+        return True
+        """,
+        limits=TREE_MEMORY,
+    ),
+    Attempt(
+        "process-whose-first-thread-has-ended",
+        """
+        def hide():
+            def take():
+                pages = bytearray(b'x') * (200 << 20)
+                open('up', 'w').close()
+                pause(30)
+            threading.Thread(target=take).start()
+            call(60, 0)
+        in_child(hide, linger=True)
         while not os.path.exists('up'):
             pause(0.05)
         pause(2)
@@ -364,120 +380,6 @@ PROCESSES = [
     ),
 ]
 
-DISK = [
-    Attempt(
-        "files",
-        """
-        for number in range(10):
-            open(f'file{number}', 'wb').write(bytes(2 << 20))
-        pause(1)
-        return True
-        """,
-        limits=TREE_DISK,
-        in_sample=True,
-    ),
-    Attempt(
-        "without-a-name",
-        """
-        files = [open(f'file{number}', 'wb') for number in range(10)]
-        for number, file in enumerate(files):
-            os.unlink(f'file{number}')
-            file.write(bytes(2 << 20))
-        pause(1)
-        return True
-        """,
-        limits=TREE_DISK,
-    ),
-    Attempt(
-        "never-named",
-        """
-        files = [os.open('.', os.O_TMPFILE | os.O_WRONLY) for number in range(10)]
-        for file in files:
-            os.write(file, bytes(2 << 20))
-        pause(1)
-        return True
-        """,
-        limits=TREE_DISK,
-    ),
-    Attempt(
-        "in-its-result",
-        """
-        for number in range(10):
-            os.pwrite(4, bytes(2 << 20), number * (2 << 20))
-        pause(1)
-        os.ftruncate(4, 0)
-        return True
-        """,
-        limits=TREE_DISK,
-    ),
-    Attempt(
-        "deep-down",
-        """
-        for _ in range(30):
-            os.mkdir('d' * 200)
-            os.chdir('d' * 200)
-        for number in range(10):
-            open(f'file{number}', 'wb').write(bytes(2 << 20))
-        pause(1)
-        return True
-        """,
-        limits=TREE_DISK,
-    ),
-    Attempt(
-        "where-nobody-may-look",
-        """
-        os.mkdir('closed', 0o300)
-        for number in range(10):
-            open(f'closed/file{number}', 'wb').write(bytes(2 << 20))
-        pause(1)
-        return True
-        """,
-        limits=TREE_DISK,
-    ),
-    Attempt(
-        "allocated",
-        """
-        os.posix_fallocate(os.open('file', os.O_CREAT | os.O_WRONLY), 0, 20 << 20)
-        pause(1)
-        return True
-        """,
-        limits=TREE_DISK,
-    ),
-    Attempt(
-        "many-files",
-        """
-        for number in range(2000):
-            os.close(os.open(f'file{number}', os.O_CREAT))
-        pause(1)
-        return True
-        """,
-        limits=TREE_FILES,
-        in_sample=True,
-    ),
-    Attempt(
-        "many-directories",
-        """
-        for number in range(2000):
-            os.mkdir(f'directory{number}')
-        pause(1)
-        return True
-        """,
-        limits=TREE_FILES,
-    ),
-    Attempt(
-        "many-names",
-        """
-        open('file', 'w').close()
-        for number in range(2000):
-            os.link('file', f'file{number}')
-        pause(1)
-        return True
-        """,
-        limits=TREE_FILES,
-    ),
-]
-
-
 OF_THE_USER = [
     Attempt(
         "descriptors-on-their-way",
@@ -516,14 +418,6 @@ OF_THE_USER = [
 ]
 
 
-def of_the_tree(attempts: list[Attempt]) -> list[Attempt]:
-    """The same, held by the watcher; being ended is how they are stopped."""
-    for attempt in attempts:
-        object.__setattr__(attempt, "resources", "watcher")
-        object.__setattr__(attempt, "may_die", True)
-    return attempts
-
-
 @pytest.mark.parametrize(("user", "isolation", "attempt"), cases(OF_ONE))
 def test_one_process_cannot_go_past_its_limits(
     ground_of: GroundOf, user: str, isolation: str, attempt: Attempt
@@ -553,14 +447,6 @@ def test_a_play_cannot_have_more_processes(
     ground_of: GroundOf, user: str, isolation: str, attempt: Attempt
 ) -> None:
     """Threads count, and so does what was forked twice."""
-    check(ground_of(user), isolation, attempt)
-
-
-@pytest.mark.parametrize(("user", "isolation", "attempt"), cases(of_the_tree(DISK)))
-def test_a_play_cannot_fill_the_disk(
-    ground_of: GroundOf, user: str, isolation: str, attempt: Attempt
-) -> None:
-    """Neither by what its files hold nor by how many there are, wherever it hides them."""
     check(ground_of(user), isolation, attempt)
 
 

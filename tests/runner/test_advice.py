@@ -30,8 +30,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("said", "part"),
     [
         ("bubblewrap is not installed: there is no bwrap in /usr/bin", "apt install bubblewrap"),
-        ("bwrap: Unknown option --disable-userns", "0.8 or newer"),
-        ("bwrap: Unknown option --size", "0.8 or newer"),
+        ("bwrap: Unknown option --ro-bind-fd", "0.10 or newer"),
+        ("bwrap: Unknown option --size", "0.10 or newer"),
         ("bwrap: setting up uid map: Permission denied", "bwrap-userns-restrict"),
         ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "bwrap-userns-restrict"),
         ("bwrap: loopback: Failed to look up lo: No such device", "bwrap-userns-restrict"),

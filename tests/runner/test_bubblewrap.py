@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import socket
+import stat
+import struct
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hero_logic.core.policy import PlayLimits
 from hero_logic.runner.sandbox import bubblewrap, seccomp
-from hero_logic.runner.sandbox.view import KEEP, READ, RUN, Entry
+from hero_logic.runner.sandbox.view import DEVICES, KEEP, READ, RUN, Entry
 from support.bubblewrapped import (
     ENDLESS,
     Stage,
@@ -23,6 +28,7 @@ from support.bubblewrapped import (
     opened_stage,
     wait_until_up,
 )
+from support.forked import in_child, refusal
 from support.listening import Sink
 
 
@@ -338,3 +344,46 @@ def test_a_link_is_shown_as_the_link_that_it_is(tmp_path: Path) -> None:
 
     at = told.index("elsewhere")
     assert told[at - 1 : at + 2] == ["--symlink", "elsewhere", str(tmp_path / "link")]
+
+
+# The devices
+
+
+def give_up_mounting() -> None:
+    """Be as root is in a container: without CAP_SYS_ADMIN, and with the rest."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        [text] = [line.split()[1] for line in file if line.startswith("CapEff")]
+    held = (int(text, 16) & ~(1 << 21)).to_bytes(8, "little")
+    data = held[:4] * 2 + bytes(4) + held[4:] * 2 + bytes(4)
+    assert ctypes.CDLL(None).capset(struct.pack("Ii", 0x20080522, 0), data) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the devices are root's, and nobody else could change them")
+@pytest.mark.parametrize("has_capability", [True, False], ids=["root", "root-of-a-container"])
+def test_devices_are_shielded_from_their_owner(*, has_capability: bool) -> None:
+    """Before bwrap is there: they are written to as ever, and their modes, which are the host's, stay."""
+
+    def change() -> tuple[list[int], int]:
+        if not has_capability:
+            give_up_mounting()
+        bubblewrap.shield_devices()
+        modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in DEVICES}
+        refusals = [refusal(partial(os.chmod, path, modes[path])) for path in DEVICES]
+        with open("/dev/null", "wb", buffering=0) as null:
+            return refusals, null.write(b"x")
+
+    before = Path("/proc/self/mountinfo").read_text()
+
+    assert in_child(change) == ([errno.EROFS] * len(DEVICES), 1)
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_nothing_is_done_for_whoever_does_not_own_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user may not even be able to."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.stat("/dev/null").st_uid + 1)
+
+    def shield() -> str:
+        bubblewrap.shield_devices()
+        return os.readlink("/proc/self/ns/mnt")
+
+    assert in_child(shield) == os.readlink("/proc/self/ns/mnt")

@@ -18,7 +18,8 @@ def test_doors_are_made_handed_over_and_not_kept() -> None:
         place = ("127.0.0.1", free.getsockname()[1])
     before = len(os.listdir("/proc/self/fd"))
 
-    make_doors(theirs.detach(), [place, ("::1", place[1])])
+    make_doors(theirs.fileno(), [place, ("::1", place[1])])
+    theirs.close()
     doors = [socket.socket(fileno=door) for door in take_doors(ours.detach())]
 
     # The two of the pair are closed, the two doors are here.
@@ -37,7 +38,8 @@ def test_a_door_that_cannot_be_had_is_an_error_and_nothing_is_left() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = ("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
-            make_doors(theirs.detach(), [place])
+            make_doors(theirs.fileno(), [place])
+    theirs.close()
 
     assert take_doors(ours.detach()) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hero_logic.runner.flow_modules import MAX_MODULES, find_modules
+from hero_logic.runner.flow_modules import MAX_MODULES, find_modules, modules_beside
 
 
 def found(directory: Path, *names: str) -> set[str]:
@@ -81,3 +81,31 @@ def test_there_is_an_end_to_it(tmp_path: Path) -> None:
     write(tmp_path, **{f"m{number}": f"import m{number + 1}" for number in range(MAX_MODULES + 50)})
 
     assert len(found(tmp_path, "m0")) == MAX_MODULES
+
+
+def test_a_link_out_of_the_directory_is_no_module(tmp_path: Path) -> None:
+    """It may lead to anything that the operator can read; one within the directory may."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "settings.py").write_text("PASSWORD = 1")
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    (flows / "true.py").write_text("")
+    (flows / "alias.py").symlink_to("true.py")
+    (flows / "package").symlink_to("../elsewhere")
+    (flows / "helper.py").symlink_to(tmp_path / "elsewhere" / "settings.py")
+
+    found = find_modules(str(flows), {"alias", "helper", "package", "package.settings"})
+
+    assert found == [str(flows / "alias.py")]
+
+
+def test_modules_beside_are_those_that_python_would_find_there(tmp_path: Path) -> None:
+    """The standard library comes before them; what lies elsewhere is not among them."""
+    for name in ("helpers.py", "json.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "sub.py").write_text("")
+
+    names = {"helpers", "json", "pack", "pack.sub", "pack.gone", "httpx", "a\0b"}
+
+    assert modules_beside(str(tmp_path), names) == {"helpers", "pack.sub"}

@@ -15,8 +15,12 @@ import pytest
 from hero_logic.core.errors import NotGranted, UsageError
 from hero_logic.core.grants import Grants, Said
 from hero_logic.core.needs import Needs
+from hero_logic.runner import exposed_sockets
 from hero_logic.runner.granting import Permits, decide_grants, path_facts
+from hero_logic.runner.sandbox.bubblewrap import find_program
 from hero_logic.runner.sandbox.view import KEEP, READ
+from support.bubblewrapped import Stage, opened_stage
+from support.forked import has_landlock, has_namespaces
 
 
 def decided(tmp_path: Path, needs: Needs | None = None, **said: Any) -> Permits:
@@ -58,6 +62,38 @@ def test_what_may_be_written_is_not_shown_a_second_time_for_reading(tmp_path: Pa
     permits = decided(tmp_path, read=(str(tmp_path / "out" / "in"),), write=(str(tmp_path / "out"),))
 
     assert permits.files == [(str(tmp_path / "out"), KEEP)]
+
+
+def test_a_directory_with_a_socket_in_it_is_not_granted(tmp_path: Path) -> None:
+    """Whoever sees a socket can connect to it; neither to read nor to write, nor by a policy."""
+    place = Path(f"/tmp/hl-exposed-{os.getpid()}-granting")
+    (place / "in").mkdir(parents=True)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[default]\nread = ["{place}"]\n')
+    try:
+        with closing(socket.socket(socket.AF_UNIX)) as server:
+            server.bind(f"{place}/in/sock")
+            for said in ({"read": (str(place),)}, {"write": (str(place),)}, {"policy": str(policy)}):
+                with pytest.raises(UsageError, match=f"{place} cannot be granted: a Unix socket lies in it"):
+                    decided(tmp_path, Needs(read=(str(place),)), **said)
+        os.unlink(place / "in" / "sock")
+
+        assert decided(tmp_path, read=(str(place),)).files == [(str(place), READ)]
+    finally:
+        (place / "in").rmdir()
+        place.rmdir()
+
+
+def test_a_directory_too_large_to_be_looked_through_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is granted, with a note of what could be."""
+    monkeypatch.setattr(exposed_sockets, "first_socket_in", lambda path: ("", False))
+    (tmp_path / "in").mkdir()
+
+    [note] = decided(tmp_path, read=(str(tmp_path / "in"),)).notes
+
+    assert note.startswith(f"{tmp_path}/in has more than 100,000 files")
 
 
 def test_a_need_is_met_where_its_link_leads(tmp_path: Path) -> None:
@@ -225,3 +261,58 @@ def test_what_is_so_of_a_path_that_was_denied(tmp_path: Path) -> None:
     assert facts(sys.executable).is_always_seen
     assert facts(str(tmp_path / "home" / "plays" / "x" / "work" / "y")).is_always_seen
     assert facts("/proc/1/environ").refusal
+
+
+# What was granted, and is another thing when it is shown
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    yield from opened_stage(tmp_path)
+
+
+def require(isolation: str) -> None:
+    """Skip where the host does not have an isolation."""
+    missing = {
+        "native": not (has_namespaces() and has_landlock()),
+        "bubblewrap": not find_program(),
+        "landlock": not has_landlock(),
+    }
+    if missing[isolation]:
+        pytest.skip(f"{isolation} is not to be had on this host")
+
+
+@pytest.mark.parametrize("isolation", ["native", "bubblewrap", "landlock"])
+@pytest.mark.parametrize("access", ["read", "write"])
+@pytest.mark.parametrize("swapped", ["granted", "on its way"])
+def test_a_link_that_takes_the_place_of_what_was_granted_is_not_followed(
+    stage: Stage, isolation: str, access: str, swapped: str
+) -> None:
+    """Another play that may write there can put it there between the grant and the start; it fails closed."""
+    require(isolation)
+    place = stage.tmp_path / "on-its-way" / "granted"
+    secret = stage.tmp_path / "secret" / "granted"
+    for directory in (place, secret):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text(f"of {directory.parent.name}")
+    permits = decided(stage.tmp_path, **{access: (str(place),)})
+    link, target = (place, secret) if swapped == "granted" else (place.parent, secret.parent)
+    link.rename(stage.tmp_path / "away")
+    link.symlink_to(target)
+
+    leavings = stage.run(
+        f"@flow\ndef main(): return [open(path + '/file').read() for path in {[str(place), str(secret)]}]",
+        isolation=isolation,
+        granted=permits.files,
+    )
+
+    assert leavings.result.output is None
+    if swapped == "on its way" and isolation != "landlock":
+        assert leavings.record.reason == "sandbox_failed"
+        assert leavings.record.launch_error == f"{place}: a link lies on the way there, and is not followed"
+    else:
+        # The link is shown as the link that it is, or as before; what it leads to is not there.
+        assert (leavings.result.outcome, leavings.result.error.partition(":")[0]) in (
+            ("raised", "FileNotFoundError"),
+            ("raised", "PermissionError"),
+        )

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from hero_logic.runner.sandbox import isolation, kernel, landlock, namespaces, view
+from hero_logic.runner.orders import Orders
+from hero_logic.runner.sandbox import isolation, kernel, namespaces, view
 from hero_logic.runner.sandbox.isolation import Isolation, SandboxNotEntered, isolation_of
-from support.forked import Kept, has_landlock, has_namespaces, in_child, kept_in, refusal
+from support.forked import Kept, enter, has_landlock, has_namespaces, in_child, kept_in, placed, refusal
 
 needs_landlock = pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock of ABI 6")
 needs_native = pytest.mark.skipif(
@@ -26,36 +27,41 @@ ISOLATIONS = [
 ]
 
 
-def orders_for(tmp_path: Path, name: str) -> dict[str, object]:
-    """The orders for an isolation whose play has a work directory below the test's."""
-    work, root = tmp_path / "work", tmp_path / "view"
-    for path in (work / "tmp", root):
-        path.mkdir(parents=True, exist_ok=True)
-    entries = [*view.system_entries(), (str(work), view.KEEP)]
+def prepared_for(tmp_path: Path, name: str) -> dict[str, object]:
+    """What prepares for plays of an isolation."""
+    root = tmp_path / "view"
+    root.mkdir(exist_ok=True)
+    entries = view.without_what_is_inside(view.system_entries())
     if name == "none":
         return isolation.none()
     if name == "landlock":
         return isolation.landlock(entries)
-    return isolation.native(entries, root=str(root), work_dir=str(work), shared_memory_bytes=1 << 20)
+    return isolation.native(entries, root=str(root), shared_memory_bytes=1 << 20)
+
+
+def orders_for(tmp_path: Path) -> Orders:
+    """Those of a play that has a work directory below the test's."""
+    (tmp_path / "work" / "tmp").mkdir(parents=True, exist_ok=True)
+    return placed(tmp_path / "work")
 
 
 def run(tmp_path: Path, name: str, act: Any) -> Kept:
-    return kept_in(orders_for(tmp_path, name), act)
+    return kept_in(prepared_for(tmp_path, name), orders_for(tmp_path), act)
 
 
-# Orders
+# Preparations
 
 
 @pytest.mark.parametrize("name", ["none", "landlock", "native"])
-def test_orders_travel_as_plain_data_and_make_what_they_name(tmp_path: Path, name: str) -> None:
+def test_a_preparation_travels_as_plain_data_and_makes_what_it_names(tmp_path: Path, name: str) -> None:
     """Between two processes, by ``marshal``."""
-    orders = marshal.loads(marshal.dumps(orders_for(tmp_path, name)))
-    before = dict(orders)
+    prepared = marshal.loads(marshal.dumps(prepared_for(tmp_path, name)))
+    before = dict(prepared)
 
-    made = isolation_of(orders)
+    made = isolation_of(prepared)
 
     assert made.name == name
-    assert orders == before
+    assert prepared == before
 
 
 def test_an_isolation_that_is_not_known_is_never_none() -> None:
@@ -75,13 +81,19 @@ def test_each_isolation_has_a_name_of_its_own() -> None:
 def test_no_isolation_changes_nothing() -> None:
     """What is to be executed, the limits, and the end are what they were."""
     none = isolation_of(isolation.none())
+    orders = Orders()
+    orders.argv = ["python", "x"]
+    line, kept_line = os.pipe()
     none.leave_host()
-    none.confine()
+    none.get_ready()
+    none.admit(orders, line)
+    none.confine(orders)
     none.await_entry(1)
 
-    assert none.argv(["python", "x"]) == ["python", "x"]
+    assert none.argv(orders) == ["python", "x"]
     assert none.outer_limits({"RLIMIT_AS": 1}) == {"RLIMIT_AS": 1}
-    assert (none.wait_status(256), none.kept_descriptors, none.take_doors()) == (256, (), [])
+    assert (none.wait_status(256), none.kept_descriptors, none.take_doors(line)) == (256, (), [])
+    os.close(kept_line)
 
 
 # Ends
@@ -113,7 +125,7 @@ def test_a_first_process_that_was_killed_is_no_good_end(tmp_path: Path) -> None:
     """It told nothing: how it ended itself is the end of the play, which was killed with it."""
 
     def supervise() -> int:
-        native = isolation_of(orders_for(tmp_path, "native"))
+        native = isolation_of(prepared_for(tmp_path, "native"))
         native.leave_host()
         own_pid = os.getpid()
         reader, writer = os.pipe()
@@ -135,13 +147,13 @@ def test_a_play_ends_with_its_supervisor(tmp_path: Path, name: str) -> None:
     reader, writer = os.pipe()
 
     def supervise() -> None:
-        kept = isolation_of(orders_for(tmp_path, name))
+        orders = orders_for(tmp_path)
+        kept = isolation_of(prepared_for(tmp_path, name))
         kept.leave_host()
         own_pid = os.getpid()
         ready, ready_in = os.pipe()
         if os.fork() == 0:
-            kept.enter(own_pid)
-            kept.confine()
+            enter(kept, own_pid, orders)
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
             os.write(ready_in, b"x")
@@ -161,7 +173,7 @@ def test_a_play_ends_with_its_supervisor(tmp_path: Path, name: str) -> None:
 @needs_native
 def test_a_supervisor_that_had_ended_before_is_noticed(tmp_path: Path) -> None:
     """From within a world the parent cannot be seen; the pipe that it would read tells."""
-    native = isolation.Native([], str(tmp_path), str(tmp_path), 1, [], [])
+    native = isolation.Native([], str(tmp_path), 1)
     reader, native._status_in = os.pipe()
     os.close(reader)
 
@@ -175,7 +187,7 @@ def test_a_play_cannot_tell_its_own_end(tmp_path: Path) -> None:
     """What its end is told through is not among what it has."""
 
     def supervise() -> int:
-        native = isolation_of(orders_for(tmp_path, "native"))
+        native = isolation_of(prepared_for(tmp_path, "native"))
         native.leave_host()
         own_pid = os.getpid()
         pid = os.fork()
@@ -193,7 +205,15 @@ def test_a_play_cannot_tell_its_own_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("step", "name"),
-    [("leave_host", "native"), ("enter", "native"), ("confine", "native"), ("confine", "landlock")],
+    [
+        ("leave_host", "native"),
+        ("enter", "native"),
+        ("get_ready", "native"),
+        ("get_ready", "landlock"),
+        ("admit", "native"),
+        ("confine", "native"),
+        ("confine", "landlock"),
+    ],
 )
 @needs_native
 def test_a_step_that_fails_is_a_play_that_is_not_started(
@@ -206,8 +226,10 @@ def test_a_step_that_fails_is_a_play_that_is_not_started(
 
     targets = {
         "leave_host": (kernel, "unshare"),
-        "enter": (namespaces, "enter_view"),
-        "confine": (landlock, "restrict"),
+        "enter": (namespaces, "build_view"),
+        "get_ready": (kernel, "landlock_create_ruleset"),
+        "admit": (namespaces, "enter_view"),
+        "confine": (kernel, "landlock_restrict_self"),
     }
     module, function = targets[step]
     monkeypatch.setattr(module, function, refuse)
@@ -218,7 +240,9 @@ def test_a_step_that_fails_is_a_play_that_is_not_started(
 
 
 @needs_native
-@pytest.mark.parametrize("call", ["drop_capabilities", "prctl", "load_filter", "landlock_restrict_self"])
+@pytest.mark.parametrize(
+    "call", ["bound_capabilities", "empty_capabilities", "prctl", "load_filter", "landlock_restrict_self"]
+)
 @pytest.mark.parametrize("name", ["landlock", "native"])
 def test_no_step_of_confining_is_optional(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, name: str
@@ -237,7 +261,7 @@ def test_no_step_of_confining_is_optional(
 
     assert kept.value is None
     # The first process gives up its capabilities too, and may take the play along before that can say so.
-    is_said = (call, name) != ("drop_capabilities", "native")
+    is_said = name != "native" or "capabilities" not in call
     assert kept.problem == f"{call}: Operation not permitted" or not is_said
     assert kept.status != 0
 
@@ -245,9 +269,9 @@ def test_no_step_of_confining_is_optional(
 @needs_native
 def test_a_root_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     """As it would be where somebody removed it meanwhile."""
-    orders = orders_for(tmp_path, "native")
-    orders["root"] = str(tmp_path / "none")
-    kept = kept_in(orders, lambda: "it began")
+    prepared = prepared_for(tmp_path, "native")
+    prepared["root"] = str(tmp_path / "none")
+    kept = kept_in(prepared, orders_for(tmp_path), lambda: "it began")
 
     assert kept.value is None
     assert kept.problem == f"mount tmpfs on {tmp_path / 'none'}: No such file or directory"

@@ -59,7 +59,7 @@ def test_an_error_is_the_kernels_with_the_name_of_the_call() -> None:
             errno.ENOENT,
             "mount tmpfs on /none/at/all",
         ),
-        (lambda: kernel.copy_mount("/none", "/none", attributes=0), errno.ENOENT, "open_tree /none"),
+        (lambda: kernel.copy_mount("/none", "/none", attributes=0), errno.ENOENT, "openat2 /none"),
         (lambda: kernel.landlock_create_ruleset(b""), errno.EINVAL, "landlock_create_ruleset"),
         (lambda: kernel.landlock_add_rule(-1, 1, bytes(12)), errno.EBADF, "landlock_add_rule"),
         (lambda: kernel.landlock_restrict_self(-1), errno.EBADF, "landlock_restrict_self"),
@@ -188,3 +188,17 @@ def test_landlock_says_its_version_or_that_there_is_none() -> None:
 
     assert isinstance(version, int)
     assert 0 <= version < 1000
+
+
+def test_a_path_is_opened_through_no_link(tmp_path: Path) -> None:
+    """Neither at its end nor on its way; the error says which path."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").touch()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "alias").symlink_to("file")
+
+    os.close(kernel.open_path(f"{tmp_path}/real/file"))
+    for path in (tmp_path / "link", tmp_path / "link" / "file", tmp_path / "real" / "alias"):
+        with pytest.raises(OSError, match="a link lies on the way there, and is not followed") as raised:
+            kernel.open_path(str(path))
+        assert (raised.value.errno, raised.value.filename) == (errno.ELOOP, str(path))

@@ -18,12 +18,19 @@ from support.forked import can, has_landlock, in_child, refusal
 needs_landlock = pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock of ABI 6")
 
 
+def restrict(rules: list[tuple[str, int]], *, has_own_network: bool = False) -> None:
+    """Hold this process to these rules."""
+    ruleset = landlock.Ruleset(has_own_network=has_own_network)
+    ruleset.add(rules)
+    ruleset.restrict()
+
+
 def restricted(rules: list[tuple[str, int]], act: Any, *, has_own_network: bool = False) -> Any:
     """What a function gives in a process that is held to these rules."""
 
     def confined() -> Any:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-        landlock.restrict(rules, has_own_network=has_own_network)
+        restrict(rules, has_own_network=has_own_network)
         return act()
 
     return in_child(confined)
@@ -91,7 +98,7 @@ def test_below_the_version_that_is_needed_nothing_is_promised(
     monkeypatch.setattr(kernel, "landlock_create_ruleset", lambda _: pytest.fail("it was begun"))
 
     with pytest.raises(OSError, match=f"ABI 6 is needed, and this kernel has {version}"):
-        landlock.restrict([], has_own_network=False)
+        restrict([])
 
 
 @pytest.mark.parametrize("has_own_network", [True, False])
@@ -108,7 +115,7 @@ def test_the_kernel_is_told_of_every_right_both_scopes_and_tcp(
     monkeypatch.setattr(kernel, "landlock_version", lambda: 7)
     monkeypatch.setattr(kernel, "landlock_create_ruleset", create)
     monkeypatch.setattr(kernel, "landlock_restrict_self", lambda _: None)
-    landlock.restrict([], has_own_network=has_own_network)
+    restrict([], has_own_network=has_own_network)
 
     assert struct.unpack("<3Q", asked[0]) == ((1 << 16) - 1, 0 if has_own_network else 3, 3)
 
@@ -130,7 +137,7 @@ def test_a_ruleset_that_the_kernel_refuses_is_an_error_and_no_open_descriptor(
     monkeypatch.setattr(kernel, "landlock_create_ruleset", create)
     monkeypatch.setattr(kernel, "landlock_restrict_self", refuse)
     with pytest.raises(PermissionError):
-        landlock.restrict([], has_own_network=False)
+        restrict([])
 
     assert refusal(lambda: os.fstat(made[0])) == errno.EBADF
 
@@ -255,13 +262,26 @@ def test_a_file_gets_no_right_of_a_directory(tree: Path) -> None:
 
 
 @needs_landlock
-def test_a_link_grants_what_it_leads_to(tree: Path) -> None:
-    """Rules are for files, not for names."""
+@pytest.mark.parametrize("path", ["link", "link/file"])
+def test_a_link_grants_nothing_of_what_it_leads_to(tree: Path, path: str) -> None:
+    """Who knows who put it there since the path was resolved."""
     (tree / "link").symlink_to("in")
 
-    found = restricted([(str(tree / "link"), landlock.READ)], lambda: (tree / "in" / "file").read_text())
+    denied = restricted(
+        [(str(tree / path), landlock.READ)], lambda: refusal((tree / "in" / "file").read_text)
+    )
 
-    assert found == "found"
+    assert denied == errno.EACCES
+
+
+@needs_landlock
+def test_a_link_of_the_systems_own_grants_what_it_leads_to() -> None:
+    """/bin is one on most hosts, and /proc/self on all."""
+    rules = [("/bin", landlock.READ), ("/proc/self/stat", landlock.READ)]
+
+    assert restricted(
+        rules, lambda: [can(lambda: os.listdir("/bin")), can(lambda: open("/proc/self/stat").close())]
+    )
 
 
 @needs_landlock
@@ -269,7 +289,7 @@ def test_there_is_no_way_back(tree: Path) -> None:
     """A second set of rules can take away more, and give nothing."""
 
     def act() -> bool:
-        landlock.restrict([("/", landlock.READ)], has_own_network=False)
+        restrict([("/", landlock.READ)])
         return can(lambda: os.listdir(tree / "out"))
 
     assert restricted([(str(tree / "in"), landlock.READ)], act) is False

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hero_logic.runner.sandbox import namespaces
+from hero_logic.runner.sandbox import namespaces, view
 from hero_logic.runner.sandbox.view import KEEP, READ, RUN, Entry
 from support.forked import can, has_namespaces, in_child, in_new_world, refusal
 
@@ -35,21 +35,18 @@ class World:
         self,
         act: Callable[[], Any],
         *more: Entry,
+        base: Sequence[Entry] = USR,
         root: str = "",
         sockets: list[tuple[str, str]] | None = None,
     ) -> Any:
         """What a function gives in it, done by its first process."""
-        entries = sorted([*USR, (str(self.work), KEEP), *more])
+        own = view.beyond(list(base), [(str(self.work), KEEP), *more])
 
         def enter() -> Any:
             namespaces.raise_loopback()
-            namespaces.enter_view(
-                entries,
-                root=root or str(self.root),
-                work_dir=str(self.work),
-                shared_memory_bytes=SHARED_BYTES,
-                sockets=sockets or [],
-            )
+            at = root or str(self.root)
+            namespaces.build_view(list(base), root=at, shared_memory_bytes=SHARED_BYTES)
+            namespaces.enter_view(at, own, work_dir=str(self.work), sockets=sockets or [])
             return act()
 
         return in_new_world(enter)
@@ -226,6 +223,19 @@ def test_everything_is_read_only_but_what_is_the_plays(world: World) -> None:
     assert errors == {errno.EROFS}
     assert of_file == errno.EROFS
     assert writable == ["/dev/shm", str(world.work)]
+
+
+def test_what_lies_in_a_granted_directory_stays_read_only(world: World) -> None:
+    """As an interpreter does that is shown to every play, where the directory around it may be changed."""
+    around = world.host / "around"
+    inside = around / "python"
+    inside.mkdir(parents=True)
+    base = [*USR, (str(inside), RUN)]
+
+    def act() -> list[int]:
+        return [refusal(lambda path=path: os.mkdir(path / "new")) for path in (inside, around)]  # type: ignore[misc]
+
+    assert world.see(act, (str(around), KEEP), base=base) == [errno.EROFS, 0]
 
 
 def test_no_mount_has_devices_or_set_id_bits_but_the_five_devices(world: World) -> None:

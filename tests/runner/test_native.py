@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from hero_logic.runner.orders import Orders
 from hero_logic.runner.sandbox import isolation, seccomp, view
-from support.forked import Kept, can, has_landlock, has_namespaces, kept_in, refusal
+from hero_logic.runner.spawner import Spawner
+from support.forked import Kept, can, has_landlock, has_namespaces, kept_in, placed, refusal
+from support.staged import Stage
 
 pytestmark = pytest.mark.skipif(
     not (has_landlock() and has_namespaces()), reason="this host has no namespaces or no Landlock of ABI 6"
@@ -34,33 +37,25 @@ class Place:
         self.stage = tmp_path / "stage"
         self.outside = tmp_path / "outside"
         self.root = tmp_path / "view"
-        for path in (self.work / "tmp", self.stage, self.outside, self.root):
+        self.code = tmp_path / "code"
+        for path in (self.work / "tmp", self.stage, self.outside, self.root, self.code):
             path.mkdir(parents=True)
         (self.outside / "secret").write_text("secret")
         (self.stage / "given").write_text("given")
 
     def run(self, name: str, act: Callable[[], Any], *granted: view.Entry) -> Any:
         """What a function gives in an isolation."""
-        entries = view.without_what_is_inside(
-            [
-                *view.system_entries(),
-                *view.interpreter_entries(sys.executable),
-                (str(self.work), view.KEEP),
-                (str(self.stage), view.READ),
-                *granted,
-            ]
-        )
-        kept = self._kept(name, entries, act)
+        orders = placed(self.work, (str(self.stage), view.READ), *granted)
+        kept = self._kept(name, orders, act)
         assert not kept.problem, kept.problem
         return kept.value
 
-    def _kept(self, name: str, entries: list[view.Entry], act: Callable[[], Any]) -> Kept:
+    def _kept(self, name: str, orders: Orders, act: Callable[[], Any]) -> Kept:
+        entries = view.base_entries(sys.executable, str(self.code))
         if name == "landlock":
-            return kept_in(isolation.landlock(entries), act)
-        orders = isolation.native(
-            entries, root=str(self.root), work_dir=str(self.work), shared_memory_bytes=1 << 20
-        )
-        return kept_in(orders, act)
+            return kept_in(isolation.landlock(entries), orders, act)
+        prepared = isolation.native(entries, root=str(self.root), shared_memory_bytes=1 << 20)
+        return kept_in(prepared, orders, act)
 
 
 @pytest.fixture
@@ -346,3 +341,23 @@ def test_it_can_do_nothing_about_being_held(place: Place, name: str) -> None:
         return [_libc.prctl(22, 0, 0, 0, 0) == 0, _libc.prctl(38, 0, 0, 0, 0) == 0]
 
     assert place.run(name, act) == [False, False]
+
+
+# The end
+
+
+@both
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
+def test_a_play_that_is_asked_to_end_can_clean_up(tmp_path: Path, name: str, is_warm: bool) -> None:
+    """SIGTERM reaches it, wherever it is kept and however it was started, and its own exit code is told."""
+    spawner = Spawner.start(is_warm=is_warm)
+    body = """
+@flow
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    signal.pause()
+"""
+    record = Stage(tmp_path, spawner).run(body, isolation=name, timeout_s=1.0).record
+    spawner.close()
+
+    assert (record.reason, record.exit_code) == ("timed_out", 7)

@@ -6,43 +6,67 @@ import errno
 import os
 import resource
 import signal
+import socket
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hero_logic.runner.orders import Orders
+from hero_logic.runner import warm
+from hero_logic.runner.orders import GATE_DESCRIPTOR, Orders, Preparation
 from hero_logic.runner.play_process import PlayBegins, become_play, forget_signals, read_failure
-from hero_logic.runner.sandbox import limits
+from hero_logic.runner.sandbox import isolation, limits
 from hero_logic.runner.sandbox.isolation import Isolation, SandboxNotEntered
-from support.forked import fork, in_child
+from support.forked import fork, in_child, placed
 
 
 def orders_for(tmp_path: Path, *argv: str) -> Orders:
     (tmp_path / "work").mkdir(exist_ok=True)
-    orders = Orders()
+    orders = placed(tmp_path / "work")
     orders.argv = list(argv)
     orders.environment = {"ONLY": "this"}
-    orders.work_dir = str(tmp_path / "work")
     orders.resource_limits = {}
-    orders.is_warm = False
     return orders
 
 
-class Started:
-    """What became of a play that was forked: why it did not begin, or its end and its output."""
+def preparation(*, is_warm: bool = False) -> Preparation:
+    prepared = Preparation()
+    prepared.isolation = isolation.none()
+    prepared.is_warm = is_warm
+    return prepared
 
-    def __init__(self, orders: Orders, isolation: Isolation, extra: dict[int, int] | None = None) -> None:
+
+class Started:
+    """What became of a play that was forked: why it did not begin, or its end and its output.
+
+    ``handed`` come with the orders: its result and its span channel.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        kept: Isolation,
+        extra: dict[int, int] | None = None,
+        handed: Sequence[int] = (),
+    ) -> None:
         self.problem: Exception | None = None
         reader, writer = os.pipe()
         failed, failed_in = os.pipe()
+        line, line_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         own_pid = os.getpid()
         pid = fork()
         if pid == 0:
-            become_play(orders, isolation, own_pid, {1: writer, 2: writer, **(extra or {})}, failed_in)
+            wanted = {1: writer, 2: writer, **(extra or {})}
+            become_play(preparation(), kept, own_pid, wanted, failed_in, line_in.fileno())
+        line_in.close()
         os.close(writer)
         os.close(failed_in)
+        with line, suppress(BrokenPipeError):
+            # It may have failed before it could hear.
+            socket.send_fds(line, [orders.dump()], list(handed))
         try:
             read_failure(failed)
         except (SandboxNotEntered, OSError) as error:
@@ -96,12 +120,12 @@ for name in os.listdir("/proc/self/fd"):
         pass
 print(sorted(found), os.read(3, 9), os.read(4, 9), os.read(0, 9), found[0])
 """
-    # Crossed over: each is wanted at a number that another one may have.
     try:
         started = Started(
             orders_for(tmp_path, sys.executable, "-ISc", code),
             Isolation(),
-            {3: opened[1], 4: opened[2]},
+            {GATE_DESCRIPTOR: opened[1]},
+            [opened[2]],
         )
     finally:
         for descriptor in (*opened, high):
@@ -115,10 +139,10 @@ def test_descriptors_are_crossed_over_without_loss(tmp_path: Path) -> None:
 
     def crossed() -> str:
         low, high = (os.open(tmp_path / name, os.O_RDONLY) for name in "ab")
-        os.dup2(low, 3)
-        os.dup2(high, 4)
-        code = "import os; print(os.read(3, 9), os.read(4, 9))"
-        return Started(orders_for(tmp_path, sys.executable, "-ISc", code), Isolation(), {3: 4, 4: 3}).output
+        os.dup2(low, 6)
+        os.dup2(high, 7)
+        code = "import os; print(os.read(6, 9), os.read(7, 9))"
+        return Started(orders_for(tmp_path, sys.executable, "-ISc", code), Isolation(), {6: 7, 7: 6}).output
 
     for name in "ab":
         (tmp_path / name).write_text(name)
@@ -135,7 +159,7 @@ def test_what_an_isolation_keeps_stays_open_until_the_play_is_there(tmp_path: Pa
     class Keeping(Isolation):
         kept_descriptors = (moved,)
 
-        def confine(self) -> None:
+        def confine(self, orders: Orders) -> None:
             os.write(moved, b"still there")
 
     try:
@@ -158,7 +182,7 @@ def test_it_has_its_limits_and_no_way_to_new_privileges(tmp_path: Path) -> None:
 
 
 def test_its_steps_come_in_their_order(tmp_path: Path) -> None:
-    """Entered before its limits, confined after them; the last word is the isolation's."""
+    """Ready before the play is known; then its limits, what confines it, the isolation's last word."""
     steps = tmp_path / "steps"
 
     class Telling(Isolation):
@@ -166,14 +190,20 @@ def test_its_steps_come_in_their_order(tmp_path: Path) -> None:
             tell(f"enter {resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200}")
             super().enter(parent_pid)
 
+        def get_ready(self) -> None:
+            tell("get ready")
+
+        def admit(self, orders: Orders, line: int) -> None:
+            tell(f"admit {orders.argv}")
+
         def outer_limits(self, limits: dict[str, int]) -> dict[str, int]:
             tell("limits")
             return limits
 
-        def confine(self) -> None:
+        def confine(self, orders: Orders) -> None:
             tell(f"confine {resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200}")
 
-        def argv(self, argv: list[str]) -> list[str]:
+        def argv(self, orders: Orders) -> list[str]:
             tell("argv")
             return ["/bin/echo", "instead"]
 
@@ -185,24 +215,71 @@ def test_its_steps_come_in_their_order(tmp_path: Path) -> None:
     orders.resource_limits = {"RLIMIT_NOFILE": 200}
     started = Started(orders, Telling())
 
-    assert steps.read_text().splitlines() == ["enter False", "limits", "confine True", "argv"]
+    assert steps.read_text().splitlines() == [
+        "enter False",
+        "get ready",
+        "admit ['/none']",
+        "limits",
+        "confine True",
+        "argv",
+    ]
     assert started.output == "instead\n"
 
 
-def test_a_warm_play_begins_in_this_very_process(tmp_path: Path) -> None:
-    """Once it is confined; whoever waits for it is told so by the end of the pipe."""
+def test_what_comes_with_its_orders_has_its_number_and_what_does_not_come_is_closed(tmp_path: Path) -> None:
+    """The result and the span channel; nothing that was opened meanwhile has taken their place."""
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    code = "import os; print(os.read(4, 9), os.path.exists('/proc/self/fd/5') and os.read(5, 9))"
+    opened = [os.open(tmp_path / name, os.O_RDONLY) for name in "ab"]
+    again = os.open(tmp_path / "a", os.O_RDONLY)
+    both = Started(orders_for(tmp_path, sys.executable, "-ISc", code), Isolation(), handed=opened)
+    one = Started(orders_for(tmp_path, sys.executable, "-ISc", code), Isolation(), handed=[again])
+    for descriptor in (*opened, again):
+        os.close(descriptor)
+
+    assert both.output == "b'a' b'b'\n"
+    assert one.output == "b'a' False\n"
+
+
+def test_a_candidate_without_a_play_ends_without_a_word(tmp_path: Path) -> None:
+    """Its supervisor has let it go."""
     failed, failed_in = os.pipe()
+    line, line_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    own_pid = os.getpid()
+    pid = fork()
+    if pid == 0:
+        line.close()
+        become_play(preparation(), Isolation(), own_pid, {}, failed_in, line_in.fileno())
+    line_in.close()
+    os.close(failed_in)
+    line.close()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 127
+    with open(failed, "rb") as file:
+        assert file.read() == b""
+
+
+def test_a_warm_play_begins_in_this_very_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is confined; whoever waits for it is told so by the end of the pipe."""
+    monkeypatch.setattr(warm, "get_ready", lambda: None)
+    failed, failed_in = os.pipe()
+    line, line_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     orders = orders_for(tmp_path, "/none")
-    orders.is_warm = True
     own_pid = os.getpid()
     pid = fork()
     if pid == 0:
         try:
-            become_play(orders, Isolation(), own_pid, {}, failed_in)
+            become_play(
+                preparation(is_warm=True), Isolation(), own_pid, {}, failed_in, os.dup(line_in.fileno())
+            )
         except PlayBegins as begins:
-            os._exit(42 if begins.orders is orders else 1)
+            os._exit(42 if begins.orders.argv == ["/none"] else 1)
     os.close(failed_in)
+    line.send(orders.dump())
     read_failure(failed)
+    line.close()
+    line_in.close()
 
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42
 
@@ -266,7 +343,7 @@ def test_a_reason_that_is_endless_is_cut(tmp_path: Path) -> None:
     """It has to go through a pipe at one stroke."""
 
     class Endless(Isolation):
-        def confine(self) -> None:
+        def confine(self, orders: Orders) -> None:
             raise SandboxNotEntered("x" * 100_000)
 
     started = Started(orders_for(tmp_path, "/bin/echo", "ran"), Endless())

@@ -422,3 +422,82 @@ def attempts() -> list[int]:
 
     netlink = refusal(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close())
     return [call(165), netlink, call(425), call(0x3FFFFFFF)]
+
+
+# Descriptors of a thread
+
+
+@both
+def test_a_thread_has_no_descriptors_of_its_own(*, has_namespaces: bool) -> None:
+    """Who looks at its process would find nothing of what it has open."""
+    thread, files = 0x10000, 0x400
+
+    assert verdict(has_namespaces, 56, 0xB00 | thread) == "EPERM"
+    assert verdict(has_namespaces, 56, 0xB00 | thread | files) == ALLOWED
+    assert verdict(has_namespaces, 436, 3, 2**32 - 1, 2) == "EPERM"
+    assert verdict(has_namespaces, 436, 3, 2**32 - 1, 2 | 4) == "EPERM"
+
+
+@both
+@pytest.mark.parametrize("flags", [0, 4], ids=["now", "on exec"])
+def test_descriptors_are_closed_in_one_go(flags: int, *, has_namespaces: bool) -> None:
+    """As subprocess does."""
+    assert verdict(has_namespaces, 436, 3, 2**32 - 1, flags) == ALLOWED
+
+
+# What is done with a socket
+
+
+@both
+@pytest.mark.parametrize(
+    ("number", "index"),
+    [(44, 3), (45, 3), (46, 2), (47, 2), (299, 3), (307, 3)],
+    ids=lambda value: str(value),
+)
+def test_no_byte_is_urgent(number: int, index: int, *, has_namespaces: bool) -> None:
+    """MSG_OOB, with whatever other flags; the others may be asked for."""
+    arguments = [0] * 6
+    refused = errno.errorcode[errno.EOPNOTSUPP]
+    for flags, expected in ((1, refused), (0x4041, refused), (0x4040, ALLOWED), (0, ALLOWED)):
+        arguments[index] = flags
+        assert verdict(has_namespaces, number, *arguments) == expected
+
+
+@both
+def test_no_program_is_attached_to_a_socket(*, has_namespaces: bool) -> None:
+    """Nor TLS within the kernel; other options, and the same numbers at other levels, are allowed."""
+    for option in (26, 50, 51, 52):
+        assert verdict(has_namespaces, 54, 3, 1, option) == "EPERM"
+        assert verdict(has_namespaces, 54, 3, 6, option) == ALLOWED
+    assert verdict(has_namespaces, 54, 3, 6, 31) == "ENOPROTOOPT"
+    assert verdict(has_namespaces, 54, 3, 1, 31) == ALLOWED
+    for level, option in ((1, 2), (1, 7), (1, 15), (6, 1), (41, 26)):
+        assert verdict(has_namespaces, 54, 3, level, option) == ALLOWED
+
+
+# What is asked of a file that is open for reading
+
+
+@both
+@pytest.mark.parametrize("request_number", [0x40806685, 0xC0506617, 0x800C6613])
+def test_no_file_is_sealed(request_number: int, *, has_namespaces: bool) -> None:
+    """Whoever may read it could close it to its owner."""
+    assert verdict(has_namespaces, 16, 3, request_number) == "EPERM"
+    assert verdict(has_namespaces, 16, 3, request_number | 1 << 32) == "EPERM"
+
+
+@pytest.mark.parametrize("request_number", [0x40086602, 0x40046602, 0x40087602, 0x401C5820])
+def test_flags_of_files_are_changed_in_a_view_alone(request_number: int) -> None:
+    """There what is not the play's is read-only; on the host's own files Landlock has no right for it."""
+    assert verdict(True, 16, 3, request_number) == ALLOWED
+    assert verdict(False, 16, 3, request_number) == "EPERM"
+    assert verdict(False, 16, 3, 0x80086601) == ALLOWED
+
+
+@both
+def test_a_socket_tells_nothing_of_devices(*, has_namespaces: bool) -> None:
+    """It may be one of the host's, handed in; whose signal it sends, and what is in it, may be asked."""
+    for request_number in (0x8910, 0x8912, 0x8915, 0x8927, 0x8946, 0x894C, 0x89E0, 0x89FF, 0x8912 | 1 << 32):
+        assert verdict(has_namespaces, 16, 3, request_number) == "EPERM"
+    for request_number in (0x8901, 0x8905, 0x890F, 0x8A00, 0x541B, 0x5411, 0x5421):
+        assert verdict(has_namespaces, 16, 3, request_number) == ALLOWED

@@ -14,7 +14,7 @@ import pytest
 
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.core.policy import PlayLimits
-from hero_logic.runner.orders import KILL, OPEN_GATE, Orders
+from hero_logic.runner.orders import KILL, OPEN_GATE, Orders, Preparation
 from hero_logic.runner.sandbox import isolation
 from hero_logic.runner.spawner import Spawner
 from hero_logic.runner.supervisor import children_of
@@ -46,13 +46,16 @@ def orders_for(tmp_path: Path, *argv: str, name: str = "play") -> Orders:
     orders.grace_s = 0.2
     orders.orphan_grace_s = 0.2
     orders.timeout_s = None
-    orders.gate_descriptor = 3
-    orders.result_descriptor = 4
-    orders.span_descriptor = 5
-    orders.isolation = isolation.none()
     orders.tree_limits = {}
-    orders.is_warm = False
+    orders.entries, orders.sockets, orders.doors = [], [], []
     return orders
+
+
+def unprepared() -> Preparation:
+    preparation = Preparation()
+    preparation.isolation = isolation.none()
+    preparation.is_warm = False
+    return preparation
 
 
 def hear(control: Any) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def is_gone(pid: int) -> bool:
 
 def test_a_supervisor_runs_a_process_and_tells_its_end(spawner: Spawner, tmp_path: Path) -> None:
     """With the record that it left on disk."""
-    control = spawner.launch(orders_for(tmp_path, "/bin/sh", "-c", "echo out; exit 3"))
+    control = spawner.launch(unprepared(), orders_for(tmp_path, "/bin/sh", "-c", "echo out; exit 3"))
     spawned, ended = hear(control), hear(control)
     control.close()
 
@@ -83,7 +86,7 @@ def test_a_supervisor_runs_a_process_and_tells_its_end(spawner: Spawner, tmp_pat
 def test_one_spawner_runs_many_plays_at_once(spawner: Spawner, tmp_path: Path) -> None:
     """Each has a supervisor of its own; the end of one is the end of no other."""
     controls = [
-        spawner.launch(orders_for(tmp_path, "/bin/sh", "-c", "read line <&3", name=str(number)))
+        spawner.launch(unprepared(), orders_for(tmp_path, "/bin/sh", "-c", "read line <&3", name=str(number)))
         for number in range(5)
     ]
     pids = [hear(control)["pid"] for control in controls]
@@ -100,7 +103,9 @@ def test_one_spawner_runs_many_plays_at_once(spawner: Spawner, tmp_path: Path) -
 
 def test_the_end_of_the_runtimes_end_ends_the_play(spawner: Spawner, tmp_path: Path) -> None:
     """A socket that is closed is a runtime that is gone."""
-    control = spawner.launch(orders_for(tmp_path, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"))
+    control = spawner.launch(
+        unprepared(), orders_for(tmp_path, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done")
+    )
     pid = hear(control)["pid"]
     control.send(OPEN_GATE)
     control.close()
@@ -122,7 +127,7 @@ def test_a_spawner_ends_when_it_is_let_go(tmp_path: Path) -> None:
 
 def test_the_terminals_interrupt_is_no_order(spawner: Spawner, tmp_path: Path) -> None:
     """It goes to the runtime, which decides; the spawner is in a session of its own."""
-    control = spawner.launch(orders_for(tmp_path, "/bin/sh", "-c", "read line <&3"))
+    control = spawner.launch(unprepared(), orders_for(tmp_path, "/bin/sh", "-c", "read line <&3"))
     hear(control)
     [supervisor] = children_of(spawner._pid)
     os.kill(spawner._pid, signal.SIGINT)
@@ -142,7 +147,7 @@ def test_the_terminals_interrupt_is_no_order(spawner: Spawner, tmp_path: Path) -
 )
 def test_what_cannot_be_executed_is_told(spawner: Spawner, tmp_path: Path, argv: str, says: str) -> None:
     """By the exit record too."""
-    control = spawner.launch(orders_for(tmp_path, argv))
+    control = spawner.launch(unprepared(), orders_for(tmp_path, argv))
     ended = hear(control)
     control.close()
 
@@ -156,10 +161,10 @@ def test_a_play_directory_that_is_gone_ends_the_supervisor_and_not_the_spawner(
     """The runtime hears the end of file; the next play is run."""
     orders = orders_for(tmp_path, "/bin/true")
     orders.lock_path = "/none/lock"
-    lost = spawner.launch(orders)
+    lost = spawner.launch(unprepared(), orders)
     assert select.select([lost.fileno()], [], [], 20)[0]
     lost_data = lost.recv(100)
-    control = spawner.launch(orders_for(tmp_path, "/bin/true", name="next"))
+    control = spawner.launch(unprepared(), orders_for(tmp_path, "/bin/true", name="next"))
     hear(control)
     ended = hear(control)
     lost.close()
@@ -173,14 +178,14 @@ def test_orders_that_are_too_long_are_refused_with_advice(spawner: Spawner, tmp_
     orders = orders_for(tmp_path, "/bin/true")
     orders.environment["BIG"] = "x" * 200_000
     with pytest.raises(LaunchFailed, match="--env"):
-        spawner.launch(orders)
+        spawner.launch(unprepared(), orders)
 
 
 def test_orders_up_to_the_limit_go_through(spawner: Spawner, tmp_path: Path) -> None:
     """An environment of a hundred kilobytes arrives whole."""
     orders = orders_for(tmp_path, "/bin/sh", "-c", "echo ${#BIG}")
     orders.environment["BIG"] = "x" * 100_000
-    control = spawner.launch(orders)
+    control = spawner.launch(unprepared(), orders)
     hear(control)
     hear(control)
     control.close()
@@ -194,18 +199,19 @@ def test_a_spawner_that_was_killed_is_a_clear_error(tmp_path: Path) -> None:
     os.kill(spawner._pid, signal.SIGKILL)
     os.waitid(os.P_PID, spawner._pid, os.WEXITED | os.WNOWAIT)
     with pytest.raises(LaunchFailed, match="is gone"):
-        spawner.launch(orders_for(tmp_path, "/bin/true"))
+        spawner.launch(unprepared(), orders_for(tmp_path, "/bin/true"))
     spawner.close()
 
 
 def test_the_orphans_of_a_killed_supervisor_are_ended(spawner: Spawner, tmp_path: Path) -> None:
     """The spawner is their reaper: daemons in sessions of their own included, and their children."""
     script = "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; sleep 1000 & echo $$; wait' & done; wait"
-    control = spawner.launch(orders_for(tmp_path, "/bin/sh", "-c", script))
+    control = spawner.launch(unprepared(), orders_for(tmp_path, "/bin/sh", "-c", script))
     main = hear(control)["pid"]
     stdout = tmp_path / "play" / "stdout"
     pids = wait_until(
-        lambda: len(stdout.read_text().split()) == 3 and stdout.read_text().split(), "the daemons"
+        lambda: stdout.exists() and len(stdout.read_text().split()) == 3 and stdout.read_text().split(),
+        "the daemons",
     )
     [supervisor] = children_of(spawner._pid)
     os.kill(supervisor, signal.SIGKILL)

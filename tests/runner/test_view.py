@@ -17,8 +17,10 @@ from hero_logic.runner.sandbox.view import (
     READ,
     RUN,
     Entry,
+    beyond,
     interpreter_entries,
     system_entries,
+    without_links,
     without_what_is_inside,
 )
 
@@ -172,14 +174,40 @@ def test_an_interpreter_that_is_a_chain_of_links_has_the_prefix_of_each(tmp_path
     assert is_granted(last, entries)
 
 
-def test_an_interpreter_below_a_linked_directory_is_named_by_both_its_paths(tmp_path: Path) -> None:
-    """Such as /opt/python/current: programs ask for the one, the kernel for the other."""
+def test_an_interpreter_below_a_linked_directory_is_there_by_both_its_paths(tmp_path: Path) -> None:
+    """Such as /opt/python/current: the link is shown as a link, and what it leads to by its own path."""
     make_prefix(tmp_path / "3.11")
     (tmp_path / "current").symlink_to("3.11")
     entries = interpreter_entries(str(tmp_path / "current" / "bin" / "python3"))
 
-    assert (str(tmp_path / "current" / "lib"), RUN) in entries
+    assert (str(tmp_path / "current"), LIST) in entries
     assert (str(tmp_path / "3.11" / "lib"), RUN) in entries
+    assert not [path for path, _ in entries if path.startswith(f"{tmp_path}/current/")]
+
+
+def test_links_on_the_way_are_entries_of_their_own(tmp_path: Path) -> None:
+    """Relative, absolute, one behind the other, and through the parent; all else has no link on its way."""
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "real" / "deep" / "file").touch()
+    (tmp_path / "one").symlink_to("real/../two")
+    (tmp_path / "two").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "alias").symlink_to("deep/file")
+
+    assert without_links([(f"{tmp_path}/one/alias", READ), (f"{tmp_path}/real", KEEP)]) == [
+        (f"{tmp_path}/one", LIST),
+        (f"{tmp_path}/two", LIST),
+        (f"{tmp_path}/real/alias", LIST),
+        (f"{tmp_path}/real/deep/file", READ),
+        (f"{tmp_path}/real", KEEP),
+    ]
+
+
+def test_links_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
+    """And grant nothing."""
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+
+    assert len(without_links([(f"{tmp_path}/a/file", READ)])) < 50
 
 
 def test_a_relative_link_below_a_linked_directory_leads_where_the_kernel_says(tmp_path: Path) -> None:
@@ -286,3 +314,27 @@ def test_what_may_be_changed_is_not_hidden_by_another_entry_for_it(other: str) -
 def test_a_name_that_begins_like_anothers_is_not_inside_it() -> None:
     """Directories are compared, not letters."""
     assert without_what_is_inside([("/a", RUN), ("/ab", RUN), ("/a/b", RUN)]) == [("/a", RUN), ("/ab", RUN)]
+
+
+# What one play sees beside what every play does
+
+
+def test_what_every_play_sees_is_not_shown_again() -> None:
+    """Neither the same nor what lies in it and is granted no more."""
+    wanted = [("/usr", RUN), ("/usr/share", READ), ("/work", KEEP)]
+
+    assert beyond([("/usr", RUN)], wanted) == [("/work", KEEP)]
+
+
+def test_what_may_be_changed_is_shown_over_what_may_be_read() -> None:
+    """It was granted, in a directory that every play sees."""
+    assert beyond([("/usr", RUN)], [("/usr/local/data", KEEP)]) == [("/usr/local/data", KEEP)]
+
+
+def test_what_lies_in_something_granted_stays_as_it_was() -> None:
+    """An interpreter in a directory that may be changed may not be changed for that."""
+    base = [("/opt/python/bin", RUN), ("/opt/python/lib", RUN), ("/usr", RUN)]
+
+    found = beyond(base, [("/opt", KEEP)])
+
+    assert found == [("/opt", KEEP), ("/opt/python/bin", RUN), ("/opt/python/lib", RUN)]

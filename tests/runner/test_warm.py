@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hero_logic.core.outcome import Leavings
-from hero_logic.runner.spawner import Spawner
+from hero_logic.runner.spawner import SPARES, Spawner
 from hero_logic.runner.supervisor import children_of
 from support.staged import Stage
 from support.waiting import wait_until
@@ -239,37 +239,60 @@ def test_another_interpreter_is_started_as_ever(warm: Spawner, tmp_path: Path) -
 ANSWER = "from hero_tracing import flow\n@flow\ndef main():\n    return 42\n"
 
 
-def spare_of(spawner: Spawner) -> int:
-    """The process that waits for the next play."""
-    wait_until(lambda: len(children_of(spawner._pid)) == 1, "the spare supervisor")
-    return children_of(spawner._pid)[0]
+def spares_of(spawner: Spawner) -> list[int]:
+    """The supervisors that wait for the next plays, each with its candidate, which waits too."""
+    wait_until(lambda: len(children_of(spawner._pid)) == SPARES, "the spare supervisors")
+    found = children_of(spawner._pid)
+    for pid in found:
+        wait_until(lambda pid=pid: candidates_of(pid), "its candidate")
+    return found
 
 
-def test_a_supervisor_waits_for_the_next_play(tmp_path: Path) -> None:
-    """It has left the host for it, where it is to be kept in a world of its own; it ends with the spawner."""
+def candidates_of(supervisor: int) -> list[int]:
+    """The process that becomes the play: of a play in a world of its own, the child of the first process."""
+    return [last for first in children_of(supervisor) for last in children_of(first) or [first]]
+
+
+def test_supervisors_wait_for_the_next_plays(tmp_path: Path) -> None:
+    """They have left the host, where plays are kept in worlds of their own; they end with the spawner."""
     spawner = Spawner.start(is_warm=True)
     output(run(spawner, tmp_path, ANSWER, isolation="native"))
-    spare = spare_of(spawner)
-    wait_until(
-        lambda: os.readlink(f"/proc/{spare}/ns/net") != os.readlink("/proc/self/ns/net"),
-        "a network of its own",
-    )
+    spares = spares_of(spawner)
+    for spare in spares:
+        assert os.readlink(f"/proc/{spare}/ns/net") != os.readlink("/proc/self/ns/net")
 
     assert output(run(spawner, tmp_path, ANSWER, isolation="native")) == 42
-    last = spare_of(spawner)
-    assert last != spare, "it was taken"
+    last = spares_of(spawner)
+    assert set(last) & set(spares) == {spares[1]}, "the first of them was taken, and another one made"
+    everyone = [*last, *(pid for spare in last for pid in candidates_of(spare))]
     spawner.close()
-    wait_until(lambda: not os.path.exists(f"/proc/{last}"), "the end of the spare supervisor")
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in everyone), "the end of all of them")
 
 
-def test_a_supervisor_that_was_killed_while_it_waited_is_no_loss(tmp_path: Path) -> None:
-    """The next play gets one of its own."""
+def test_a_play_that_was_made_ready_for_is_the_process_that_was_there(tmp_path: Path) -> None:
+    """Forked before the play was known: none of its start is left but what is its own."""
+    flow = ANSWER.replace("42", "__import__('os').getpid()")
     spawner = Spawner.start(is_warm=True)
-    output(run(spawner, tmp_path, ANSWER))
-    os.kill(spare_of(spawner), signal.SIGKILL)
-    wait_until(lambda: children_of(spawner._pid) == [], "its end")
+    output(run(spawner, tmp_path, flow))
+    waiting = candidates_of(spares_of(spawner)[0])
 
-    assert output(run(spawner, tmp_path, ANSWER)) == 42
+    assert output(run(spawner, tmp_path, flow)) in waiting
+    spawner.close()
+
+
+@pytest.mark.parametrize("isolation", ["none", "native"])
+@pytest.mark.parametrize("whom", ["supervisor", "candidate"])
+def test_who_was_killed_while_it_waited_is_no_loss(tmp_path: Path, isolation: str, whom: str) -> None:
+    """The next play gets one of its own, and the supervisor of a candidate that is gone goes too."""
+    spawner = Spawner.start(is_warm=True)
+    output(run(spawner, tmp_path, ANSWER, isolation=isolation))
+    spares = spares_of(spawner)
+    for spare in spares:
+        [candidate] = candidates_of(spare)
+        os.kill(spare if whom == "supervisor" else candidate, signal.SIGKILL)
+    wait_until(lambda: not set(spares) & set(children_of(spawner._pid)), "their end")
+
+    assert output(run(spawner, tmp_path, ANSWER, isolation=isolation)) == 42
     spawner.close()
 
 
@@ -281,8 +304,29 @@ def test_a_play_that_is_kept_in_something_else_gets_a_supervisor_of_its_own(
     flow = ANSWER.replace("42", "__import__('os').readlink('/proc/self/ns/net')")
     spawner = Spawner.start(is_warm=True)
     output(run(spawner, tmp_path, flow, isolation=last))
-    spare_of(spawner)
+    former = spares_of(spawner)
     network = output(run(spawner, tmp_path, flow, isolation=next_one))
 
     assert (network == os.readlink("/proc/self/ns/net")) == (next_one == "none")
+    assert not set(former) & set(spares_of(spawner)), "nobody waits for plays of another kind"
     spawner.close()
+
+
+def test_what_the_sdk_looked_at_when_it_was_loaded_it_looks_at_again(tmp_path: Path) -> None:
+    """The clock may have been set meanwhile, and the play began long after."""
+    flow = """
+from hero_tracing import flow
+import hero_tracing, time
+
+@flow
+def main():
+    return [time.time_ns() - (hero_tracing._clock_ns() + hero_tracing._EPOCH_NS), hero_tracing._active]
+"""
+    spawner = Spawner.start(is_warm=True)
+    output(run(spawner, tmp_path, flow))
+    spares_of(spawner)
+    error_ns, is_active = output(run(spawner, tmp_path, flow))
+    spawner.close()
+
+    assert abs(error_ns) < 10**8
+    assert is_active

@@ -260,6 +260,37 @@ def main():
     assert record.limit[0] == "tree_cpu_s"
 
 
+@pytest.mark.parametrize("isolation", ["none", "landlock"])
+def test_orphans_that_have_ended_are_no_processes_of_the_play(stage: Stage, isolation: str) -> None:
+    """Without a pid namespace they are the supervisor's, whom the play has no say in; their time counts."""
+    if isolation == "landlock" and not has_landlock():
+        pytest.skip("this host has no Landlock of ABI 6")
+    body = """
+import time
+@flow
+def main():
+    for _ in range(40):
+        ended, ended_in = os.pipe()
+        if not os.fork():
+            if not os.fork():
+                until = time.process_time() + 0.05
+                while time.process_time() < until:
+                    pass
+            os._exit(0)
+        os.close(ended_in)
+        os.wait()
+        os.read(ended, 1)
+        os.close(ended)
+    STAY
+    return "well"
+"""
+
+    assert watched(stage, body, {"tree_processes": 20}, isolation=isolation).result.output == "well"
+    limit = watched(stage, body, {"tree_cpu_s": 1}, isolation=isolation).record.limit
+    assert limit is not None
+    assert limit[0] == "tree_cpu_s"
+
+
 def test_a_flow_that_ignores_every_signal_is_ended_all_the_same(stage: Stage) -> None:
     """Past a limit there is no grace."""
     body = """
@@ -457,7 +488,7 @@ def test_processes_that_are_gone_count_as_nothing(tmp_path: Path) -> None:
     limits: dict[str, int | None] = {"tree_processes": 0, "tree_cpu_s": 0, "tree_memory_bytes": 0}
 
     assert Watcher(limits, str(tmp_path)).exceeded([GONE, GONE + 1]) is None
-    assert memory_bytes([GONE], 0) == 0
+    assert memory_bytes([f"/proc/{GONE}"], 0) == 0
 
 
 def test_a_process_that_has_ended_and_was_not_reaped_has_no_memory(tmp_path: Path) -> None:
@@ -466,7 +497,7 @@ def test_a_process_that_has_ended_and_was_not_reaped_has_no_memory(tmp_path: Pat
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     try:
         processes = Watcher({"tree_processes": 0}, str(tmp_path)).exceeded([child.pid])
-        memory = memory_bytes([child.pid], 0)
+        memory = memory_bytes([f"/proc/{child.pid}"], 0)
     finally:
         child.wait()
 
@@ -495,19 +526,19 @@ def test_a_process_may_be_named_anything(tmp_path: Path, name: str) -> None:
 
 def test_below_the_limit_nobody_asks_what_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """That takes milliseconds a process, and what is resident is never less."""
-    asked: list[int] = []
+    asked: list[str] = []
 
-    def proportional(pid: int) -> int:
-        asked.append(pid)
+    def proportional(place: str) -> int:
+        asked.append(place)
         return 7
 
     monkeypatch.setattr(watcher, "_proportional_bytes", proportional)
-    resident = memory_bytes([os.getpid()], 1 << 60)
+    resident = memory_bytes(["/proc/self"], 1 << 60)
 
     assert resident > 0
     assert asked == []
-    assert memory_bytes([os.getpid(), os.getpid()], resident // 2) == 14
-    assert asked == [os.getpid()] * 2
+    assert memory_bytes(["/proc/self"] * 2, resident // 2) == 14
+    assert asked == ["/proc/self"] * 2
 
 
 def test_what_is_shared_is_less_than_what_is_resident() -> None:
@@ -520,13 +551,50 @@ def test_what_is_shared_is_less_than_what_is_resident() -> None:
         os.read(ready, 1)
         os._exit(len(pages) % 2)
     try:
-        pids = [os.getpid(), pid]
-        wait_until(lambda: memory_bytes([pid], 0) > 0, "the child")
-        both = memory_bytes(pids, 0)
-        resident = sum(watcher._resident_bytes(one) for one in pids)
+        places = ["/proc/self", f"/proc/{pid}"]
+        wait_until(lambda: memory_bytes(places[1:], 0) > 0, "the child")
+        both = memory_bytes(places, 0)
+        resident = sum(watcher._resident_bytes(one) for one in places)
     finally:
         os.close(ready_in)
         os.waitpid(pid, 0)
         os.close(ready)
 
     assert both < resident - 50 * MIB
+
+
+def test_a_process_whose_first_thread_has_ended_is_looked_into_all_the_same(tmp_path: Path) -> None:
+    """It looks as if it had ended, and has its memory and its descriptors by another of its threads."""
+    code = """
+import ctypes, threading
+def stay():
+    pages = bytearray(b"x") * (64 << 20)
+    files = [open("/dev/null") for _ in range(100)]
+    print(flush=True)
+    threading.Event().wait()
+threading.Thread(target=stay).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    stat_path = Path(f"/proc/{child.pid}/stat")
+    try:
+        wait_until(lambda: ") Z " in stat_path.read_text(), "the end of the first thread")
+        found = [
+            Watcher({name: limit}, str(tmp_path)).exceeded([child.pid], os.getpid())
+            for name, limit in (
+                ("tree_processes", 1),
+                ("tree_open_files", 90),
+                ("tree_memory_bytes", 60 * MIB),
+            )
+        ]
+    finally:
+        child.kill()
+        child.communicate()
+
+    assert [limit and limit[0] for limit in found] == [
+        "tree_processes",
+        "tree_open_files",
+        "tree_memory_bytes",
+    ]

@@ -9,4 +9,5 @@ pytest.register_assert_rewrite(
     "store.queue_contract",
     "store.reading_contract",
     "store.changes_contract",
+    "store.flow_contract",
 )

@@ -22,6 +22,7 @@ from store.facts import (
     delta,
     row,
 )
+from store.flow_contract import FlowContract
 from store.queue_contract import DeletingContract, FindingContract, QueueContract
 from store.reading_contract import ReadingContract
 from store.span_contract import SpanContract
@@ -397,5 +398,6 @@ class StoreContract(
     QueueContract,
     FindingContract,
     DeletingContract,
+    FlowContract,
 ):
     """All of it."""

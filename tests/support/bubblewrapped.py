@@ -15,6 +15,7 @@ from hero_logic.core.outcome import Leavings
 from hero_logic.core.policy import PlayLimits, play_environment
 from hero_logic.runner.play import PlayPlan, StagedPlay
 from hero_logic.runner.sandbox import bubblewrap
+from hero_logic.runner.sandbox.view import Entry
 from hero_logic.runner.spawner import Spawner
 from hero_logic.runner.supervisor import children_of
 from support.listening import Sink
@@ -52,6 +53,7 @@ class Stage:
         limits: PlayLimits | None = None,
         sockets: Sequence[tuple[str, str]] = (),
         doors: Sequence[tuple[str, int]] = (),
+        granted: Sequence[Entry] = (),
     ) -> StagedPlay:
         def environment(work_dir: str, channel: str | int) -> dict[str, str]:
             operator = {"HERO_FLOW_MARKER": self.marker}
@@ -69,6 +71,7 @@ class Stage:
             isolation=isolation,
             sockets=sockets,
             doors=doors,
+            granted=granted,
         )
         plays, cache = str(self.tmp_path / "plays"), str(self.tmp_path / "cache")
         return StagedPlay(plan, self.spawner, plays_dir=plays, cache_dir=cache)

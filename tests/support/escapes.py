@@ -175,7 +175,7 @@ class Ground:
     def __init__(self, name: str) -> None:
         user, start = name.removesuffix(_WARM), "warm" if name.endswith(_WARM) else "cold"
         self._proofs: dict[str, dict[str, Any]] = {}
-        self._controls: dict[str, Facts] = {}
+        self._controls: dict[tuple[str, str], Facts] = {}
         # Not in /tmp, so that plays have one of their own there, as they have where data usually lies.
         self._directory = tempfile.mkdtemp(prefix="hero-escape-", dir="/var/tmp")
         os.chmod(self._directory, 0o755)
@@ -223,9 +223,11 @@ class Ground:
 
     def control(self, attempt: Attempt) -> Facts:
         """Make it where nothing holds it; once, whatever it is compared with."""
-        if attempt.name not in self._controls:
-            self._controls[attempt.name] = self._play(attempt, attempt.control, "none", {})
-        return self._controls[attempt.name]
+        # Names are not unique: another attempt's control would prove nothing.
+        key = (attempt.control, attempt.source)
+        if key not in self._controls:
+            self._controls[key] = self._play(attempt, attempt.control, "none", {})
+        return self._controls[key]
 
     def _play(self, attempt: Attempt, isolation: str, resources: str, limits: dict[str, int]) -> Facts:
         order = {
@@ -341,3 +343,11 @@ def check(ground: Ground, isolation: str, attempt: Attempt) -> None:
         assert is_through, f"{attempt.holds_not_in[isolation]}: this is not true any more: {facts.told}"
     else:
         assert not is_through, f"it got through: {facts.told}"
+
+
+def of_the_tree(attempts: list[Attempt]) -> list[Attempt]:
+    """The same, held by the watcher; being ended is how they are stopped."""
+    for attempt in attempts:
+        object.__setattr__(attempt, "resources", "watcher")
+        object.__setattr__(attempt, "may_die", True)
+    return attempts

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import marshal
 import os
+import socket
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from hero_logic.runner.orders import Orders
 from hero_logic.runner.sandbox import kernel, namespaces
+from hero_logic.runner.sandbox.doors import Door
 from hero_logic.runner.sandbox.isolation import Isolation, SandboxNotEntered, isolation_of
+from hero_logic.runner.sandbox.view import KEEP, Entry, without_what_is_inside
 
 
 def in_child(act: Callable[[], Any]) -> Any:
@@ -52,11 +57,35 @@ class Kept:
         self.status = status
 
 
-def kept_in(orders: dict[str, object], act: Callable[[], Any]) -> Kept:
-    """Do something where a play would be, in the isolation of these orders, as a supervisor has it done."""
+def placed(
+    work_dir: Path, *entries: Entry, sockets: Sequence[tuple[str, str]] = (), doors: Sequence[Door] = ()
+) -> Orders:
+    """A play's orders, of which an isolation looks at some; the work directory is one of the entries."""
+    orders = Orders()
+    for name in Orders.__slots__:
+        setattr(orders, name, None)
+    orders.work_dir = str(work_dir)
+    orders.entries = without_what_is_inside([(str(work_dir), KEEP), *entries])
+    orders.sockets, orders.doors = list(sockets), list(doors)
+    orders.argv = []
+    return orders
+
+
+def enter(kept: Isolation, parent_pid: int, orders: Orders) -> None:
+    """All steps of an isolation, in the process that is to be kept in it."""
+    line, line_in = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with line, line_in:
+        kept.enter(parent_pid)
+        kept.get_ready()
+        kept.admit(orders, line_in.fileno())
+        kept.confine(orders)
+
+
+def kept_in(prepared: dict[str, object], orders: Orders, act: Callable[[], Any]) -> Kept:
+    """Do something where a play would be, in the isolation prepared for, as a supervisor has it done."""
 
     def supervise() -> tuple[str, int]:
-        kept = isolation_of(orders)
+        kept = isolation_of(prepared)
         try:
             kept.leave_host()
         except SandboxNotEntered as error:
@@ -65,7 +94,7 @@ def kept_in(orders: dict[str, object], act: Callable[[], Any]) -> Kept:
         pid = fork()
         if pid == 0:
             os.close(reader)
-            _be_kept(kept, own_pid, act, writer)
+            _be_kept(kept, own_pid, orders, act, writer)
         os.close(writer)
         return "", kept.wait_status(os.waitpid(pid, 0)[1])
 
@@ -81,12 +110,11 @@ def kept_in(orders: dict[str, object], act: Callable[[], Any]) -> Kept:
     return Kept(value, "", status) if where == "gave" else Kept(None, value, status)
 
 
-def _be_kept(kept: Isolation, parent_pid: int, act: Callable[[], Any], writer: int) -> None:
+def _be_kept(kept: Isolation, parent_pid: int, orders: Orders, act: Callable[[], Any], writer: int) -> None:
     code = 1
     try:
         try:
-            kept.enter(parent_pid)
-            kept.confine()
+            enter(kept, parent_pid, orders)
         except SandboxNotEntered as error:
             os.write(writer, marshal.dumps(("refused", str(error))))
         else:

@@ -49,6 +49,7 @@ VERBS = {
     "rm": "remove plays, with all that they left",
     "prune": "remove the oldest plays, by age, number or size",
     "worker": "run the plays that wait",
+    "flows": "keep flows in the library, and find them",
     "ingest": "record a file of span events as a play",
     "listen": "record what comes to a span socket as a play",
     "doctor": "try what this host can keep a play from",

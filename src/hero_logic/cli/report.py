@@ -214,7 +214,7 @@ def ls_lines(plays: list[Play], *, width: int, now_ms: float, ascii_only: bool =
                 (clean(play.sid, glyphs), "name"),
                 (f"{glyphs.mark(play.status)} {words}", style),
                 (clean(play.flow, glyphs), "head"),
-                (_started(play.start_ms or play.created_ms, now_ms), "dim"),
+                (started(play.start_ms or play.created_ms, now_ms), "dim"),
                 (_play_duration(play, now_ms), "dim"),
                 (f"{play.span_count:,}", "dim"),
             ]
@@ -289,7 +289,8 @@ def _local_time(time_ms: float, form: str) -> str:
         return "?"
 
 
-def _started(start_ms: float, now_ms: float) -> str:
+def started(start_ms: float, now_ms: float) -> str:
+    """A moment as a list has it: the time for today's, the date for others."""
     """When a play began, as short as it can be told."""
     age_ms = now_ms - start_ms
     if 0 <= age_ms < _MINUTE_MS:

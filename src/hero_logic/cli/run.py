@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("flow", metavar="FLOW.py", help="the file with the flow")
+    parser.add_argument(
+        "flow",
+        metavar="FLOW",
+        help="the file with the flow, or the name of a flow of the library, with @ and the beginning of a "
+        "version for that one; a file that is there comes first",
+    )
     parser.add_argument(
         "-i",
         dest="assignments",

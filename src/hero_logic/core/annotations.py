@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hero_logic.core.class_types import Classes
     from hero_logic.core.input_types import LiteralValue
 
 MAX_DEPTH = 32
@@ -48,13 +49,16 @@ _DICTS = ("dict", "Dict", "Mapping", "MutableMapping")
 _TUPLES = ("tuple", "Tuple")
 
 
-def read_type(node: _ast.expr | None, names: dict[str, str], depth: int = 0) -> InputType:
+def read_type(
+    node: _ast.expr | None, names: dict[str, str], depth: int = 0, classes: Classes | None = None
+) -> InputType:
     """Give the type that an annotation asks for.
 
     Args:
         node: the annotation; None where there is none.
         names: what the module's names stand for, as ``bound_names`` gives it.
         depth: how far inside of another annotation this one stands.
+        classes: those of the module, where it has any.
 
     >>> read_type(parse_annotation("dict[str, list[int]] | None"), {}).describe()
     'dict[str, list[int]] | None'
@@ -65,12 +69,14 @@ def read_type(node: _ast.expr | None, names: dict[str, str], depth: int = 0) -> 
         return ANY
     if isinstance(node, _ast.Constant):
         if isinstance(node.value, str):
-            return read_type(parse_annotation(node.value.strip()), names, depth + 1)
+            return read_type(parse_annotation(node.value.strip()), names, depth + 1, classes)
         return NONE if node.value is None else ANY
     if isinstance(node, _ast.BinOp) and isinstance(node.op, _ast.BitOr):
-        return one_of([read_type(member, names, depth + 1) for member in _union_members(node)])
+        return one_of([read_type(member, names, depth + 1, classes) for member in _union_members(node)])
     if isinstance(node, _ast.Subscript):
-        return _read_subscript(node, names, depth)
+        return _read_subscript(node, names, depth, classes)
+    if classes is not None and isinstance(node, _ast.Name) and names.get(node.id) == "":
+        return classes.type_of(node.id)
     return _read_name(_plain_name(node, names))
 
 
@@ -99,16 +105,18 @@ def _read_name(name: str) -> InputType:
     return _SCALARS.get(name, ANY)
 
 
-def _read_subscript(node: _ast.Subscript, names: dict[str, str], depth: int) -> InputType:
+def _read_subscript(
+    node: _ast.Subscript, names: dict[str, str], depth: int, classes: Classes | None
+) -> InputType:
     name = _plain_name(node.value, names)
     arguments = node.slice.elts if isinstance(node.slice, _ast.Tuple) else [node.slice]
     if name == "Literal":
         return _read_choice(arguments)
     if name == "Annotated":
-        return read_type(arguments[0], names, depth + 1) if arguments else ANY
+        return read_type(arguments[0], names, depth + 1, classes) if arguments else ANY
     if name in _TUPLES:
-        return _read_tuple(arguments, names, depth)
-    types = [read_type(argument, names, depth + 1) for argument in arguments]
+        return _read_tuple(arguments, names, depth, classes)
+    types = [read_type(argument, names, depth + 1, classes) for argument in arguments]
     if name == "Union" and types:
         return one_of(types)
     if name == "Optional" and len(types) == 1:
@@ -120,12 +128,14 @@ def _read_subscript(node: _ast.Subscript, names: dict[str, str], depth: int) -> 
     return ANY
 
 
-def _read_tuple(arguments: Sequence[_ast.expr], names: dict[str, str], depth: int) -> InputType:
+def _read_tuple(
+    arguments: Sequence[_ast.expr], names: dict[str, str], depth: int, classes: Classes | None
+) -> InputType:
     if len(arguments) == 2 and isinstance(arguments[1], _ast.Constant) and arguments[1].value is ...:
-        return ListOf(read_type(arguments[0], names, depth + 1), "tuple")
+        return ListOf(read_type(arguments[0], names, depth + 1, classes), "tuple")
     if any(isinstance(argument, _ast.Starred) for argument in arguments):
         return ListOf(ANY, "tuple")
-    return TupleOf([read_type(argument, names, depth + 1) for argument in arguments])
+    return TupleOf([read_type(argument, names, depth + 1, classes) for argument in arguments])
 
 
 def _read_choice(arguments: Sequence[_ast.expr]) -> InputType:

@@ -9,8 +9,11 @@ The tree, one class for each thing a caller would do differently::
     │   ├── BadFlowFile            the file cannot be read, or is not Python
     │   ├── UnmetRequirements      inline script metadata asks for what the interpreter does not have
     │   ├── NotGranted             a flow asks for what its operator has not granted
-    │   └── BadSid                 a play id that no play can have
+    │   ├── BadSid                 a play id that no play can have
+    │   ├── LegacyFlow             a version holds a workflow of before, which nothing runs
+    │   └── FlowArchived           a flow that is archived was to be run
     ├── NotFound                   no such play or flow: exit status 3
+    ├── FlowInUse                  a flow cannot be deleted while plays of it are on record
     ├── MalformedEvent             a line of a play's stream that is not an event
     ├── IllegalMove                a play's status cannot change that way
     ├── SocketInUse                the path of a span socket is taken
@@ -75,6 +78,24 @@ class BadSid(UsageError):
     """A play id that is not 1 to 64 of ``A-Z a-z 0-9 _ -``."""
 
     code = "bad_sid"
+
+
+class LegacyFlow(UsageError):
+    """A version holds a workflow of before and no Python source; nothing was started."""
+
+    code = "legacy_flow"
+
+
+class FlowArchived(UsageError):
+    """A flow of the library that was to be run is archived; nothing was started."""
+
+    code = "flow_archived"
+
+
+class FlowInUse(HeroLogicError):
+    """A flow was not deleted, since plays on record ran versions of it."""
+
+    code = "flow_in_use"
 
 
 class NotFound(HeroLogicError):

@@ -23,16 +23,19 @@ from hero_logic.core.syntax import (
     NOT_LITERAL,
     Marker,
     bound_names,
+    docstring_of,
     dotted_name,
     literal_text,
     literal_value,
     module_statements,
+    once_bound_classes,
     parse_module,
     too_large,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hero_logic.core.class_types import Classes
     from hero_logic.core.input_types import InputType
     from hero_logic.core.needs import Needs
 
@@ -103,7 +106,9 @@ class FlowEntry:
         function: the module-level name under which the flow is found.
         name: what the flow is called: what ``@flow`` says, else the function's own name.
         description: what ``@flow`` says, else the first line of the docstring, else "".
+        docstring: all of it, as it stands in the source.
         line: where its ``def`` stands.
+        column: the same; both count from 1.
         is_async: whether it is an ``async def``.
         parameters: in the order of the source.
         accepts_any: whether it has ``**kwargs``, so that unknown inputs are taken too.
@@ -112,16 +117,20 @@ class FlowEntry:
         outputs: descriptions of outputs by name, as ``@flow`` says.
         needs: what it asks for beyond its own directory; None where ``@flow`` says nothing of that.
         on_lost: what becomes of a play of it whose runtime is gone: ``fail`` or ``retry``.
+        makes_classes: whether a parameter takes members or instances of the file's own classes.
     """
 
     __slots__ = (
         "accepts_any",
+        "column",
         "description",
+        "docstring",
         "extra_type",
         "function",
         "inputs",
         "is_async",
         "line",
+        "makes_classes",
         "name",
         "needs",
         "on_lost",
@@ -130,20 +139,37 @@ class FlowEntry:
     )
 
     def __init__(
-        self, function: str, node: FunctionNode, arguments: _FlowArguments, names: dict[str, str]
+        self,
+        function: str,
+        node: FunctionNode,
+        arguments: _FlowArguments,
+        names: dict[str, str],
+        classes: Classes | None = None,
     ) -> None:
         self.function = function
         self.name = arguments.name or node.name
-        self.description = arguments.description or _first_line_of_docstring(node)
+        self.docstring = docstring_of(node)
+        self.description = arguments.description or _first_line(self.docstring)
         self.line = node.lineno
+        self.column = node.col_offset + 1
         self.is_async = isinstance(node, _ast.AsyncFunctionDef)
-        self.parameters = _read_parameters(node.args, names)
-        self.accepts_any = node.args.kwarg is not None
-        self.extra_type = read_type(node.args.kwarg.annotation if node.args.kwarg else None, names)
+        self.parameters = _read_parameters(node.args, names, classes)
+        extra = node.args.kwarg
+        self.accepts_any = extra is not None
+        self.extra_type = read_type(extra.annotation if extra else None, names, classes=classes)
+        self.makes_classes = classes is not None and classes.is_used
         self.inputs = arguments.inputs
         self.outputs = arguments.outputs
         self.needs = arguments.needs
         self.on_lost = arguments.on_lost
+
+    def about(self) -> dict[str, str]:
+        """Descriptions of parameters by name: what ``@flow`` says, else the docstring."""
+        if not self.docstring:
+            return self.inputs
+        from hero_logic.core.docstrings import parameter_descriptions  # here: only schemas and messages ask
+
+        return parameter_descriptions(self.docstring) | self.inputs
 
 
 class FlowFile:
@@ -276,12 +302,13 @@ def _without_suffix(encoding: str) -> str:
     return encoding
 
 
-def read_flow_file(source: str, path: str) -> FlowFile:
+def read_flow_file(source: str, path: str, module: _ast.Module | None = None) -> FlowFile:
     """Read the flows of a file, and what its script block asks for.
 
     Args:
         source: the text of the file, decoded.
         path: what to call the file in messages; it is not opened.
+        module: its tree, where somebody has read it already.
 
     Raises:
         BadFlowFile: it is not Python, or its script block is malformed.
@@ -291,24 +318,34 @@ def read_flow_file(source: str, path: str) -> FlowFile:
     >>> [(p.name, p.type.describe(), p.required) for p in entry.parameters]
     [('name', 'str', True), ('times', 'int', False)]
     """
-    module = parse_module(source, path)
+    module = module or parse_module(source, path)
     names = bound_names(module)
     functions: dict[str, FunctionNode] = {}
     flows: dict[str, FlowEntry] = {}
+    classes = _classes(module, names)
     for node in module_statements(module):
         if isinstance(node, (_ast.FunctionDef, _ast.AsyncFunctionDef)):
             functions[node.name] = node
             flows.pop(node.name, None)
             arguments = _decoration(node, names, path)
             if arguments:
-                flows[node.name] = FlowEntry(node.name, node, arguments, names)
+                flows[node.name] = FlowEntry(node.name, node, arguments, names, classes)
         elif isinstance(node, (_ast.Assign, _ast.AnnAssign)):
-            entry = _assigned_flow(node, functions, names, path)
+            entry = _assigned_flow(node, functions, names, path, classes)
             if entry:
                 flows[entry.function] = entry
     plain = [name for name in functions if name not in flows]
     candidates = sorted(flows.values(), key=lambda entry: entry.line)
     return FlowFile(path, candidates, read_metadata(source, path), plain, imported_modules(module))
+
+
+def _classes(module: _ast.Module, names: dict[str, str]) -> Classes | None:
+    found = once_bound_classes(module)
+    if not found:
+        return None
+    from hero_logic.core.class_types import Classes  # here, because few flows define classes
+
+    return Classes(found, names)
 
 
 class _FlowArguments:
@@ -370,6 +407,7 @@ def _assigned_flow(
     functions: dict[str, FunctionNode],
     names: dict[str, str],
     path: str,
+    classes: Classes | None,
 ) -> FlowEntry | None:
     """Read ``main = flow(fn)`` and ``main = flow("name")(fn)``; None for every other assignment."""
     target = node.targets[0] if isinstance(node, _ast.Assign) else node.target
@@ -382,7 +420,7 @@ def _assigned_flow(
     of_flow = call.func if isinstance(call.func, _ast.Call) else call
     if dotted_name(of_flow.func, names) != FLOW:
         return None
-    return FlowEntry(target.id, functions[wrapped.id], _FlowArguments(of_flow, path), names)
+    return FlowEntry(target.id, functions[wrapped.id], _FlowArguments(of_flow, path), names, classes)
 
 
 def _descriptions(node: _ast.expr | None) -> dict[str, str]:
@@ -396,16 +434,13 @@ def _descriptions(node: _ast.expr | None) -> dict[str, str]:
     return found
 
 
-def _first_line_of_docstring(node: FunctionNode) -> str:
-    first = node.body[0]
-    return _first_line(literal_text(first.value) or "") if isinstance(first, _ast.Expr) else ""
-
-
 def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0].rstrip()
 
 
-def _read_parameters(arguments: _ast.arguments, names: dict[str, str]) -> list[Parameter]:
+def _read_parameters(
+    arguments: _ast.arguments, names: dict[str, str], classes: Classes | None
+) -> list[Parameter]:
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults: list[_ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     defaults += arguments.defaults
@@ -415,7 +450,7 @@ def _read_parameters(arguments: _ast.arguments, names: dict[str, str]) -> list[P
         Parameter(
             argument.arg,
             argument.annotation,
-            read_type(argument.annotation, names),
+            read_type(argument.annotation, names, classes=classes),
             NO_DEFAULT if default is None else literal_value(default),
             is_positional_only=index < len(arguments.posonlyargs),
         )

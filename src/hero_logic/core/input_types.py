@@ -288,11 +288,18 @@ class OneOf(InputType):
 
     def converted(self, value: object) -> object:
         """Keep the value if a member takes it as it is, otherwise convert it by the first that takes it."""
-        results = [m.converted(value) for m in self.members if m.problem(value) is None]
-        for result in results:
-            if _same(result, value):
-                return value
-        return results[0]
+        chosen = self.chosen(value)
+        assert chosen is not None
+        return chosen.converted(value)
+
+    def chosen(self, value: object) -> InputType | None:
+        """The member that takes the value as it is, else the first that takes it, else None."""
+        taking = [member for member in self.members if member.problem(value) is None]
+        if len(taking) > 1:
+            for member in taking:
+                if _same(member.converted(value), value):
+                    return member
+        return taking[0] if taking else None
 
     def describe(self) -> str:
         """Name each member."""

@@ -155,23 +155,54 @@ def _check(
 def json_schema(entry: FlowEntry) -> dict[str, object]:
     """Give the JSON Schema of a flow's inputs, draft 2020-12.
 
-    A default that JSON cannot say, or that only running the flow could tell, is left out.
+    It takes what :func:`check_inputs` takes, with two exceptions that no schema can say: an int is refused
+    where it is written as ``1.0``, and where a float is asked and it is past the largest one. A default
+    that JSON cannot say, or that only running the flow could tell, is left out.
     """
     properties: dict[str, object] = {}
+    about = entry.about()
     for parameter in entry.parameters:
         schema = dict(parameter.type.schema())
-        if parameter.name in entry.inputs:
-            schema["description"] = entry.inputs[parameter.name]
+        if parameter.name in about:
+            schema["description"] = about[parameter.name]
         default = _json_value(parameter.default)
         if default is not NOT_LITERAL:
             schema["default"] = default
         properties[parameter.name] = schema
-    return {
+    whole: dict[str, object] = {
         "type": "object",
         "properties": properties,
         "required": [parameter.name for parameter in entry.parameters if parameter.required],
         "additionalProperties": _extra_schema(entry),
     }
+    if entry.makes_classes:
+        from hero_logic.core.class_types import definitions
+
+        found = definitions([*(parameter.type for parameter in entry.parameters), entry.extra_type])
+        whole |= {"$defs": found} if found else {}
+    return whole
+
+
+def staged_input(entry: FlowEntry, input_json: bytes) -> bytes:
+    """Give the input as the play's stub reads it: as it is, or with what is to be made of its parts.
+
+    That is ``[values, [[keys, class, is_by_name], ...]]``, the innermost part first, where the flow takes
+    members or instances of classes of its own file.
+    """
+    if not entry.makes_classes or input_json == b"{}":
+        return input_json
+    import json
+
+    from hero_logic.core.class_types import makings
+
+    values = json.loads(input_json)
+    types = _types(entry)
+    made = [
+        making
+        for name, value in values.items()
+        for making in makings(types.get(name, entry.extra_type), value, (name,))
+    ]
+    return json.dumps([values, made], separators=(",", ":")).encode()
 
 
 class _NotJson(Exception):
@@ -280,7 +311,8 @@ def _refuse(entry: FlowEntry, problems: list[str]) -> NoReturn:
 
 def _listing(entry: FlowEntry) -> str:
     """Say what a flow takes, one parameter a line."""
-    lines = [f"  {_signature(p)}{_about(p, entry)}" for p in entry.parameters[:MAX_SHOWN_PARAMETERS]]
+    about = entry.about()
+    lines = [f"  {_signature(p)}{_about(p, about)}" for p in entry.parameters[:MAX_SHOWN_PARAMETERS]]
     more = len(entry.parameters) - MAX_SHOWN_PARAMETERS
     lines += [f"  and {more} more"] * (more > 0)
     if entry.accepts_any:
@@ -297,9 +329,9 @@ def _signature(parameter: Parameter) -> str:
     return f"{text} = {'...' if parameter.default is NOT_LITERAL else shown(parameter.default)}"
 
 
-def _about(parameter: Parameter, entry: FlowEntry) -> str:
-    about = " ".join(entry.inputs.get(parameter.name, "").split())
-    return f" - {about[:200]}" if about else ""
+def _about(parameter: Parameter, about: dict[str, str]) -> str:
+    text = " ".join(about.get(parameter.name, "").split())
+    return f" - {text[:200]}" if text else ""
 
 
 def _extra_schema(entry: FlowEntry) -> object:

@@ -43,7 +43,8 @@ LIMITS: tuple[Limit, ...] = (
         4096,
         "processes",
         "RLIMIT_NPROC: processes and threads. The kernel counts all of the user's, other plays' and those "
-        "outside plays too, and does not hold root to it.",
+        "outside plays too; in `native` and `bubblewrap` those of the play alone. It does not hold root to "
+        "it.",
     ),
     Limit("shared_memory_bytes", 64 * MIB, "bytes", "Size of a play's own `/dev/shm`."),
     Limit(

@@ -12,6 +12,7 @@ import msgspec
 PlayStatus = Literal["pending", "running", "ok", "failed", "timed_out", "cancelled"]
 SpanStatus = Literal["running", "ok", "failed", "timed_out", "cancelled"]
 SpanKind = Literal["flow_root", "step", "rpc", "subflow", "other"]
+VersionKind = Literal["python", "legacy_dag"]
 
 
 class Counters(msgspec.Struct):
@@ -170,7 +171,8 @@ class Artifact(msgspec.Struct, frozen=True):
 class FlowVersion(msgspec.Struct, frozen=True):
     """A flow's source at one moment, known by the hash of its bytes.
 
-    ``flow_name`` and ``path`` say which flow it is a version of.
+    ``flow_name`` and ``path`` say where it was first seen: in which file, or under which name it was
+    published, ``path`` being "" then.
     """
 
     version_sid: str
@@ -179,6 +181,8 @@ class FlowVersion(msgspec.Struct, frozen=True):
     path: str
     source: str
     created_ms: float
+    kind: VersionKind = "python"
+    """``legacy_dag``: a workflow of before, as JSON, which nothing runs."""
 
 
 class Play(msgspec.Struct):

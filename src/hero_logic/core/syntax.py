@@ -189,6 +189,18 @@ def bound_names(module: _ast.Module) -> dict[str, str]:
     return names
 
 
+def once_bound_classes(module: _ast.Module) -> dict[str, _ast.ClassDef]:
+    """Give the module-level classes by name, without those whose name is bound again by something else."""
+    classes: dict[str, _ast.ClassDef] = {}
+    count: dict[str, int] = {}
+    for node in module_statements(module):
+        for name in _defined(node):
+            count[name] = count.get(name, 0) + 1
+        if isinstance(node, _ast.ClassDef):
+            classes[node.name] = node
+    return {name: node for name, node in classes.items() if count[name] == 1}
+
+
 def _imported(node: _ast.Import | _ast.ImportFrom) -> Iterator[tuple[str, str]]:
     if isinstance(node, _ast.Import):
         for alias in node.names:
@@ -277,6 +289,12 @@ def _literal_dict(node: _ast.Dict, depth: int) -> object:
             return NOT_LITERAL
         found[key] = value
     return found
+
+
+def docstring_of(node: _ast.FunctionDef | _ast.AsyncFunctionDef | _ast.ClassDef) -> str:
+    """Give the docstring of a function or a class as it stands in the source; "" where it has none."""
+    first = node.body[0]
+    return literal_text(first.value) or "" if isinstance(first, _ast.Expr) else ""
 
 
 def literal_text(node: _ast.AST | None) -> str | None:

@@ -67,13 +67,14 @@ def check_wanted(wanted: str) -> str:
     return wanted
 
 
-def choose(wanted: str, prove: Callable[[str], Proof]) -> Choice:
+def choose(wanted: str, prove: Callable[[str], Proof], *, is_as_other: bool = False) -> Choice:
     """The means for what is wanted.
 
     Args:
         wanted: one of :data:`WANTED`.
         prove: gives the proof of one of :data:`ISOLATIONS`, or of :data:`WATCHER`; asked for no more than
             is needed, as a proof that is not known yet takes a moment.
+        is_as_other: whether plays are to run as another user than the runtime, which only ``native`` does.
 
     Raises:
         SandboxUnavailable: it cannot be had on this host; what is missing, how to mend it, what accepts less.
@@ -83,17 +84,17 @@ def choose(wanted: str, prove: Callable[[str], Proof]) -> Choice:
     >>> choose("best", lambda name: Proof(name, is_granted=False)).tier
     'tier0'
     """
-    if wanted == "none":
-        return NOTHING
-    if wanted == "tier0":
-        return TIER_ZERO
+    if wanted in ("none", "tier0"):
+        if is_as_other:
+            raise SandboxUnavailable(_AS_OTHER.format(wanted=wanted))
+        return NOTHING if wanted == "none" else TIER_ZERO
     refused = []
-    for name in ISOLATIONS:
+    for name in ("native",) if is_as_other else ISOLATIONS:
         proof = prove(name)
         if proof.is_granted:
             return _with_resources(wanted, name, prove)
         refused.append(proof)
-    if wanted == "best":
+    if wanted == "best" and not is_as_other:
         return TIER_ZERO
     raise SandboxUnavailable(_refusal(wanted, refused))
 
@@ -107,6 +108,12 @@ def _with_resources(wanted: str, isolation: str, prove: Callable[[str], Proof]) 
     if wanted == "tier2":
         raise SandboxUnavailable(_refusal(wanted, [proof]))
     return Choice("tier1", isolation, RLIMITS)
+
+
+_AS_OTHER = (
+    "--sandbox {wanted} runs a play as this user, and HERO_LOGIC_PLAY_USER names another one, which takes "
+    "the isolation native; it was not started. Unset the variable, or ask for tier1."
+)
 
 
 def _refusal(wanted: str, refused: list[Proof]) -> str:

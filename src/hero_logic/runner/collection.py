@@ -5,10 +5,13 @@ Called when every process of the play is gone, so that nothing changes under us.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from hero_logic.core.policy import default
+
+_COPIED_BYTES = 1 << 20
 
 
 def read_bounded(path: str, limit_bytes: int) -> bytes:
@@ -96,18 +99,37 @@ def _with_text_name(entry: os.DirEntry[str]) -> str:
 def copy_artifacts(artifacts_dir: str, paths: list[str], target_dir: str) -> None:
     """Copy a play's artifacts to where its operator wants them (``--keep``).
 
+    Holes stay holes: what a play has that takes no room must take none there either.
+
     Raises:
         OSError: the target cannot be written.
     """
-    import shutil
-
     os.makedirs(target_dir, exist_ok=True)
     for path in paths:
         target = os.path.join(target_dir, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         source = os.open(os.path.join(artifacts_dir, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with open(source, "rb") as reader, open(target, "wb") as writer:
-            shutil.copyfileobj(reader, writer)
+            _copy_data(reader.fileno(), writer.fileno())
+
+
+def _copy_data(source: int, target: int) -> None:
+    size_bytes = os.fstat(source).st_size
+    at = 0
+    while at < size_bytes:
+        try:
+            at = os.lseek(source, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            break  # nothing but a hole is left
+        end = os.lseek(source, at, os.SEEK_HOLE)
+        os.lseek(target, at, os.SEEK_SET)
+        while at < end and (copied := os.sendfile(target, source, at, min(end - at, _COPIED_BYTES))):
+            at += copied
+        if at < end:
+            break  # it has become shorter
+    os.ftruncate(target, size_bytes)
 
 
 def remove_tree(root: str) -> None:

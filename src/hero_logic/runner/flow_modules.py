@@ -1,18 +1,21 @@
 """Which files beside a flow are modules that it imports: of its directory, a play sees these and no more.
 
 The directory may be somebody's home. Its modules are found as Python would find them, from the import
-statements of the flow and then of each module that is found; nothing is run.
+statements of the flow and then of each module that is found; nothing is run. A link out of the directory is
+no module of it: whoever wrote the flow may have put it there, and it may lead to anything.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from hero_logic.core.errors import BadFlowFile
 from hero_logic.core.flow_source import decode_source
 from hero_logic.core.local_imports import imported_modules
 from hero_logic.core.syntax import MAX_SOURCE_BYTES, parse_module
+from hero_logic.runner.sandbox.view import is_below
 
 MAX_MODULES = 500
 """More files than a view should have of one directory; what comes after them is not seen."""
@@ -29,12 +32,13 @@ def find_modules(directory: str, names: set[str]) -> list[str]:
         Paths of files, in the order in which they were found, ``MAX_MODULES`` at most.
     """
     found: dict[str, None] = {}
+    real_directory = os.path.realpath(directory)
     seen = set(names)
     waiting = sorted(names)
     while waiting and len(found) < MAX_MODULES:
         name = waiting.pop(0)
         path = _file_of(directory, name)
-        if path is None or path in found:
+        if path is None or path in found or not is_below(os.path.realpath(path), real_directory):
             continue
         found[path] = None
         is_package = os.path.basename(path) == "__init__.py"
@@ -43,6 +47,15 @@ def find_modules(directory: str, names: set[str]) -> list[str]:
         seen |= new
         waiting += sorted(new)
     return list(found)
+
+
+def modules_beside(directory: str, names: set[str]) -> set[str]:
+    """Those of some modules that lie in a directory, and that Python would find there and nowhere before."""
+    return {
+        name
+        for name in names
+        if name.partition(".")[0] not in sys.stdlib_module_names and _file_of(directory, name) is not None
+    }
 
 
 def _file_of(directory: str, name: str) -> str | None:

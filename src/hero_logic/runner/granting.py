@@ -153,7 +153,30 @@ def decide_grants(
     if needs is not None:
         granted = _opened(needs, by_flags, by_policy, flow_name, os.path.dirname(flow_path), around)
         notes += _unasked(needs, by_flags, os.path.dirname(flow_path))
-    return Permits(granted, needs, notes)
+    permits = Permits(granted, needs, notes)
+    _keep_from_sockets(permits)
+    return permits
+
+
+def _keep_from_sockets(permits: Permits) -> None:
+    """Grant no directory in which the play could connect to somebody's Unix socket."""
+    for path, access in permits.files:
+        if not os.path.isdir(path):
+            continue
+        from hero_logic.runner.exposed_sockets import MAX_ENTRIES, first_socket_in
+
+        socket, is_whole = first_socket_in(path)
+        if socket:
+            written = flag("write" if access == KEEP else "read", path)
+            raise UsageError(
+                f"{written}: {path} cannot be granted: a Unix socket lies in it, {socket!r:.300}, to which "
+                "the flow could connect. Grant what lies beside it; --rpc NAME=PATH grants a service."
+            )
+        if not is_whole:
+            permits.notes.append(
+                f"{path} has more than {MAX_ENTRIES:,} files, and was not looked through for Unix sockets "
+                "to its end; the flow could connect to one that lies in it"
+            )
 
 
 # --- flags -------------------------------------------------------------------------------------------

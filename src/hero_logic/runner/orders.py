@@ -8,29 +8,71 @@ from __future__ import annotations
 import marshal
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.view import Entry
+
 OPEN_GATE = b"G"
 CANCEL = b"C"
 KILL = b"K"
+MAX_ORDERS_BYTES = 160 * 1024
+
+GATE_DESCRIPTOR = 3
+"""Under which number a play finds its end of the gate,"""
+RESULT_DESCRIPTOR = 4
+"""the file for its result,"""
+SPAN_DESCRIPTOR = 5
+"""and its span channel, where it inherits one."""
 
 
-class Orders:
-    """What the runtime asks of a supervisor; it travels by ``marshal`` between two of our processes."""
+class _Message:
+    """Facts that travel by ``marshal`` between two of our processes."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def dump(self) -> bytes:
+        """The facts as bytes."""
+        return marshal.dumps({name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """The facts that :meth:`dump` wrote."""
+        message = cls()
+        for name, value in marshal.loads(data).items():  # noqa: S302  # from our own runtime, on a private socket
+            setattr(message, name, value)
+        return message
+
+
+class Preparation(_Message):
+    """What can be done for a play before it is known; the same for all plays of a kind, and known of none."""
+
+    __slots__ = ("is_warm", "isolation")
+
+    isolation: dict[str, object]
+    """What runner/sandbox/isolation.py makes of it."""
+    is_warm: bool
+    """Whether the play begins in the process that was forked for it, and no interpreter is started."""
+
+
+class Orders(_Message):
+    """What the runtime asks of a supervisor, and it of the process that becomes the play."""
 
     __slots__ = (
         "argv",
         "captured_bytes",
+        "doors",
+        "entries",
         "environment",
         "exit_path",
-        "gate_descriptor",
         "grace_s",
-        "is_warm",
-        "isolation",
         "lock_path",
         "orphan_grace_s",
         "resource_limits",
-        "result_descriptor",
         "result_path",
-        "span_descriptor",
+        "sockets",
         "stderr_path",
         "stdout_path",
         "timeout_s",
@@ -53,28 +95,12 @@ class Orders:
     grace_s: float
     orphan_grace_s: float
     timeout_s: float | None
-    isolation: dict[str, object]
-    """What runner/sandbox/isolation.py makes of it."""
-    is_warm: bool
-    """Whether the play begins in the process that was forked for it, and no interpreter is started."""
-    gate_descriptor: int
-    """The number under which the play finds its end of the gate."""
-    result_descriptor: int
-    """The number under which the play finds the file for its result."""
-    span_descriptor: int
-    """The number under which it finds its span channel, where one is handed over with the orders."""
-
-    def dump(self) -> bytes:
-        """The orders as bytes."""
-        return marshal.dumps({name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def load(cls, data: bytes) -> Orders:
-        """The orders that :meth:`dump` wrote."""
-        orders = cls()
-        for name, value in marshal.loads(data).items():  # noqa: S302  # from our own runtime, on a private socket
-            setattr(orders, name, value)
-        return orders
+    entries: list[Entry]
+    """What the play sees beside what it was prepared with, the outer paths first."""
+    sockets: list[tuple[str, str]]
+    """(path on the host, path in the view) of the Unix sockets that it may connect to."""
+    doors: list[Door]
+    """Where in its own network sockets listen that are accepted outside."""
 
 
 def write_exit_record(path: str, record: dict[str, object]) -> None:

@@ -18,11 +18,21 @@ from hero_logic.core.errors import LaunchFailed
 from hero_logic.core.policy import PlayLimits, default
 from hero_logic.runner import collection
 from hero_logic.runner.descriptors import receive
-from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, read_exit_record
+from hero_logic.runner.orders import (
+    CANCEL,
+    GATE_DESCRIPTOR,
+    KILL,
+    OPEN_GATE,
+    RESULT_DESCRIPTOR,
+    SPAN_DESCRIPTOR,
+    Orders,
+    Preparation,
+    read_exit_record,
+)
 from hero_logic.runner.sandbox import isolation, view
 from hero_logic.runner.span_socket import SpanListener
 from hero_logic.runner.spool import Spool, open_spool
-from hero_logic.runner.staging import PlayPaths, shared_code_dir, stage_play
+from hero_logic.runner.staging import PlayPaths, shared_code_dir, stage_play, view_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,9 +56,6 @@ if TYPE_CHECKING:
             ...
 
 
-_GATE_DESCRIPTOR = 3
-_RESULT_DESCRIPTOR = 4
-_SPAN_DESCRIPTOR = 5
 _MAX_MESSAGE_BYTES = 65536
 _SUPERVISOR_WAIT_S = 3.0
 _SUPERVISOR_POLL_S = 0.01
@@ -71,6 +78,7 @@ class PlayPlan:
         "input_json",
         "isolation",
         "limits",
+        "owner",
         "python",
         "resources",
         "runtime_sid",
@@ -97,6 +105,7 @@ class PlayPlan:
         sockets: Sequence[tuple[str, str]] = (),
         doors: Sequence[Door] = (),
         runtime_sid: str = "",
+        owner: tuple[int, int] | None = None,
     ) -> None:
         self.sid = sid
         self.source = source
@@ -113,6 +122,8 @@ class PlayPlan:
         self.isolation = isolation
         """``none``, ``landlock`` or ``native``: one that the host has proven."""
         self.runtime_sid = runtime_sid
+        self.owner = owner
+        """(user, group) that it runs as, where this is root and that is somebody else: in ``native``."""
         self.resources = resources
         """``none``, ``rlimits``, or ``watcher``, which is both."""
         self.granted = granted
@@ -167,6 +178,7 @@ class StagedPlay:
                 redacts=self._plan.has_secrets,
                 runtime_sid=self._plan.runtime_sid,
                 shared_code=self._shared_code,
+                owner=self._plan.owner,
             )
             self._listener.bind()
             self._control = self._launch(stub)
@@ -236,12 +248,13 @@ class StagedPlay:
         return read_leavings(self.paths, self._record)
 
     def _launch(self, stub: str) -> _socket.socket:
+        preparation = self._preparation()
         if self._plan.isolation == "none":
-            return self._spawner.launch(self._orders(stub, self._listener.path))
+            return self._spawner.launch(preparation, self._orders(stub, self._listener.path))
         # No path to squat on or to forge through: the one connection there will ever be is inherited.
         channel = self._listener.connect_once()
         try:
-            return self._spawner.launch(self._orders(stub, _SPAN_DESCRIPTOR), channel.fileno())
+            return self._spawner.launch(preparation, self._orders(stub, SPAN_DESCRIPTOR), channel.fileno())
         finally:
             channel.close()
 
@@ -256,11 +269,13 @@ class StagedPlay:
             plan.flow_path,
             plan.function,
             str(plan.limits.grace_s),
-            str(_GATE_DESCRIPTOR),
-            str(_RESULT_DESCRIPTOR),
+            str(GATE_DESCRIPTOR),
+            str(RESULT_DESCRIPTOR),
         ]
         orders.environment = plan.environment(self.paths.work, span_channel)
-        orders.isolation = self._isolation()
+        orders.entries = self._own_entries()
+        orders.sockets = list(plan.sockets)
+        orders.doors = list(plan.doors)
         orders.work_dir = self.paths.work
         orders.stdout_path = self.paths.stdout
         orders.stderr_path = self.paths.stderr
@@ -273,48 +288,40 @@ class StagedPlay:
         orders.grace_s = plan.limits.grace_s
         orders.orphan_grace_s = plan.limits.orphan_grace_s
         orders.timeout_s = plan.limits.timeout_s
-        orders.is_warm = self._spawner.is_warm and plan.python == sys.executable
-        orders.gate_descriptor = _GATE_DESCRIPTOR
-        orders.result_descriptor = _RESULT_DESCRIPTOR
-        orders.span_descriptor = _SPAN_DESCRIPTOR
         return orders
+
+    def _own_entries(self) -> list[Entry]:
+        """What the play sees beside what every play of its interpreter does."""
+        if self._shared_code is None:
+            return []
+        base = view.base_entries(self._plan.python, self._shared_code)
+        own = [(self.paths.stage, view.READ), (self.paths.work, view.KEEP)]
+        return view.beyond(base, [*own, *self._plan.granted])
+
+    def _preparation(self) -> Preparation:
+        preparation = Preparation()
+        preparation.isolation = self._isolation()
+        preparation.is_warm = self._spawner.is_warm and self._plan.python == sys.executable
+        return preparation
 
     def _isolation(self) -> dict[str, object]:
         """What runner/sandbox/isolation.py takes."""
         plan = self._plan
-        if plan.isolation == "none":
+        if self._shared_code is None:
             return isolation.none()
-        entries = [
-            *view.base_entries(plan.python),
-            (self.paths.stage, view.READ),
-            *([] if self._shared_code is None else [(self._shared_code, view.READ)]),
-            (self.paths.work, view.KEEP),
-            *plan.granted,
-        ]
-        entries = view.without_what_is_inside(entries)
+        entries = view.base_entries(plan.python, self._shared_code)
         if plan.isolation == "landlock":
             return isolation.landlock(entries)
+        shared_memory_bytes = default("shared_memory_bytes")
         if plan.isolation == "bubblewrap":
             from hero_logic.runner.sandbox.bubblewrap import find_program
 
-            return isolation.bubblewrap(
-                entries,
-                program=find_program(),
-                work_dir=self.paths.work,
-                shared_memory_bytes=default("shared_memory_bytes"),
-                sockets=plan.sockets,
-                doors=plan.doors,
-            )
+            program = find_program()
+            return isolation.bubblewrap(entries, program=program, shared_memory_bytes=shared_memory_bytes)
         if plan.isolation != "native":
             raise LaunchFailed(f"there is no isolation {plan.isolation} in this release.")
-        return isolation.native(
-            entries,
-            root=self.paths.view,
-            work_dir=self.paths.work,
-            shared_memory_bytes=default("shared_memory_bytes"),
-            sockets=plan.sockets,
-            doors=plan.doors,
-        )
+        root = view_root(self._cache_dir)
+        return isolation.native(entries, root=root, shared_memory_bytes=shared_memory_bytes, owner=plan.owner)
 
     def _hear(self) -> None:
         assert self._control is not None, "the play was entered"
@@ -469,10 +476,14 @@ def _is_supervised(paths: PlayPaths) -> bool:
 def _last_change_ms(paths: PlayPaths) -> float:
     import time
 
-    try:
-        return os.stat(paths.stdout).st_mtime * 1000
-    except OSError:
-        return time.time() * 1000
+    found_s = []
+    for path in (paths.result, paths.stdout, paths.stderr):
+        try:
+            found_s.append(os.stat(path).st_mtime)
+        except OSError:
+            # It printed nothing there, or had not begun.
+            continue
+    return max(found_s, default=time.time()) * 1000
 
 
 def clear_directory(paths: PlayPaths) -> None:
@@ -480,7 +491,6 @@ def clear_directory(paths: PlayPaths) -> None:
     for path in (
         paths.work,
         paths.stage,
-        paths.view,
         paths.stdout,
         paths.stderr,
         paths.result,

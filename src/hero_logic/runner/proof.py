@@ -128,13 +128,15 @@ class Prover:
         python: str,
         cache_dir: str,
         new_name: Callable[[], str],
+        owner: tuple[int, int] | None = None,
         forget_first: bool = False,
     ) -> None:
         self._spawner = spawner
         self._python = python
         self._cache_dir = cache_dir
         self._new_name = new_name
-        self._circumstances = circumstances(python)
+        self._owner = owner
+        self._circumstances = circumstances(python, owner)
         self._proofs = {} if forget_first else _load(cache_dir, self._circumstances)
 
     def __call__(self, name: str) -> Proof:
@@ -154,6 +156,8 @@ class Prover:
         )
 
     def _problem_of_isolation(self, name: str) -> str:
+        if self._owner is not None and name != "native":
+            return "plays run as another user here, which native alone can do"
         with _Planted(os.path.join(self._cache_dir, f"proof-{self._new_name()}")) as planted:
             leavings = self._run(CANARY, planted, isolation=name, input_json=planted.input_json())
         found = leavings.result.output
@@ -197,6 +201,7 @@ class Prover:
             limits=limits or PlayLimits(timeout_s=_TIMEOUT_S),
             isolation=isolation,
             resources=resources,
+            owner=self._owner if isolation == "native" else None,
         )
         staged = StagedPlay(plan, self._spawner, plays_dir=planted.directory, cache_dir=self._cache_dir)
         with staged:
@@ -283,10 +288,10 @@ class _Planted:
         ).encode()
 
 
-def circumstances(python: str) -> str:
+def circumstances(python: str, owner: tuple[int, int] | None = None) -> str:
     """All that a proof depends on, as text: another text, another proof."""
     kernel = os.uname()
-    parts = [kernel.release, kernel.version, f"{os.getuid()}:{os.geteuid()}:{os.getegid()}"]
+    parts = [kernel.release, kernel.version, f"{os.getuid()}:{os.geteuid()}:{os.getegid()}:{owner}"]
     parts += [_identity(path) for path in (python, os.path.realpath(python), sys.executable, _find("bwrap"))]
     # Our own mechanisms change with a release, and while they are being written.
     here = os.path.dirname(os.path.abspath(__file__))

@@ -1,7 +1,8 @@
-"""A supervisor that is there before its play: forked, and out of the host where its play is to be.
+"""A supervisor that is there before its play, with the process that will become it, as far as that goes.
 
-What it does without knowing any play is the slowest part of a supervisor's way: the kernel makes a network,
-an ipc and a pid namespace. A spare one knows the name of an isolation, and nothing of any play.
+What is done without knowing any play is most of what a start takes: three forks, the namespaces, the view of
+what every play sees, the SDK in an interpreter that is there already. A spare one knows a preparation, and
+nothing of any play.
 
 Source: docs/design/0014-warm-plays.md.
 """
@@ -10,26 +11,37 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
+import time
 
 from hero_logic.runner.descriptors import ancillary, receive
-from hero_logic.runner.sandbox.isolation import SandboxNotEntered, leave_host_for
+from hero_logic.runner.play_process import Candidate
+from hero_logic.runner.sandbox.isolation import SandboxNotEntered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.runner.orders import Preparation
+
+MAX_AGE_S = 60.0
+"""What every play sees was found when it was made: files of the system's that are copied may have changed."""
 
 
 class Spare:
     """The spawner's end of a supervisor that waits for its play."""
 
-    def __init__(self, channel: _socket.socket, kept_in: str) -> None:
+    def __init__(self, channel: _socket.socket, prepared: bytes) -> None:
         self._channel = channel
-        self._kept_in = kept_in
+        self._prepared = prepared
+        self._made_s = time.monotonic()
 
-    def take(self, kept_in: str, handed: list[int]) -> bool:
-        """Give it its play, if it is kept in what this one has left the host for; whether it has taken it."""
+    def take(self, prepared: bytes, handed: list[int]) -> bool:
+        """Give it its play, if it was prepared for such a one; whether it has taken it."""
         try:
-            if kept_in != self._kept_in:
+            if prepared != self._prepared or time.monotonic() - self._made_s > MAX_AGE_S:
                 return False
             self._channel.sendmsg([b"P"], ancillary(handed))
         except OSError:
-            # It could not leave the host, or was killed.
+            # It could not get ready, or was killed.
             return False
         else:
             return True
@@ -41,18 +53,30 @@ class Spare:
         self._channel.close()
 
 
-def wait_for_play(channel: _socket.socket, kept_in: str) -> list[int]:
-    """In the spare supervisor: leave the host, and wait; the descriptors that its play comes with.
+def wait_for_play(channel: int, candidate: Candidate) -> list[int]:
+    """In the spare supervisor: the descriptors that its play comes with.
 
-    Ends the process where it cannot leave the host, which the next play will be told when it tries, or where
-    no play comes.
+    Ends the process where no play comes, or its candidate is gone: the next play is told why, when it tries.
     """
-    os.setsid()
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(candidate.failed, select.POLLIN)
+    poll.poll()
+    socket = _socket.socket(fileno=channel)
     try:
-        leave_host_for(kept_in)
-        data, handed = receive(channel, 1)
-    except (SandboxNotEntered, OSError):
-        data, handed = b"", []
+        data, handed = receive(socket, 1, flags=_socket.MSG_DONTWAIT)
+    except OSError:
+        data = b""
+    finally:
+        socket.close()
     if not data:
         os._exit(0)
     return handed
+
+
+def candidate_of(prepared: Preparation) -> Candidate:
+    """In the spare supervisor: its candidate; ends the process where there can be none."""
+    try:
+        return Candidate(prepared)
+    except (SandboxNotEntered, OSError):
+        os._exit(0)

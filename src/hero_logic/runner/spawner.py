@@ -19,30 +19,32 @@ import time
 
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.runner.descriptors import ancillary, receive
+from hero_logic.runner.orders import MAX_ORDERS_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hero_logic.runner.orders import Orders
+    from hero_logic.runner.orders import Orders, Preparation
+    from hero_logic.runner.play_process import Candidate
     from hero_logic.runner.spare import Spare
 
 _STUB = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from hero_logic.runner.spawner import serve; serve(int(sys.argv[2]))"
+    "from hero_logic.runner.spawner import serve; serve(int(sys.argv[2]), spares=int(sys.argv[3]))"
 )
 # What serve_warm() gives is called with nothing of ours on the stack: it is the beginning of a play.
 _WARM_STUB = (
     # Before what is installed, which may be another release.
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from hero_logic.runner.spawner import serve_warm; serve_warm(int(sys.argv[2]))()"
+    "import sys; sys.path.insert(0, sys.argv[1]); from hero_logic.runner.spawner import serve_warm; "
+    "serve_warm(int(sys.argv[2]), spares=int(sys.argv[3]))()"
 )
-_MAX_ORDERS_BYTES = 160 * 1024
-_MAX_NAME_BYTES = 64
+_MAX_PREPARATION_BYTES = 64 * 1024
 _DESCRIPTORS = 16_384
 _MAX_WAIT_S = 3.0
 _WAIT_S = 0.02
-_IDLE_MS = 2.0
+SPARES = 2
+_IDLE_MS = 25.0
 """How long nothing is asked for before a spare supervisor is made: the play that begins has the processor."""
 
 
@@ -56,11 +58,13 @@ class Spawner:
         """Whether a play of our own interpreter can be forked from it, rather than started anew."""
 
     @classmethod
-    def start(cls, *, is_warm: bool = False) -> Spawner:
+    def start(cls, *, is_warm: bool = False, spares: int | None = None) -> Spawner:
         """Start the process; it gets ready while the caller goes on.
 
         A warm one loads what an interpreter loads for a play as well, which takes longer, once: for whoever
-        runs many plays. Source: docs/design/0014-warm-plays.md.
+        runs many plays. It has as many supervisors ready for the next plays as ``spares`` says, by default
+        ``SPARES`` of them where it is warm, and none where it is for one play.
+        Source: docs/design/0014-warm-plays.md.
         """
         _raise_own_limit()
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -75,6 +79,7 @@ class Spawner:
                     *(["-c", _WARM_STUB] if is_warm else ["-S", "-c", _STUB]),
                     source_dir,
                     str(theirs.fileno()),
+                    str((SPARES if is_warm else 0) if spares is None else spares),
                 ],
                 {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
                 file_actions=[(os.POSIX_SPAWN_CLOSE, ours.fileno())],
@@ -90,10 +95,14 @@ class Spawner:
             theirs.close()
         return cls(ours, pid, is_warm=is_warm)
 
-    def launch(self, orders: Orders, span_channel: int | None = None) -> _socket.socket:
-        """Have a supervisor made for a play; give the runtime's end of its control socket.
+    def launch(
+        self, preparation: Preparation, orders: Orders, span_channel: int | None = None
+    ) -> _socket.socket:
+        """Have a supervisor see to a play; give the runtime's end of its control socket.
 
         Args:
+            preparation: all that its process can know before it; where the last play had the same, there may
+                be one that is ready.
             orders: what it is to do.
             span_channel: the descriptor that the play inherits as its way to the span listener.
 
@@ -101,10 +110,10 @@ class Spawner:
             LaunchFailed: the spawner is gone, or the orders are too long to hand over.
         """
         data = orders.dump()
-        if len(data) > _MAX_ORDERS_BYTES:
+        if len(data) > MAX_ORDERS_BYTES:
             raise LaunchFailed(
                 f"the play's arguments and environment take {len(data)} bytes, "
-                f"and {_MAX_ORDERS_BYTES} is the most. Let"
+                f"and {MAX_ORDERS_BYTES} is the most. Let"
                 " fewer or shorter variables through with --env."
             )
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -112,7 +121,7 @@ class Spawner:
             # Past the spawner, which plays are forked from: what one play is told is not for the next.
             ours.send(data)
             handed = [theirs.fileno()] if span_channel is None else [theirs.fileno(), span_channel]
-            self._hand_over(str(orders.isolation["name"]).encode(), handed)
+            self._hand_over(preparation.dump(), handed)
         except OSError as error:
             ours.close()
             if error.errno == errno.ETOOMANYREFS:
@@ -127,12 +136,12 @@ class Spawner:
             theirs.close()
         return ours
 
-    def _hand_over(self, kept_in: bytes, handed: list[int]) -> None:
+    def _hand_over(self, prepared: bytes, handed: list[int]) -> None:
         """Send descriptors to the spawner; wait a little where too many of the user's are on their way."""
         until_s = time.monotonic() + _MAX_WAIT_S
         while True:
             try:
-                self._channel.sendmsg([kept_in], ancillary(handed))
+                self._channel.sendmsg([prepared], ancillary(handed))
             except OSError as error:
                 if error.errno != errno.ETOOMANYREFS or time.monotonic() >= until_s:
                     raise
@@ -166,25 +175,28 @@ def _raise_own_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def serve(channel_descriptor: int, *, has_spare: bool = False) -> None:
+def serve(channel_descriptor: int, *, spares: int = 0) -> None:
     """What the process of the spawner does; it is called in a fresh interpreter and never returns.
 
-    With ``has_spare`` it keeps a supervisor ready for the next play that is kept in what the last one was.
+    It keeps so many supervisors ready for the next plays that are prepared as the last one was.
     """
     import select
 
     # All that a play is started with, so that no process of a play loads any of it for itself: inside a view
     # of its own it could not.
-    from hero_logic.runner.sandbox import bubblewrap, doors, first_process, limits, native  # noqa: F401
+    from hero_logic.runner.sandbox import bubblewrap, doors, first_process, limits, native, seccomp  # noqa: F401
     from hero_logic.runner.supervisor import end_everything
 
+    for has_namespaces in (True, False):
+        # Made once, and not in each process of a play.
+        seccomp.build(has_namespaces=has_namespaces)
     os.set_inheritable(channel_descriptor, False)
     channel = _socket.socket(fileno=channel_descriptor)
     limits.become_subreaper()
     wake, wake_in = os.pipe()
     os.set_blocking(wake, False)
     _wake_at_child_end(wake_in)
-    supervisors = _Supervisors(channel, has_spare=has_spare)
+    supervisors = _Supervisors(channel, spares=spares)
     poll = select.poll()
     poll.register(channel_descriptor, select.POLLIN)
     poll.register(wake, select.POLLIN)
@@ -205,7 +217,7 @@ def serve(channel_descriptor: int, *, has_spare: bool = False) -> None:
     os._exit(0)
 
 
-def serve_warm(channel_descriptor: int) -> Callable[[], None]:
+def serve_warm(channel_descriptor: int, *, spares: int) -> Callable[[], None]:
     """:func:`serve`, with all that a play needs loaded; it returns in a process that becomes a play.
 
     What it returns begins the play, in an interpreter that looks like one that was started for it.
@@ -215,7 +227,7 @@ def serve_warm(channel_descriptor: int) -> Callable[[], None]:
 
     warm.load()
     try:
-        serve(channel_descriptor, has_spare=True)
+        serve(channel_descriptor, spares=spares)
     except PlayBegins as begins:
         orders = begins.orders
     # Outside the block, so that the exception is gone, and with it every frame of ours.
@@ -232,71 +244,85 @@ def _wake_at_child_end(wake_in: int) -> None:
 
 
 class _Supervisors:
-    """The supervisors of a spawner: those that have a play, and perhaps one that waits for its own."""
+    """The supervisors of a spawner: those that have a play, and those that wait for theirs."""
 
-    def __init__(self, channel: _socket.socket, *, has_spare: bool) -> None:
+    def __init__(self, channel: _socket.socket, *, spares: int) -> None:
         self.pids: set[int] = set()
         self._channel = channel
-        self._has_spare = has_spare
-        self._spare: Spare | None = None
-        self._last = ""
+        self._wanted = spares
+        self._spares: list[Spare] = []
+        self._last = b""
+        """What the last play was prepared with."""
 
     @property
     def wants_spare(self) -> bool:
         """Whether one should be made, once there is nothing else to do."""
-        return self._has_spare and self._spare is None and bool(self._last)
+        return len(self._spares) < self._wanted and bool(self._last)
 
     def take_orders(self) -> bool:
         """Have a supervisor for the play that has come; False at the end of the runtime."""
         try:
-            data, handed = receive(self._channel, _MAX_NAME_BYTES)
+            prepared, handed = receive(self._channel, _MAX_PREPARATION_BYTES)
         except InterruptedError:
             return True
         except OSError:
-            data = b""
-        if not data:
-            if self._spare is not None:
-                self._spare.dismiss()
+            prepared = b""
+        if not prepared:
+            self._dismiss_spares()
             return False
-        self._last = data.decode()
-        spare, self._spare = self._spare, None
-        if spare is None or not spare.take(self._last, handed):
-            self._fork(handed)
+        if prepared != self._last:
+            self._dismiss_spares()
+        self._last = prepared
+        if not self._take_spare(prepared, handed):
+            self._fork(prepared, handed)
         for descriptor in handed:
             os.close(descriptor)
         return True
 
-    def _fork(self, handed: list[int]) -> None:
+    def _take_spare(self, prepared: bytes, handed: list[int]) -> bool:
+        while self._spares:
+            if self._spares.pop(0).take(prepared, handed):
+                return True
+        return False
+
+    def _dismiss_spares(self) -> None:
+        while self._spares:
+            self._spares.pop().dismiss()
+
+    def _leave(self) -> None:
+        """In a supervisor: let go of the spawner's, of other spare ones' channels too: they would not end."""
+        self._channel.close()
+        self._dismiss_spares()
+
+    def _fork(self, prepared: bytes, handed: list[int]) -> None:
         try:
             pid = os.fork()
         except OSError as error:
             _refuse(handed[0], error)
             return
         if pid == 0:
-            self._channel.close()
-            _supervise(handed, kept_in="")
+            self._leave()
+            _supervise(prepared, handed)
         self.pids.add(pid)
 
     def make_spare(self) -> None:
-        """Fork a supervisor for the next play, as far as it goes without one."""
-        from hero_logic.runner.spare import Spare, wait_for_play
+        """Fork a supervisor for the next play, which gets as far as it goes without one."""
+        from hero_logic.runner.spare import Spare
 
         try:
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
             pid = os.fork()
         except OSError:
             # It is made when it is needed, or told then that it cannot be.
-            self._last = ""
+            self._last = b""
             return
         if pid == 0:
-            self._channel.close()
+            self._leave()
             ours.close()
-            handed = wait_for_play(theirs, self._last)
-            theirs.close()
-            _supervise(handed, kept_in=self._last)
+            _wait_and_supervise(self._last, theirs.detach())
         theirs.close()
         self.pids.add(pid)
-        self._spare = Spare(ours, self._last)
+        self._spares.append(Spare(ours, self._last))
 
     def reap(self) -> None:
         """Take the status of those that have ended; end the orphans of one that did not end well."""
@@ -346,30 +372,57 @@ def _refuse(control_descriptor: int, error: OSError) -> None:
     control.detach()
 
 
-def _supervise(handed: list[int], *, kept_in: str) -> None:
-    """Be the supervisor of a play; ``kept_in`` names the isolation for which it has left the host already."""
+def _supervise(prepared: bytes, handed: list[int]) -> None:
+    """Be the supervisor of a play that is here."""
+    from hero_logic.runner.orders import Preparation
+
+    with _Supervising():
+        _see_to_play(Preparation.load(prepared), handed)
+
+
+def _wait_and_supervise(prepared: bytes, channel: int) -> None:
+    """Be the supervisor of a play that comes later, with a process that is ready to become it."""
+    from hero_logic.runner.orders import Preparation
+    from hero_logic.runner.spare import candidate_of, wait_for_play
+
+    with _Supervising():
+        candidate = candidate_of(Preparation.load(prepared))
+        _see_to_play(candidate, wait_for_play(channel, candidate))
+
+
+class _Supervising:
+    """Around all that a supervisor does: its process ends with it, but goes on where a play begins in it."""
+
+    def __enter__(self) -> None:
+        from hero_logic.runner.play_process import PlayBegins
+        from hero_logic.runner.sandbox import limits
+
+        # Now: where a play begins, nothing of ours can be imported any more.
+        self._begins = PlayBegins
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        limits.become_subreaper()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, self._begins):
+            return
+        if error is not None:
+            # Our own fault: it goes to standard error, and the play ends all the same.
+            sys.excepthook(type(error), error, error.__traceback__)
+        os._exit(0 if error is None else 1)
+
+
+def _see_to_play(candidate: Candidate | Preparation, handed: list[int]) -> None:
     from hero_logic.runner.orders import Orders
     from hero_logic.runner.play_process import PlayBegins
     from hero_logic.runner.supervisor import Supervisor
 
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     control = _socket.socket(fileno=handed[0])
-    span_channel = handed[1] if len(handed) > 1 else None
-    status = 1
+    orders = Orders.load(control.recv(MAX_ORDERS_BYTES + 1))
     try:
-        if not kept_in:
-            os.setsid()
-        orders = Orders.load(control.recv(_MAX_ORDERS_BYTES + 1))
-        Supervisor(orders, control, span_channel, has_left_host=bool(kept_in)).run()
-        status = 0
+        Supervisor(orders, control, handed[1] if len(handed) > 1 else None).run(candidate)
     except PlayBegins:
-        status = -1
+        # Its number is the play's by now.
+        control.detach()
         raise
-    finally:
-        # What a supervisor raises is our own fault: it goes to standard error, and the play ends all the
-        # same.
-        if status > 0:
-            sys.excepthook(*sys.exc_info())
-        if status >= 0:
-            os._exit(status)

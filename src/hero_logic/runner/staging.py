@@ -6,7 +6,6 @@
     ├── stage/            what it is given: flow.py, input.json, the stub, sdk/hero_tracing.py
     ├── work/             its working directory and home; artifacts/ and tmp/ are there already
     ├── artifacts/        what it left in work/artifacts, once it has ended
-    ├── view/             empty; what the play's view of the files is mounted on, for nobody else to see
     ├── runtime           the name of the runtime that staged it, for the one that comes after
     ├── redacts           there where the play's text is redacted before it is kept
     └── stdout stderr result exit supervisor     what the supervisor writes (runner/supervisor.py)
@@ -42,7 +41,6 @@ class PlayPaths:
         "stage",
         "stderr",
         "stdout",
-        "view",
         "work",
     )
 
@@ -50,7 +48,6 @@ class PlayPaths:
         self.root = os.path.join(plays_dir, sid)
         self.stage = os.path.join(self.root, "stage")
         self.work = os.path.join(self.root, "work")
-        self.view = os.path.join(self.root, "view")
         self.artifacts = os.path.join(self.root, "artifacts")
         self.stdout = os.path.join(self.root, "stdout")
         self.stderr = os.path.join(self.root, "stderr")
@@ -71,6 +68,7 @@ def stage_play(
     redacts: bool = False,
     runtime_sid: str = "",
     shared_code: str | None = None,
+    owner: tuple[int, int] | None = None,
 ) -> str:
     """Lay out the directory of a play; give the path of the stub that the interpreter is to run.
 
@@ -84,6 +82,7 @@ def stage_play(
             neither on record nor of a living runtime is cleared away.
         shared_code: the directory of :func:`shared_code_dir`, for a play that cannot write there; without
             it the play gets copies of its own.
+        owner: (user, group) of whom the play is, where it is not of this process's.
         redacts: whether the play's text is redacted before it is kept; an empty file says so to recovery.
 
     Raises:
@@ -94,7 +93,7 @@ def stage_play(
         sdk = os.path.join(paths.stage, "sdk")
         os.mkdir(paths.root, 0o700)
         _write(paths.runtime, runtime_sid.encode())
-        for path in (paths.stage, paths.work, paths.view):
+        for path in (paths.stage, paths.work):
             os.mkdir(path, 0o700)
         for name in ("artifacts", "tmp"):
             os.mkdir(os.path.join(paths.work, name), 0o700)
@@ -103,6 +102,8 @@ def stage_play(
             _write(os.path.join(paths.stage, "input.json"), input_json)
         if redacts:
             _write(paths.redacts, b"")
+        if owner is not None:
+            _give_away(paths, owner)
         if shared_code is not None:
             os.symlink(shared_code, sdk)
             return os.path.join(sdk, _stub_name(python))
@@ -113,6 +114,14 @@ def stage_play(
             f"the play's directory {paths.root} cannot be written: {error.strerror}. "
             "Make room there, or move the data with HERO_LOGIC_HOME."
         ) from error
+
+
+def _give_away(paths: PlayPaths, owner: tuple[int, int]) -> None:
+    """What a play has of its own, to its user; the directory around it stays closed to them."""
+    for directory in (paths.stage, paths.work):
+        for at, names, files in os.walk(directory):
+            for name in ("", *names, *files):
+                os.chown(os.path.join(at, name), *owner, follow_symlinks=False)
 
 
 def staged_plays(plays_dir: str) -> list[tuple[str, str]]:
@@ -144,6 +153,22 @@ def make_private_directory(path: str) -> None:
             return
 
 
+def view_root(cache_dir: str) -> str:
+    """An empty directory, on which each play mounts its view of the files, for nobody else to see.
+
+    Raises:
+        LaunchFailed: it cannot be made.
+    """
+    root = os.path.join(cache_dir, "view")
+    try:
+        make_private_directory(root)
+    except OSError as error:
+        raise LaunchFailed(
+            f"{root} cannot be made: {error.strerror}. Make room, or move the data with HERO_LOGIC_HOME."
+        ) from error
+    return root
+
+
 def shared_code_dir(cache_dir: str) -> str:
     """A directory with the SDK and the stub, for plays that cannot write there; made once for each release.
 
@@ -152,7 +177,7 @@ def shared_code_dir(cache_dir: str) -> str:
     """
     status = [os.stat(path) for path in _sources()]
     name = "-".join(str(number) for each in status for number in (each.st_size, each.st_mtime_ns))
-    shared = os.path.join(cache_dir, f"code-{name}-{sys.implementation.cache_tag}")
+    shared = os.path.join(cache_dir, f"shared-code-{name}-{sys.implementation.cache_tag}")
     if os.path.isdir(shared):
         return shared
     part = f"{shared}.{os.getpid()}-{get_ident()}"
@@ -160,6 +185,11 @@ def shared_code_dir(cache_dir: str) -> str:
         make_private_directory(part)
         _stage_code(part, part, sys.executable, cache_dir)
         _write(os.path.join(part, f"{_STUB_NAME}.py"), _read(_sources()[1]))
+        # A play may be of another user; what is around it on the host is closed to them.
+        for at, _, files in os.walk(part):
+            os.chmod(at, 0o755)  # noqa: S103  # what everybody has who has hero_logic
+            for file in files:
+                os.chmod(os.path.join(at, file), 0o644)
         os.rename(part, shared)
     except OSError as error:
         if os.path.isdir(shared):

@@ -29,14 +29,15 @@ from hero_logic.core.policy import SPAN_SOCKET_VARIABLE
 from hero_logic.runner.collection import remove_tree
 from hero_logic.runner.descriptors import ancillary
 from hero_logic.runner.orders import CANCEL, KILL, OPEN_GATE, Orders, write_exit_record
-from hero_logic.runner.play_process import become_play, read_failure
-from hero_logic.runner.sandbox import limits
-from hero_logic.runner.sandbox.isolation import SandboxNotEntered, isolation_of
+from hero_logic.runner.play_process import Candidate
+from hero_logic.runner.sandbox.isolation import SandboxNotEntered
 from hero_logic.runner.sandbox.watcher import LOOK_S, Watcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hero_logic.runner.orders import Preparation
 
 _RETURNED = b"R"
 _READ_BYTES = 65536
@@ -52,7 +53,8 @@ class _Capture:
     def __init__(self, descriptor: int, path: str, limit_bytes: int) -> None:
         self.descriptor = descriptor
         self.path = path
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self.file = -1
+        """Opened when there is something to keep: many a play prints nothing."""
         self.room = limit_bytes
         self.dropped_bytes = 0
 
@@ -69,6 +71,10 @@ class _Capture:
         self.dropped_bytes += len(data) - len(kept)
         while kept:
             try:
+                if self.file < 0:
+                    # Anew: in tier 0 the play itself could have put something in its place.
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                    self.file = os.open(self.path, flags, 0o600)
                 kept = kept[os.write(self.file, kept) :]
             except OSError:  # a full disk must not end the play: what is not kept is counted
                 self.dropped_bytes += len(kept)
@@ -85,14 +91,10 @@ class Supervisor:
         orders: Orders,
         control: _socket.socket,
         span_channel: int | None,
-        *,
-        has_left_host: bool = False,
     ) -> None:
         self._orders = orders
         self._control = control
         self._span_channel = span_channel
-        self._isolation = isolation_of(orders.isolation)
-        self._isolation.has_left_host = has_left_host
         self._poll = select.poll()
         self._captures: dict[int, _Capture] = {}
         self._reason = "exited"
@@ -106,23 +108,27 @@ class Supervisor:
             self._watcher = Watcher(orders.tree_limits, orders.work_dir, also=(orders.result_path,))
         self._look_at_s = time.monotonic()
 
-    def run(self) -> None:
-        """Start the play, see it to its end, write the record, tell the runtime."""
-        limits.become_subreaper()
+    def run(self, candidate: Candidate | Preparation) -> None:
+        """Have the play begin, see it to its end, write the record, tell the runtime.
+
+        Args:
+            candidate: the process that becomes the play; or what it is to be prepared with, if there is none.
+        """
         lock = os.open(self._orders.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            self._start()
+            doors = self._start(candidate if isinstance(candidate, Candidate) else Candidate(candidate))
         except SandboxNotEntered as error:
             end_everything()
             self._reason = "sandbox_failed"
             self._finish(str(error))
             return
         except OSError as error:
+            end_everything()
             self._reason = "launch_failed"
             self._finish(f"{error.strerror}: {error.filename or self._orders.argv[0]}")
             return
-        self._tell({"event": "spawned", "pid": self._pid}, self._isolation.take_doors())
+        self._tell({"event": "spawned", "pid": self._pid}, doors)
         while self._wait_status is None:
             self._step()
         end_everything()
@@ -141,45 +147,33 @@ class Supervisor:
         except OSError:
             return
 
-    def _start(self) -> None:
-        stdout, stdout_in = os.pipe()
-        stderr, stderr_in = os.pipe()
-        gate, gate_in = _socket.socketpair()
-        failed, failed_in = os.pipe()
-        result = os.open(self._orders.result_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._isolation.leave_host()
-        own_pid = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
-            gate.close()
-            self._control.detach()
-            wanted = {1: stdout_in, 2: stderr_in}
-            wanted[self._orders.gate_descriptor] = gate_in.detach()
-            wanted[self._orders.result_descriptor] = result
-            if self._span_channel is not None:
-                wanted[self._orders.span_descriptor] = self._span_channel
-            become_play(self._orders, self._isolation, own_pid, wanted, failed_in)
-        for descriptor in (stdout_in, stderr_in, failed_in, result):
+    def _start(self, candidate: Candidate) -> list[int]:
+        """Make a play of the process; its doors, to be closed."""
+        self._pid = candidate.pid
+        self._isolation = candidate.isolation
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        result = os.open(self._orders.result_path, flags, 0o600)
+        # Our copies would keep the channel open when the play is gone.
+        handed = [result] if self._span_channel is None else [result, self._span_channel]
+        candidate.give(self._orders, handed)
+        for descriptor in handed:
             os.close(descriptor)
-        if self._span_channel is not None:
-            # Our copy would keep the channel open when the play is gone.
-            os.close(self._span_channel)
-        gate_in.close()
-        self._gate = gate
-        try:
-            read_failure(failed)
-            self._isolation.await_entry(self._pid)
-        except OSError:
-            _reap(self._pid)
-            raise
-        for descriptor, path in ((stdout, self._orders.stdout_path), (stderr, self._orders.stderr_path)):
+        # While it gets there.
+        self._gate = _socket.socket(fileno=candidate.gate)
+        for descriptor, path in (
+            (candidate.stdout, self._orders.stdout_path),
+            (candidate.stderr, self._orders.stderr_path),
+        ):
             os.set_blocking(descriptor, False)
             self._captures[descriptor] = _Capture(descriptor, path, self._orders.captured_bytes)
             self._poll.register(descriptor, select.POLLIN)
         self._pidfd = os.pidfd_open(self._pid)
         self._poll.register(self._pidfd, select.POLLIN)
         self._poll.register(self._control.fileno(), select.POLLIN)
-        self._poll.register(gate.fileno(), select.POLLIN)
+        self._poll.register(self._gate.fileno(), select.POLLIN)
+        if select.select([self._control.fileno()], [], [], 0)[0]:
+            self._hear()
+        return candidate.await_play()
 
     def _step(self) -> None:
         for descriptor, _ in self._poll.poll(self._milliseconds_left()):
@@ -210,7 +204,7 @@ class Supervisor:
         self._look_at_s = time.monotonic() + LOOK_S
         if self._wait_status is None and self._limit is None:
             # All that is below us: without a pid namespace the play's daemons are our children, not its.
-            self._limit = watcher.exceeded(_descendants(os.getpid()))
+            self._limit = watcher.exceeded(_descendants(os.getpid()), self._pid)
             if self._limit is not None:
                 if self._reason == "exited":
                     self._reason = "over_limit"

@@ -1,11 +1,14 @@
 """A play that begins in a process that was forked for it, in an interpreter that was there before.
 
-:func:`load` runs once, in the spawner; :func:`begin` in each play, confined by then, with nothing of the
-spawner on the stack. From there on the interpreter is to look as if it had been started for this play: the
-same modules, arguments, environment, streams and signals. Laws:
+:func:`load` runs once, in the spawner; :func:`get_ready` in each process that will be a play, while none is
+known; :func:`begin` in the play, confined by then, with nothing of the spawner on the stack. From there on
+the interpreter is to look as if it had been started for this play: the same modules, arguments, environment,
+streams and signals. Laws:
 
 1. What is loaded before a fork is the same for every play, and knows of none.
 2. Nothing of ours can be imported in a play, and nothing of another play is in its memory.
+3. What the SDK looks at when it is imported (the environment, the clock) it looks at again when the play
+   begins: between the two there may be a minute.
 
 What stays different: the seed of ``hash()`` and the addresses are those of the spawner, for all its plays;
 /proc/self/cmdline and /proc/self/environ are the spawner's, which hold nothing.
@@ -25,7 +28,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 
 from hero_logic.runner import boot
-from hero_logic.runner.sandbox import first_process, native, seccomp  # noqa: F401  # all that a play's way takes
+from hero_logic.runner.sandbox import first_process, native  # noqa: F401  # all that a play's way takes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ _SDK = "hero_tracing"
 _OURS = "hero_logic"
 _source_dir = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _sdk_code: types.CodeType | None = None
+_kept: list[object] = []
+"""Our modules, once they cannot be imported any more: to take them apart would only take time."""
+_REHEARSED = b"from hero_tracing import flow\n\n@flow\ndef main():\n    return None\n"
 
 
 def load() -> None:
@@ -51,38 +57,44 @@ def load() -> None:
     import contextvars  # noqa: F401
     import itertools  # noqa: F401
 
-    # And what would be made anew in each.
-    for has_namespaces in (True, False):
-        seccomp.build(has_namespaces=has_namespaces)
+    # And what the compiler makes of itself when it is first called, which takes 2 ms.
+    compile(_REHEARSED, "flow.py", "exec")
     # What is there now is never garbage: looking through it would copy every page of it into every play.
     gc.collect()
     gc.freeze()
+
+
+def get_ready() -> None:
+    """Do what is the same for every play, in the process of one; its descriptors are in their places."""
+    _open_streams()
+    os.environ["HERO_FLOW_SPAN_FD"] = "later"
+    _load_sdk()
+    _rehearse()
+    _forget_ourselves()
 
 
 def begin(orders: Orders) -> None:
     """Be the play; ends as an interpreter ends that was started for it."""
     stub_arguments = orders.argv[3:]
     environment = orders.environment
-    _forget_ourselves()
+    # As site leaves out what is not there: a directory may not be in the play's view.
+    sys.path[:] = [path for path in sys.path if path.endswith(".zip") or os.path.isdir(path)]
     _take_up_signals()
     os.environ.clear()
     os.environ.update(environment)
-    _open_streams()
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     vars(main).update(__file__=orders.argv[2], __cached__=None, __annotations__={}, __builtins__=builtins)
     sys.argv[:] = orders.argv[2:]
-    _load_sdk(stub_arguments[0])
+    _activate_sdk(stub_arguments[0])
     sys.exit(boot.play(stub_arguments))
 
 
 def _forget_ourselves() -> None:
     """Leave of our modules only what runs here; what the interpreter loaded by itself stays."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == _OURS]:
-        del sys.modules[name]
+    ours = [name for name in sys.modules if name.partition(".")[0] == _OURS]
+    _kept.extend(sys.modules.pop(name) for name in ours)
     sys.path.remove(_source_dir)
     sys.path_importer_cache.clear()
-    # As site leaves out what is not there: a directory may not be in the play's view.
-    sys.path[:] = [path for path in sys.path if path.endswith(".zip") or os.path.isdir(path)]
 
 
 def _take_up_signals() -> None:
@@ -111,11 +123,26 @@ def _open_streams() -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _load_sdk(stage_dir: str) -> None:
+def _load_sdk() -> None:
     assert _sdk_code is not None, "load() came first"
-    path = os.path.join(stage_dir, "sdk", f"{_SDK}.py")
     module: Any = types.ModuleType(_SDK)
-    module.__file__ = path
-    module.__spec__ = ModuleSpec(_SDK, None, origin=path)
     sys.modules[_SDK] = module
     exec(_sdk_code, module.__dict__)  # noqa: S102  # the SDK, as it is shipped
+
+
+def _activate_sdk(stage_dir: str) -> None:
+    module: Any = sys.modules[_SDK]
+    module.__file__ = os.path.join(stage_dir, "sdk", f"{_SDK}.py")
+    module.__spec__ = ModuleSpec(_SDK, None, origin=module.__file__)
+    module.flow = module._activate()
+
+
+def _rehearse() -> None:
+    """Do what a play does first, so that the kernel copies now what such code writes to: 6 us for each page.
+
+    Source: docs/design/0014-warm-plays.md.
+    """
+    sdk: Any = sys.modules[_SDK]
+    for stream in (sys.stdout, sys.stderr):
+        sdk._stand_in(sdk._Stream, stream, "")
+    exec(compile(_REHEARSED, "flow.py", "exec"), {"__name__": "rehearsed"})  # noqa: S102  # our own words

@@ -10,7 +10,7 @@ is in the store, so a ring that is lost costs time and nothing else. Laws:
 3. The path of a directory may be longer than that of a socket may be: sockets are named through a descriptor
    of the directory.
 
-Source: docs/design/0015-the-queue.md, "Bells".
+Source: docs/design/0018-the-queue.md, "Bells".
 """
 
 from __future__ import annotations

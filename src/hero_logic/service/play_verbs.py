@@ -1,7 +1,7 @@
 """What programs and people ask of plays: a function here is a verb of every face, by the same name.
 
 Whoever asks waits for nothing but what was asked for: a play that is to run is put on record, and a worker
-takes it from there (docs/design/0015-the-queue.md).
+takes it from there (docs/design/0018-the-queue.md).
 """
 
 from __future__ import annotations

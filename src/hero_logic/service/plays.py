@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hero_logic.core.errors import NotFound
 from hero_logic.core.lifecycle import is_terminal
 from hero_logic.core.records import Access, FlowVersion, Play, PlayOrder, Sandbox, Span, SpanRow
+from hero_logic.service.versions import content_sid
 from hero_logic.store.contract import Store
 
 if TYPE_CHECKING:
@@ -246,17 +247,3 @@ def _whole(row: SpanRow, logs: str) -> Span:
     """A row with its logs, as every face shows it."""
     fields = {name: getattr(row, name) for name in Span.__struct_fields__ if name != "logs"}
     return Span(**fields, logs=logs)
-
-
-def content_sid(source: str) -> str:
-    """The name of a version: the first 32 hexadecimal digits of the SHA-256 of its text in UTF-8."""
-    try:
-        # hashlib loads all of OpenSSL's digests for the one that is wanted: 4 ms of every run.
-        from _sha2 import sha256
-    except ImportError:
-        try:
-            from _sha256 import sha256
-        except ImportError:
-            from hashlib import sha256
-    digest: str = sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
-    return digest[:32]

@@ -9,7 +9,7 @@ What they spooled once their runtime was gone is taken in first, from where the 
    are closed afterwards, in batches (:func:`close_some`); what reads a play shows them closed meanwhile.
 4. A flow that says ``on_lost="retry"`` is run again: a new play waits, linked to the one that was lost.
 
-Source: docs/design/0015-the-queue.md, "What becomes of it when a worker is killed".
+Source: docs/design/0018-the-queue.md, "What becomes of it when a worker is killed".
 """
 
 from __future__ import annotations

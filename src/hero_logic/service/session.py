@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hero_logic.core.outcome import Leavings
     from hero_logic.service.bells import Ears
     from hero_logic.service.feed import Feed
+    from hero_logic.service.flows import Flows
     from hero_logic.service.ingest import Ingest
+    from hero_logic.service.library import Library
     from hero_logic.service.news import News
     from hero_logic.service.recording import Spool
 
@@ -37,7 +39,7 @@ class Session:
         clear: Callable[[str], None],
         open_spool: Callable[[str], Spool | None] = lambda _: None,
         leftovers: Callable[[], Iterable[tuple[str, str]]] = tuple,
-        new_sid: Callable[[], str] | None = None,
+        new_sid: Callable[[], str],
         recovers: bool = True,
     ) -> None:
         self.now_ms = now_ms
@@ -45,6 +47,7 @@ class Session:
         self.plays = Plays(store, now_ms=now_ms, runtime_sid=runtimes.own_sid)
         self._ingest: Ingest | None = None
         self._feed: Feed | None = None
+        self._flows: Flows | None = None
         self._runtimes = runtimes
         self._aftermath = aftermath
         self._clear = clear
@@ -110,6 +113,22 @@ class Session:
     def ring_at_commits(self) -> None:
         """Wake other processes whenever this one has written something."""
         self.feed.call_for_commits(self.ears.bells.ring)
+
+    @property
+    def flows(self) -> Flows:
+        """The published flows, loaded when somebody first asks for them."""
+        if self._flows is None:
+            from hero_logic.service.flows import Flows
+
+            self._flows = Flows(self.store, now_ms=self.now_ms, new_sid=self._new_sid)
+        return self._flows
+
+    @property
+    def library(self) -> Library:
+        """The search of published flows."""
+        from hero_logic.service.library import Library
+
+        return Library(self.store)
 
     def recover(self) -> list[str]:
         """Give plays whose runtime is gone their end; the sids of those that were ended."""

@@ -20,7 +20,7 @@ Laws:
 8. What is read back costs what it gives, not what the play has grown to: each reading is one stretch of
    an index, and takes a limit. The one exception is :meth:`Store.name_stats`, which reads the play.
 
-Every store passes ``tests/store/contract_suite.py``.
+The library is in flow_contract.py. Every store passes ``tests/store/contract_suite.py``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +42,7 @@ from hero_logic.core.records import (
     SpanDelta,
     SpanRow,
 )
+from hero_logic.store.flow_contract import FlowStore
 from hero_logic.store.queue_contract import QueueStore
 
 
@@ -56,7 +57,7 @@ class Commit(msgspec.Struct, frozen=True):
     """By sid; the rows are the fold's, which changes them again once ``on_commit`` has returned."""
 
 
-class Store(QueueStore, Protocol):
+class Store(QueueStore, FlowStore, Protocol):
     """Flows, versions, plays and spans, remembered."""
 
     on_commit: Callable[[Commit], None]

@@ -29,6 +29,7 @@ from hero_logic.core.records import (
     SpanRow,
 )
 from hero_logic.store.contract import Commit
+from hero_logic.store.memory_flows import MemoryFlows
 from hero_logic.store.memory_queue import MemoryQueue, is_in_hand, light
 from hero_logic.store.refusals import (
     check_end,
@@ -76,7 +77,7 @@ def _ignore(commit: Commit) -> None:
     return None
 
 
-class MemoryStore(MemoryQueue):
+class MemoryStore(MemoryQueue, MemoryFlows):
     """A store that forgets everything with its process.
 
     >>> MemoryStore().revision()
@@ -84,6 +85,7 @@ class MemoryStore(MemoryQueue):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.on_commit: Callable[[Commit], None] = _ignore
         self._lock = RLock()  # what listens to commits may read
         self._plays: dict[str, _Memory] = {}

@@ -41,13 +41,13 @@ ADD_FLOW = "INSERT OR IGNORE INTO flows (name, path, created_ms) VALUES (?, ?, ?
 """Add a flow unless it is known: name, path, created_ms."""
 
 ADD_VERSION = """
-    INSERT OR IGNORE INTO versions (version_sid, flow_sid, created_ms, source)
-    SELECT ?, flow_sid, ?, ? FROM flows WHERE name = ? AND path = ?
+    INSERT OR IGNORE INTO versions (version_sid, flow_sid, created_ms, source, kind)
+    SELECT ?, flow_sid, ?, ?, ? FROM flows WHERE name = ? AND path = ?
 """
-"""Add a version unless it is known: version_sid, created_ms, source, and its flow's name and path."""
+"""Add a version unless it is known: version_sid, created_ms, source, kind, and its flow's name and path."""
 
 GET_VERSION = """
-    SELECT version_sid, name, path, source, versions.created_ms
+    SELECT version_sid, name, path, source, versions.created_ms, kind
     FROM versions JOIN flows USING (flow_sid) WHERE version_sid = ?
 """
 """A version by its sid, in the order of the fields of ``FlowVersion``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hero_logic.core.errors import IllegalMove, NotFound, StoreError
+from hero_logic.core.errors import FlowInUse, IllegalMove, NotFound, StoreError
 from hero_logic.core.lifecycle import TERMINAL, is_terminal
 
 TYPE_CHECKING = False
@@ -18,6 +18,21 @@ def no_such_play(sid: str) -> NotFound:
 def no_such_version(version_sid: str) -> NotFound:
     """For a sid that no version has."""
     return NotFound(f"there is no version {version_sid!r}; `hero-logic show` says which one a play ran.")
+
+
+def no_such_flow(flow: str) -> NotFound:
+    """For a name or a sid that no published flow has."""
+    return NotFound(
+        f"there is no flow {flow!r:.200} in the library; `hero-logic flows ls` lists those there are."
+    )
+
+
+def flow_in_use(name: str) -> FlowInUse:
+    """For a flow that is to be deleted while plays of its versions are on record."""
+    return FlowInUse(
+        f"plays on record ran versions of the flow {name!r}; it was not deleted. Archive it "
+        f"(`hero-logic flows rm --archive`): then nothing finds or runs it, and it can be deleted."
+    )
 
 
 def is_known(sid: str) -> StoreError:

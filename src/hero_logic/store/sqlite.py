@@ -27,6 +27,7 @@ from hero_logic.store import migrations, queries, queue_queries, reading, rows, 
 from hero_logic.store.contract import Commit
 from hero_logic.store.refusals import check_end, is_closed, is_known, no_such_play, no_such_version
 from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file
+from hero_logic.store.sqlite_flows import SqliteFlows
 from hero_logic.store.sqlite_queue import SqliteQueue
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ def _ignore(commit: Commit) -> None:
     return None
 
 
-class SqliteStore(SqliteQueue):
+class SqliteStore(SqliteQueue, SqliteFlows):
     """A store in one file, for any number of threads and processes of one machine.
 
     >>> import tempfile

@@ -69,6 +69,11 @@ def as_store_error(error: BaseException, *, path: str, waited_s: float) -> Store
             f"the store {path} cannot hold a value ({_detail(error)}); nothing of this was recorded. "
             "Replace lone surrogates by U+FFFD, and keep integers within 64 bits."
         )
+    if "no such module: fts5" in str(error):
+        return StoreError(
+            f"the SQLite of this Python ({sqlite3.sqlite_version}) was built without FTS5, with which the "
+            f"library in the store {path} is searched. Use a Python whose SQLite has it, as most do."
+        )
     code = _primary_code(error)
     if code in _LOCKED:
         return StoreLocked(

@@ -59,7 +59,14 @@ def add_version(connection: sqlite3.Connection, version: FlowVersion) -> None:
     connection.execute(queries.ADD_FLOW, (version.flow_name, version.path, version.created_ms))
     connection.execute(
         queries.ADD_VERSION,
-        (version.version_sid, version.created_ms, version.source, version.flow_name, version.path),
+        (
+            version.version_sid,
+            version.created_ms,
+            version.source,
+            version.kind,
+            version.flow_name,
+            version.path,
+        ),
     )
 
 

@@ -6,7 +6,8 @@
 #    source ~/.local/share/bash_completion/hero-logic
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_hero_logic_subparsers=(run watch show ls cancel wait retry rm prune worker ingest listen doctor)
+_shtab_hero_logic_flows_subparsers=(add ls search show rm)
+_shtab_hero_logic_subparsers=(run watch show ls cancel wait retry rm prune worker flows ingest listen doctor)
 
 _shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --allow-read --allow-write --allow-net --rpc --policy --sandbox --keep --json --quiet)
 _shtab_hero_logic_watch_option_strings=(-h --help --json)
@@ -18,6 +19,12 @@ _shtab_hero_logic_retry_option_strings=(-h --help --queue --json --quiet)
 _shtab_hero_logic_rm_option_strings=(-h --help)
 _shtab_hero_logic_prune_option_strings=(-h --help --days --plays --mb --dry-run --json)
 _shtab_hero_logic_worker_option_strings=(-h --help --plays --stop-after --attached)
+_shtab_hero_logic_flows_add_option_strings=(-h --help --name --description --tag --json)
+_shtab_hero_logic_flows_ls_option_strings=(-h --help --json --limit --before --archived)
+_shtab_hero_logic_flows_search_option_strings=(-h --help --json --limit)
+_shtab_hero_logic_flows_show_option_strings=(-h --help --json --versions --source)
+_shtab_hero_logic_flows_rm_option_strings=(-h --help --archive --unarchive)
+_shtab_hero_logic_flows_option_strings=(-h --help)
 _shtab_hero_logic_ingest_option_strings=(-h --help)
 _shtab_hero_logic_listen_option_strings=(-h --help --socket --idle)
 _shtab_hero_logic_doctor_option_strings=(-h --help --python --json)
@@ -30,13 +37,15 @@ _shtab_hero_logic_run___allow_read_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___allow_write_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___policy_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___keep_COMPGEN=_shtab_compgen_dirs
+_shtab_hero_logic_flows_add_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_ingest_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_listen___socket_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_doctor___python_COMPGEN=_shtab_compgen_files
 
 _shtab_hero_logic_run___sandbox_choices=(auto best tier0 tier1 tier2 none)
 _shtab_hero_logic_ls___status_choices=(pending running ok failed timed_out cancelled)
-_shtab_hero_logic_pos_0_choices=(run watch show ls cancel wait retry rm prune worker ingest listen doctor)
+_shtab_hero_logic_flows_pos_0_choices=(add ls search show rm)
+_shtab_hero_logic_pos_0_choices=(run watch show ls cancel wait retry rm prune worker flows ingest listen doctor)
 
 _shtab_hero_logic_run__h_nargs=0
 _shtab_hero_logic_run___help_nargs=0
@@ -78,6 +87,29 @@ _shtab_hero_logic_prune___json_nargs=0
 _shtab_hero_logic_worker__h_nargs=0
 _shtab_hero_logic_worker___help_nargs=0
 _shtab_hero_logic_worker___attached_nargs=0
+_shtab_hero_logic_flows_add__h_nargs=0
+_shtab_hero_logic_flows_add___help_nargs=0
+_shtab_hero_logic_flows_add___json_nargs=0
+_shtab_hero_logic_flows_ls__h_nargs=0
+_shtab_hero_logic_flows_ls___help_nargs=0
+_shtab_hero_logic_flows_ls___json_nargs=0
+_shtab_hero_logic_flows_ls___archived_nargs=0
+_shtab_hero_logic_flows_search_pos_0_nargs='*'
+_shtab_hero_logic_flows_search__h_nargs=0
+_shtab_hero_logic_flows_search___help_nargs=0
+_shtab_hero_logic_flows_search___json_nargs=0
+_shtab_hero_logic_flows_show__h_nargs=0
+_shtab_hero_logic_flows_show___help_nargs=0
+_shtab_hero_logic_flows_show___json_nargs=0
+_shtab_hero_logic_flows_show___versions_nargs=0
+_shtab_hero_logic_flows_show___source_nargs=0
+_shtab_hero_logic_flows_rm__h_nargs=0
+_shtab_hero_logic_flows_rm___help_nargs=0
+_shtab_hero_logic_flows_rm___archive_nargs=0
+_shtab_hero_logic_flows_rm___unarchive_nargs=0
+_shtab_hero_logic_flows_pos_0_nargs=A...
+_shtab_hero_logic_flows__h_nargs=0
+_shtab_hero_logic_flows___help_nargs=0
 _shtab_hero_logic_ingest__h_nargs=0
 _shtab_hero_logic_ingest___help_nargs=0
 _shtab_hero_logic_listen__h_nargs=0

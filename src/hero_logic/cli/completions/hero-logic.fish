@@ -51,8 +51,8 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker ingest listen doctor
-set -g _shtab_hero_logic_opts_with_value --allow-net --allow-read --allow-write --before --days --entry --env --flow --idle --input --keep --limit --mb --plays --policy --python --rpc --sandbox --socket --status --stop-after --text --timeout -i
+set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen doctor
+set -g _shtab_hero_logic_opts_with_value --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --idle --input --keep --limit --mb --name --plays --policy --python --rpc --sandbox --socket --status --stop-after --tag --text --timeout -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
@@ -76,7 +76,7 @@ complete -c hero-logic -n '_shtab_hero_logic_using run' -l sandbox -xka "auto be
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l keep -xka "(__fish_complete_directories)" -d 'copy what the flow put into artifacts/ to this directory'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l json -d 'print the play as one JSON document, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using run' -l quiet -d 'print the output alone'
-complete -c hero-logic -n '_shtab_hero_logic_using run; and test $_shtab_hero_logic_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the file with the flow'
+complete -c hero-logic -n '_shtab_hero_logic_using run; and test $_shtab_hero_logic_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the file with the flow, or the name of a flow of the library, with @ and the beginning of a version for that one; a file that is there comes first'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a watch -d 'Follow a play that runs, whoever started it.'
 complete -c hero-logic -n '_shtab_hero_logic_using watch' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using watch' -l json -d 'print each change as a line of JSON, and nothing else'
@@ -122,6 +122,34 @@ complete -c hero-logic -n '_shtab_hero_logic_using worker' -s h -l help -d 'show
 complete -c hero-logic -n '_shtab_hero_logic_using worker' -l plays -x -d 'how many plays run at a time (default 4)'
 complete -c hero-logic -n '_shtab_hero_logic_using worker' -l stop-after -x -d 'how long what runs may go on once the worker is told to stop (default 30)'
 complete -c hero-logic -n '_shtab_hero_logic_using worker' -l attached -d 'end at once, with all that runs, at the end of standard input'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a flows -d 'Keep flows in the library, and find them.'
+complete -c hero-logic -n '_shtab_hero_logic_using flows' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a add -d 'Publish a file as a flow, or as a version of one.'
+complete -c hero-logic -n '_shtab_hero_logic_using flows add' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using flows add' -l name -x -d 'what to call it (default: what @flow says, the function, or for main the file)'
+complete -c hero-logic -n '_shtab_hero_logic_using flows add' -l description -x -d 'default: what the source says'
+complete -c hero-logic -n '_shtab_hero_logic_using flows add' -l tag -x -d 'may be repeated; replaces those of before'
+complete -c hero-logic -n '_shtab_hero_logic_using flows add' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows add; and test $_shtab_hero_logic_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the file with the flow; - is standard input'
+complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a ls -d 'List the flows, the one that was published first last.'
+complete -c hero-logic -n '_shtab_hero_logic_using flows ls' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using flows ls' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows ls' -l limit -x -d 'how many flows at the most (default 20)'
+complete -c hero-logic -n '_shtab_hero_logic_using flows ls' -l before -x -d 'go on where the page before ended'
+complete -c hero-logic -n '_shtab_hero_logic_using flows ls' -l archived -d 'list those that are archived instead'
+complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a search -d 'Find flows by words of name, description, tags and source.'
+complete -c hero-logic -n '_shtab_hero_logic_using flows search' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using flows search' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows search' -l limit -x -d 'how many flows at the most (default 20)'
+complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a show -d 'Show a flow: what it takes, and its versions.'
+complete -c hero-logic -n '_shtab_hero_logic_using flows show' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using flows show' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows show' -l versions -d 'list all of its versions, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows show' -l source -d 'print the source, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a rm -d 'Delete a flow, or archive it.'
+complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -l archive -d 'keep all of it, and have it neither listed nor found nor run'
+complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -l unarchive -d 'bring back one that is archived'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a ingest -d 'Record a file of span events as a play.'
 complete -c hero-logic -n '_shtab_hero_logic_using ingest' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using ingest; and test $_shtab_hero_logic_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'events as JSON Lines; - is standard input'

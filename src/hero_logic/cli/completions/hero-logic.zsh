@@ -13,6 +13,7 @@ _shtab_hero_logic_commands() {
   local _commands=(
     cancel:'End plays that run or wait, whoever runs them.'
     doctor:'Try what this host can keep a play from.'
+    flows:'Keep flows in the library, and find them.'
     ingest:'Record a file of span events as a play.'
     listen:'Record what comes to a span socket as a play.'
     ls:'List plays, the newest first.'
@@ -26,6 +27,17 @@ _shtab_hero_logic_commands() {
     worker:'Run the plays that wait.'
   )
   _describe 'hero-logic commands' _commands
+}
+
+_shtab_hero_logic_flows_commands() {
+  local _commands=(
+    add:'Publish a file as a flow, or as a version of one.'
+    ls:'List the flows, the one that was published first last.'
+    rm:'Delete a flow, or archive it.'
+    search:'Find flows by words of name, description, tags and source.'
+    show:'Show a flow: what it takes, and its versions.'
+  )
+  _describe 'hero-logic flows commands' _commands
 }
 
 _shtab_hero_logic_options=(
@@ -54,6 +66,67 @@ _shtab_hero_logic_doctor_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_doctor_defaults_added=0
+
+_shtab_hero_logic_flows_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_flows_defaults_added=0
+
+_shtab_hero_logic_flows_add_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--name[what to call it (default\: what \@flow says, the function, or for main the file)]:name:"
+  "--description[default\: what the source says]:TEXT:"
+  "*--tag[may be repeated\; replaces those of before]:TAG:"
+  "--json[print one JSON document, and nothing else]"
+  ":the file with the flow\; - is standard input:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_flows_add_defaults_added=0
+
+_shtab_hero_logic_flows_ls_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print one JSON document, and nothing else]"
+  "--limit[how many flows at the most (default 20)]:N:"
+  "--before[go on where the page before ended]:CURSOR:"
+  "--archived[list those that are archived instead]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_flows_ls_defaults_added=0
+
+_shtab_hero_logic_flows_rm_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--archive[keep all of it, and have it neither listed nor found nor run]"
+  "--unarchive[bring back one that is archived]"
+  ":its name or its sid:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_flows_rm_defaults_added=0
+
+_shtab_hero_logic_flows_search_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print one JSON document, and nothing else]"
+  "--limit[how many flows at the most (default 20)]:N:"
+  "(*)::what to look for\; none\: the newest flows:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_flows_search_defaults_added=0
+
+_shtab_hero_logic_flows_show_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print one JSON document, and nothing else]"
+  "--versions[list all of its versions, and nothing else]"
+  "--source[print the source, and nothing else]"
+  ":its name or its sid\; with \@ and the beginning of a version for that:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_flows_show_defaults_added=0
 
 _shtab_hero_logic_ingest_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -134,7 +207,7 @@ _shtab_hero_logic_run_options=(
   "--keep[copy what the flow put into artifacts\/ to this directory]:DIR:_files -/"
   "--json[print the play as one JSON document, and nothing else]"
   "--quiet[print the output alone]"
-  ":the file with the flow:_files"
+  ":the file with the flow, or the name of a flow of the library, with \@ and the beginning of a version for that one\; a file that is there comes first:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -202,6 +275,7 @@ _shtab_hero_logic() {
       case $line[1] in
         cancel) _arguments -C -s $_shtab_hero_logic_cancel_options ;;
         doctor) _arguments -C -s $_shtab_hero_logic_doctor_options ;;
+        flows) _shtab_hero_logic_flows ;;
         ingest) _arguments -C -s $_shtab_hero_logic_ingest_options ;;
         listen) _arguments -C -s $_shtab_hero_logic_listen_options ;;
         ls) _arguments -C -s $_shtab_hero_logic_ls_options ;;
@@ -213,6 +287,33 @@ _shtab_hero_logic() {
         wait) _arguments -C -s $_shtab_hero_logic_wait_options ;;
         watch) _arguments -C -s $_shtab_hero_logic_watch_options ;;
         worker) _arguments -C -s $_shtab_hero_logic_worker_options ;;
+      esac
+  esac
+}
+
+_shtab_hero_logic_flows() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->flows'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_hero_logic_flows_defaults_added )); then
+    if (( ${_shtab_hero_logic_flows_options[(I)${(q)one_or_more}*]} +          ${_shtab_hero_logic_flows_options[(I)${(q)remainder}*]} +          ${_shtab_hero_logic_flows_options[(I)${(q)default}]} == 0 )); then
+      _shtab_hero_logic_flows_options+=(': :_shtab_hero_logic_flows_commands' '*::: :->flows')
+    fi
+    _shtab_hero_logic_flows_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_hero_logic_flows_options
+
+  case $state in
+    flows)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_hero_logic_flows-$line[1]:"
+      case $line[1] in
+        add) _arguments -C -s $_shtab_hero_logic_flows_add_options ;;
+        ls) _arguments -C -s $_shtab_hero_logic_flows_ls_options ;;
+        rm) _arguments -C -s $_shtab_hero_logic_flows_rm_options ;;
+        search) _arguments -C -s $_shtab_hero_logic_flows_search_options ;;
+        show) _arguments -C -s $_shtab_hero_logic_flows_show_options ;;
       esac
   esac
 }

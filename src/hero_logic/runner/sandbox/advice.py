@@ -39,7 +39,8 @@ _SAID_BY_BWRAP = (
     ("not installed", "install bubblewrap: apt install bubblewrap, dnf install bubblewrap"),
     (
         "Unknown option",
-        "bubblewrap 0.8 or newer is needed, and this one is older: take a newer release's package",
+        "a bubblewrap with --ro-bind-fd is needed, 0.10 or newer, or 0.8 and 0.9 with their updates, "
+        "and this one is older: install the updates, or a newer release's package",
     ),
     ("setting up uid map: Permission denied", _APPARMOR),
     ("loopback: Failed", _APPARMOR),

@@ -10,6 +10,8 @@ into an exit status. Laws:
 3. Its standard output and error are a pipe of ours until the guard is there. Whatever comes before the
    guard's word is bwrap's, and an end without the word is a failure of bwrap: it fails closed.
 4. What is written into the view is written on its own root, never through something that is shown.
+5. What it is to show is opened here, by a path without links, and not by bwrap, which would follow them.
+6. What it shows and cannot make read-only, the devices, is read-only before it starts.
 
 What ``native`` has and this has not: Landlock inside, and with it no execution of files in the work
 directory and in /dev/shm (bwrap knows no mount without it); a limit of the number of files in /dev/shm.
@@ -24,8 +26,9 @@ import select
 import stat
 import time
 
-from hero_logic.runner.sandbox.namespaces import HOST_NAME, accounts
-from hero_logic.runner.sandbox.view import DEVICES, KEEP, READ, is_below
+from hero_logic.runner.sandbox import kernel
+from hero_logic.runner.sandbox.namespaces import HOST_NAME, KEYS, accounts
+from hero_logic.runner.sandbox.view import DEVICES, KEEP, READ, SYSTEM, is_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ _ENTRY_S = 10.0
 _MAX_TOLD_BYTES = 4096
 _MAX_COPIED_BYTES = 128 * 1024
 _TMP = "/tmp"  # noqa: S108  # the play's own
+_DEVICE = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NOEXEC | kernel.MOUNT_ATTR_RDONLY
 _ALONE = (
     "--unshare-user",
     "--unshare-ipc",
@@ -94,7 +98,7 @@ def view_options(entries: list[Entry], *, work_dir: str, shared_memory_bytes: in
         elif access == READ and not _is_inside(path, shown) and (copied := _to_copy(path)) >= 0:
             options += ["--perms", "0444", "--file", str(copied), path]
         elif os.path.exists(path):
-            options += ["--bind" if access == KEEP else "--ro-bind", path, path]
+            options += ["--bind-fd" if access == KEEP else "--ro-bind-fd", str(_opened(path)), path]
             shown.append(path)
     # After what was granted, so that nothing granted lies over it.
     for path in DEVICES:
@@ -105,9 +109,38 @@ def view_options(entries: list[Entry], *, work_dir: str, shared_memory_bytes: in
     options += ["--perms", "0700", "--size", str(shared_memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
     # Read-only: files of the kernel's that belong to root can be written without a capability.
     options += ["--proc", "/proc", "--remount-ro", "/proc"]
+    # Without devices: it cannot be opened.
+    options += ["--ro-bind", "/dev/null", KEYS] * os.path.exists(KEYS)
     if not any(is_below(path, _TMP) or is_below(_TMP, path) for path, _ in entries):
         options += ["--symlink", work_dir + _TMP, _TMP]
     return options
+
+
+def shield_devices() -> None:
+    """Before bwrap is executed: make the devices read-only for it, which it cannot do itself.
+
+    They can be written to all the same; but whoever owns them, as root does, cannot change their mode any
+    more, which is the whole host's. Nobody else could, and nothing is done for them.
+
+    Raises:
+        OSError: the host does not allow it.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if not any(os.stat(path).st_uid == user for path in DEVICES):
+        return
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS)
+    except PermissionError:
+        # Root of a container, without its capabilities.
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+        same = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+        for name, text in same.items():
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    # Otherwise the host would see it too.
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    for path in DEVICES:
+        kernel.copy_mount(path, path, attributes=_DEVICE)
 
 
 def command(
@@ -135,14 +168,21 @@ def command(
         OSError: no room for what is to be handed over.
     """
     options = [*_ALONE, *view_options(entries, work_dir=work_dir, shared_memory_bytes=shared_memory_bytes)]
-    for path, text in accounts().items():
+    for path, text in accounts((os.geteuid(), os.getegid())).items():
         if not _is_inside(path, [shown for shown, _ in entries]):  # law 4
             options += ["--perms", "0444", "--file", str(_handed_over(text.encode())), path]
     for path, inside in sockets:
-        options += ["--ro-bind", path, inside]
+        options += ["--ro-bind-fd", str(_opened(path)), inside]
     options += ["--remount-ro", "/", "--chdir", work_dir, "--seccomp", str(_handed_over(filter_program))]
     handed = _handed_over(b"".join(os.fsencode(option) + b"\0" for option in options))
     return [program, "--args", str(handed), "--", *argv]
+
+
+def _opened(path: str) -> int:
+    """A descriptor that the next program inherits, of what lies at a path through which no link leads."""
+    descriptor = kernel.open_path(path)
+    os.set_inheritable(descriptor, True)
+    return descriptor
 
 
 def _to_copy(path: str) -> int:
@@ -150,7 +190,7 @@ def _to_copy(path: str) -> int:
 
     The system's small files alone, which do not change while a play runs.
     """
-    if not is_below(path, "/etc"):
+    if path not in SYSTEM or not is_below(path, "/etc"):
         return -1
     try:
         status = os.stat(path)

@@ -1,8 +1,8 @@
 """Doors of a play's own network: sockets that listen inside of it and are accepted outside of it.
 
 A socket belongs to the network that it was made in, whoever holds it. So what leads out of a play's world is
-no process inside of it, and nothing of the host's: the first process, before the play is there, makes
-sockets that listen on the loopback device, hands them out, and keeps none.
+no process inside of it, and nothing of the host's: the process that becomes the play makes sockets that
+listen on the loopback device, hands them out before any line of the flow runs, and keeps none.
 
 Source: docs/design/0013-the-network-allow-list.md.
 """
@@ -10,7 +10,6 @@ Source: docs/design/0013-the-network-allow-list.md.
 from __future__ import annotations
 
 import _socket
-import os
 
 from hero_logic.runner.descriptors import MAX_DESCRIPTORS, hand_over, receive
 
@@ -22,7 +21,7 @@ Door = tuple[str, int]
 
 
 def make_doors(channel: int, doors: list[Door]) -> None:
-    """Inside: make the sockets, hand them to whoever has the other end of the channel, keep nothing.
+    """Inside: make the sockets, hand them to whoever has the other end of the channel, keep none of them.
 
     Raises:
         OSError: one of them cannot be had.
@@ -39,7 +38,6 @@ def make_doors(channel: int, doors: list[Door]) -> None:
     finally:
         for door in made:
             door.close()
-        os.close(channel)
 
 
 def take_doors(channel: int) -> list[int]:

@@ -23,12 +23,13 @@ def see_to_the_end(pid: int, status_descriptor: int) -> None:
     # Whoever finds nothing told goes by this: an end that is not known is no good end.
     exit_code = 1
     try:
-        # What the play has is the play's: the ends of its pipes must close when it closes them.
-        os.closerange(0, status_descriptor)
-        os.closerange(status_descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         # The play is of the same user: nothing of this process is for it to read.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         kernel.drop_capabilities()
+        # What the play has is the play's: the ends of its pipes must close when it closes them. Until the one
+        # is closed by which a failure is told, no line of its flow runs.
+        os.closerange(0, status_descriptor)
+        os.closerange(status_descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         signal.signal(signal.SIGTERM, lambda *_: _pass_on(pid))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         while True:

@@ -1,13 +1,14 @@
 """The seam between a supervisor and what keeps its play from the host.
 
-A supervisor asks four things of an isolation, in this order: to leave the host, before it forks; and of the
-child: to enter, to confine itself, and what to execute. Each can refuse with :class:`SandboxNotEntered`, and
-then the play is not started: a play is never kept in less than was promised for it.
+A supervisor asks an isolation to leave the host, before it forks. Of the child it asks, while no play is
+known yet, to enter and to get ready; and once it knows its play, to admit what is this play's, to confine
+itself, and what to execute. Each can refuse with :class:`SandboxNotEntered`, and then the play is not
+started: a play is never kept in less than was promised for it.
 
-What is to be done comes as plain data in the orders (:func:`none`, :func:`native`, :func:`landlock`), since
-the runtime knows what to show, and the supervisor has no modules to find it out with.
+What is to be done comes as plain data (:func:`none`, :func:`native`, :func:`landlock`, and the orders of the
+play), since the runtime knows what to show, and the supervisor has no modules to find it out with.
 
-The runtime loads this module for those orders alone, so the mechanisms are imported where they are entered:
+The runtime loads this module for that data alone, so the mechanisms are imported where they are entered:
 ctypes below them takes as long as a quarter of Python's own start (docs/design/0004-start-up.md).
 
 Left room for, and not built: macOS's sandbox-exec, scopes of systemd with control groups, an operator's own
@@ -25,10 +26,12 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-    from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.orders import Orders
+    from hero_logic.runner.sandbox.namespaces import Owner
+    from hero_logic.runner.sandbox.native import Walls
     from hero_logic.runner.sandbox.view import Entry
 
 _KEPT_FROM = 80
@@ -43,8 +46,6 @@ class Isolation:
     """None at all: what Tier 0 has. The others say where they differ."""
 
     name = "none"
-    has_left_host = False
-    """Whether this process has done :func:`leave_host_for` before it knew of its play."""
     can_stay_in_process = True
     """Whether a play can begin in the process that was confined, without executing anything."""
     kept_descriptors: tuple[int, ...] = ()
@@ -59,16 +60,22 @@ class Isolation:
 
         limits.die_with_parent(parent_pid)
 
+    def get_ready(self) -> None:
+        """In the child, then: what can be done of the rest while no play is known."""
+
+    def admit(self, orders: Orders, line: int) -> None:
+        """In the child, once its play is known: what is this play's; doors go out by the line."""
+
     def outer_limits(self, limits: dict[str, int]) -> dict[str, int]:
         """In the child: those of a play's limits that can be set before it confines itself."""
         return limits
 
-    def confine(self) -> None:
+    def confine(self, orders: Orders) -> None:
         """In the child, last of all; what it takes away is gone."""
 
-    def argv(self, argv: list[str]) -> list[str]:
-        """What to execute, given the interpreter and its arguments."""
-        return argv
+    def argv(self, orders: Orders) -> list[str]:
+        """What to execute."""
+        return orders.argv
 
     def await_entry(self, pid: int) -> None:
         """In the supervisor, once its child executes something: wait until the play is where it should be."""
@@ -81,8 +88,12 @@ class Isolation:
         """
         os.killpg(pid, number)
 
-    def take_doors(self) -> list[int]:
-        """In the supervisor, once the play is there: the sockets that listen in its network, to be closed."""
+    def take_doors(self, line: int) -> list[int]:
+        """In the supervisor, once the play is there: the sockets that listen in its network, to be closed.
+
+        Closes the line.
+        """
+        os.close(line)
         return []
 
     def wait_status(self, status: int) -> int:
@@ -97,12 +108,20 @@ class Landlock(Isolation):
 
     def __init__(self, entries: list[Entry]) -> None:
         self._entries = entries
+        self._walls: Walls | None = None
 
-    def confine(self) -> None:  # noqa: D102  # the seam's
-        from hero_logic.runner.sandbox import native
+    def get_ready(self) -> None:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox.native import Walls
 
         try:
-            native.confine_in_place(self._entries)
+            self._walls = Walls(self._entries)
+        except OSError as error:
+            raise _not_entered(error) from error
+
+    def confine(self, orders: Orders) -> None:  # noqa: D102  # the seam's
+        assert self._walls is not None, "get_ready() came first"
+        try:
+            self._walls.close(orders.entries, sockets=[])
         except OSError as error:
             raise _not_entered(error) from error
 
@@ -113,83 +132,94 @@ class Native(Isolation):
     name = "native"
 
     def __init__(
-        self,
-        entries: list[Entry],
-        root: str,
-        work_dir: str,
-        shared_memory_bytes: int,
-        sockets: list[tuple[str, str]],
-        doors: list[Door],
+        self, entries: list[Entry], root: str, shared_memory_bytes: int, owner: Owner | None = None
     ) -> None:
         self._entries = entries
         self._root = root
-        self._work_dir = work_dir
+        self._owner = owner
         self._shared_memory_bytes = shared_memory_bytes
-        self._sockets = sockets
-        self._doors = doors
+        self._walls: Walls | None = None
+        self._enter_view: Any = None
+        self._make_doors: Any = None
+        self._become: Any = None
 
     def leave_host(self) -> None:  # noqa: D102  # the seam's
-        if not self.has_left_host:
-            leave_host_for(self.name)
+        from hero_logic.runner.sandbox import namespaces
+
+        try:
+            namespaces.leave_host(self._owner)
+        except OSError as error:
+            raise _not_entered(error) from error
         self._status, self._status_in = _pipe_to_keep()
         self.kept_descriptors = (self._status_in,)
-        if self._doors:
-            self._channel, self._channel_in = _socket_to_keep()
-            self.kept_descriptors += (self._channel_in,)
 
     def enter(self, parent_pid: int) -> None:  # noqa: D102  # the seam's
-        from hero_logic.runner.sandbox import first_process, kernel, namespaces, native
+        from hero_logic.runner.sandbox import first_process, kernel, namespaces
 
         try:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             if _has_no_reader(self._status_in):
                 # The supervisor, which nobody here can see, had ended before that was asked for.
                 os._exit(1)
+            # It is signalled by its group, as a play without a first process is.
             os.setsid()
-            if self._doors:
-                # They are made on the loopback device.
-                namespaces.raise_loopback()
-            native.enter_world(
+            namespaces.raise_loopback()
+            namespaces.build_view(
                 self._entries,
                 root=self._root,
-                work_dir=self._work_dir,
                 shared_memory_bytes=self._shared_memory_bytes,
-                sockets=self._sockets,
+                owner=self._owner,
             )
-            if self._doors:
-                from hero_logic.runner.sandbox.doors import make_doors
-
-                make_doors(self._channel_in, self._doors)
             # A SIGTERM waits until there is somebody to pass it on to: pid 1 without a handler never gets it.
             signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
             pid = os.fork()
         except OSError as error:
             raise _not_entered(error) from error
         if pid:
-            if not self._doors:
-                # While the play confines itself: it does not begin before this process has let go of the
-                # pipe by which a failure is told.
-                namespaces.raise_loopback()
+            if self._owner is not None:
+                # The play is of that user, and is signalled by this process.
+                namespaces.become(self._owner)
+                kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+                if _has_no_reader(self._status_in):
+                    os._exit(1)
             first_process.see_to_the_end(pid, self._status_in)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         # A play that stays in this process would have it, and could tell its own end.
         os.close(self._status_in)
 
-    def confine(self) -> None:  # noqa: D102  # the seam's
-        from hero_logic.runner.sandbox import native
+    def get_ready(self) -> None:  # noqa: D102  # the seam's
+        from hero_logic.runner.sandbox.doors import make_doors
+        from hero_logic.runner.sandbox.namespaces import become, enter_view
+        from hero_logic.runner.sandbox.native import Walls
 
+        # Where the play begins in this process, nothing of ours can be imported soon.
+        self._enter_view, self._make_doors, self._become = enter_view, make_doors, become
         try:
-            native.confine_in_namespaces(self._entries, sockets=[inside for _, inside in self._sockets])
+            self._walls = Walls(self._entries, root=self._root)
         except OSError as error:
             raise _not_entered(error) from error
 
-    def take_doors(self) -> list[int]:  # noqa: D102  # the seam's
-        if not self._doors:
-            return []
+    def admit(self, orders: Orders, line: int) -> None:  # noqa: D102  # the seam's
+        try:
+            self._enter_view(self._root, orders.entries, work_dir=orders.work_dir, sockets=orders.sockets)
+            if orders.doors:
+                self._make_doors(line, orders.doors)
+        except OSError as error:
+            raise _not_entered(error) from error
+
+    def confine(self, orders: Orders) -> None:  # noqa: D102  # the seam's
+        assert self._walls is not None, "get_ready() came first"
+        try:
+            if self._owner is not None:
+                self._become(self._owner)
+            self._walls.close(orders.entries, sockets=[inside for _, inside in orders.sockets])
+        except OSError as error:
+            raise _not_entered(error) from error
+
+    def take_doors(self, line: int) -> list[int]:  # noqa: D102  # the seam's
         from hero_logic.runner.sandbox.doors import take_doors
 
-        os.close(self._channel_in)
-        return take_doors(self._channel)
+        return take_doors(line)
 
     def wait_status(self, status: int) -> int:  # noqa: D102  # the seam's
         os.close(self._status_in)
@@ -205,21 +235,10 @@ class Bubblewrap(Isolation):
     name = "bubblewrap"
     can_stay_in_process = False
 
-    def __init__(
-        self,
-        entries: list[Entry],
-        program: str,
-        work_dir: str,
-        shared_memory_bytes: int,
-        sockets: list[tuple[str, str]],
-        doors: list[Door],
-    ) -> None:
+    def __init__(self, entries: list[Entry], program: str, shared_memory_bytes: int) -> None:
         self._entries = entries
         self._program = program
-        self._work_dir = work_dir
         self._shared_memory_bytes = shared_memory_bytes
-        self._sockets = sockets
-        self._doors = doors
         self._processes = 0
 
     def leave_host(self) -> None:  # noqa: D102  # the seam's
@@ -237,23 +256,25 @@ class Bubblewrap(Isolation):
         self._processes = limits.get("RLIMIT_NPROC", 0)
         return {name: value for name, value in limits.items() if name != "RLIMIT_NPROC"}
 
-    def argv(self, argv: list[str]) -> list[str]:  # noqa: D102  # the seam's
+    def argv(self, orders: Orders) -> list[str]:  # noqa: D102  # the seam's
         from hero_logic.runner.sandbox import bubblewrap, seccomp
+        from hero_logic.runner.sandbox.view import without_what_is_inside
 
         try:
             outputs = [fcntl.fcntl(number, fcntl.F_DUPFD, _KEPT_FROM) for number in (1, 2)]
             for number in (1, 2):
                 os.dup2(self._told_in, number)
             os.set_inheritable(self._channel_in, True)
+            bubblewrap.shield_devices()
             guard = [str(number) for number in (self._channel_in, *outputs, self._processes)]
-            guard += [f"{address}:{port}" for address, port in self._doors]
+            guard += [f"{address}:{port}" for address, port in orders.doors]
             return bubblewrap.command(
                 self._program,
-                [*argv, *guard],
-                entries=self._entries,
-                work_dir=self._work_dir,
+                [*orders.argv, *guard],
+                entries=without_what_is_inside([*self._entries, *orders.entries]),
+                work_dir=orders.work_dir,
                 shared_memory_bytes=self._shared_memory_bytes,
-                sockets=self._sockets,
+                sockets=orders.sockets,
                 filter_program=seccomp.build(has_namespaces=True),
             )
         except OSError as error:
@@ -280,11 +301,11 @@ class Bubblewrap(Isolation):
             raise ProcessLookupError
         signal.pidfd_send_signal(self._first, number)
 
-    def take_doors(self) -> list[int]:  # noqa: D102  # the seam's
-        if not self._doors:
-            return []
+    def take_doors(self, line: int) -> list[int]:
+        """By the guard's own channel: the line ends where bwrap is executed."""
         from hero_logic.runner.sandbox.doors import take_doors
 
+        os.close(line)
         return take_doors(os.dup(self._channel))
 
     def wait_status(self, status: int) -> int:  # noqa: D102  # the seam's
@@ -293,83 +314,49 @@ class Bubblewrap(Isolation):
         return int.from_bytes(told, "little") if len(told) == 4 else status
 
 
-def leave_host_for(name: str) -> None:
-    """What a supervisor can do for a play of an isolation before it knows of the play.
-
-    Raises:
-        SandboxNotEntered: the host does not allow it.
-    """
-    if name == Native.name:
-        from hero_logic.runner.sandbox import namespaces
-
-        try:
-            namespaces.leave_host()
-        except OSError as error:
-            raise _not_entered(error) from error
-
-
 def none() -> dict[str, object]:
-    """The orders for no isolation."""
+    """What prepares for no isolation."""
     return {"name": Isolation.name}
 
 
 def landlock(entries: list[Entry]) -> dict[str, object]:
-    """The orders for :class:`Landlock`."""
+    """What prepares for :class:`Landlock`."""
     return {"name": Landlock.name, "entries": entries}
 
 
 def native(
-    entries: list[Entry],
-    *,
-    root: str,
-    work_dir: str,
-    shared_memory_bytes: int,
-    sockets: Sequence[tuple[str, str]] = (),
-    doors: Sequence[Door] = (),
+    entries: list[Entry], *, root: str, shared_memory_bytes: int, owner: Owner | None = None
 ) -> dict[str, object]:
-    """The orders for :class:`Native`.
+    """What prepares for :class:`Native`.
 
     Args:
-        entries: what the play sees, the outer paths first (runner/sandbox/view.py).
+        entries: what every play sees, the outer paths first (runner/sandbox/view.py).
         root: an empty directory, to build the view on.
-        work_dir: the play's, one of the entries.
-        shared_memory_bytes: the size of its /dev/shm.
-        sockets: (path on the host, path in the view) of the Unix sockets that it may connect to.
-        doors: where in its own network sockets listen that are accepted outside (runner/sandbox/doors.py).
+        shared_memory_bytes: the size of a play's /dev/shm.
+        owner: the user that plays run as, where this is root and that is somebody else.
     """
     return {
         "name": Native.name,
         "entries": entries,
         "root": root,
-        "work_dir": work_dir,
         "shared_memory_bytes": shared_memory_bytes,
-        "sockets": list(sockets),
-        "doors": list(doors),
+        "owner": owner,
     }
 
 
-def bubblewrap(
-    entries: list[Entry],
-    *,
-    program: str,
-    work_dir: str,
-    shared_memory_bytes: int,
-    sockets: Sequence[tuple[str, str]] = (),
-    doors: Sequence[Door] = (),
-) -> dict[str, object]:
-    """The orders for :class:`Bubblewrap`: those of :func:`native`, but for one.
+def bubblewrap(entries: list[Entry], *, program: str, shared_memory_bytes: int) -> dict[str, object]:
+    """What prepares for :class:`Bubblewrap`: what does for :func:`native`, but for one.
 
     Args:
+        entries: what every play sees, the outer paths first (runner/sandbox/view.py).
         program: the path of bwrap, or "" where there is none.
+        shared_memory_bytes: the size of a play's /dev/shm.
     """
     return {
         "name": Bubblewrap.name,
         "entries": entries,
         "program": program,
-        "work_dir": work_dir,
         "shared_memory_bytes": shared_memory_bytes,
-        "sockets": list(sockets),
-        "doors": list(doors),
     }
 
 
@@ -378,9 +365,9 @@ _KINDS: dict[str, Callable[..., Isolation]] = {
 }
 
 
-def isolation_of(orders: dict[str, object]) -> Isolation:
-    """The isolation that orders ask for."""
-    arguments: dict[str, Any] = dict(orders)
+def isolation_of(prepared: dict[str, object]) -> Isolation:
+    """The isolation that a preparation asks for."""
+    arguments: dict[str, Any] = dict(prepared)
     kind = _KINDS[arguments.pop("name")]
     return kind(**arguments)
 

@@ -10,6 +10,7 @@ Source: the manual pages named beside each call.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 CLONE_NEWNS = 0x00020000
@@ -50,6 +51,7 @@ _OPEN_TREE_CLONE = 1
 _OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _CAPABILITY_VERSION_3 = 0x20080522
+_RESOLVE_NO_SYMLINKS = 0x04
 _SECCOMP_SET_MODE_FILTER = 1
 _LANDLOCK_CREATE_RULESET_VERSION = 1
 
@@ -58,6 +60,7 @@ _SYS_CAPSET = 126
 _SYS_SECCOMP = 317
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
+_SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 _SYS_LANDLOCK_CREATE_RULESET = 444
 _SYS_LANDLOCK_ADD_RULE = 445
@@ -98,13 +101,37 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
     _check(result, f"mount {kind} on {target}")
 
 
+def open_path(path: str) -> int:
+    """A descriptor that names what lies at a path, which goes through no link: openat2(2).
+
+    Raises:
+        OSError: ELOOP where a link is on the way, which somebody may have put there since it was resolved.
+    """
+    how = (
+        (os.O_PATH | os.O_CLOEXEC).to_bytes(8, "little")
+        + bytes(8)
+        + _RESOLVE_NO_SYMLINKS.to_bytes(8, "little")
+    )
+    try:
+        return _call(f"openat2 {path}", _SYS_OPENAT2, _AT_FDCWD, os.fsencode(path), how, len(how))
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "a link lies on the way there, and is not followed", path) from None
+        raise
+
+
 def copy_mount(source: str, target: str, *, attributes: int) -> None:
     """Show what lies at ``source``, mounts below it included, at ``target`` too, with these attributes.
 
-    The copy has its attributes before anyone can see it: open_tree(2), mount_setattr(2), move_mount(2).
+    The copy has its attributes before anyone can see it: open_tree(2), mount_setattr(2), move_mount(2). No
+    link is followed: see :func:`open_path`.
     """
-    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
-    tree = _call(f"open_tree {source}", _SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags)
+    opened = open_path(source)
+    try:
+        flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_EMPTY_PATH
+        tree = _call(f"open_tree {source}", _SYS_OPEN_TREE, opened, b"", flags)
+    finally:
+        os.close(opened)
     try:
         wanted = attributes.to_bytes(8, "little") + bytes(24)
         _call(
@@ -139,6 +166,18 @@ def enter_root(path: str) -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability, in every set, for good: capabilities(7)."""
+    bound_capabilities()
+    empty_capabilities()
+
+
+def empty_capabilities() -> None:
+    """Give up every capability that this process has: capabilities(7)."""
+    header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
+    _call("capset", _SYS_CAPSET, header, bytes(24))
+
+
+def bound_capabilities() -> None:
+    """Let no program that is executed have any; those that this process has it keeps: capabilities(7)."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for number in range(64):
         try:
@@ -146,8 +185,6 @@ def drop_capabilities() -> None:
         except OSError:
             # EINVAL: the kernel has no more of them; EPERM: none is held, so that none can be gained either.
             break
-    header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
-    _call("capset", _SYS_CAPSET, header, bytes(24))
 
 
 def load_filter(program: bytes) -> None:

@@ -6,7 +6,8 @@ reach (ABI 6), and, where a play has no network of its own, TCP is (ABI 4).
 Laws:
 
 1. Every right that the kernel's version knows is handled, so that none is granted by being forgotten.
-2. A path that is not there has no rule, and so grants nothing.
+2. A path that is not there has no rule, and so grants nothing; nor has one with a link on its way, which
+   somebody could have put there, but for the system's own.
 3. Below ABI 6 nothing is promised: signals would reach every process of the same user.
 
 Source: https://docs.kernel.org/userspace-api/landlock.html
@@ -14,10 +15,12 @@ Source: https://docs.kernel.org/userspace-api/landlock.html
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from hero_logic.runner.sandbox import kernel
+from hero_logic.runner.sandbox.view import SYSTEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,36 +81,61 @@ def handled_rights(version: int) -> int:
     return (1 << count) - 1
 
 
-def restrict(rules: Iterable[tuple[str, int]], *, has_own_network: bool) -> None:
-    """Hold this process, and whatever it starts, to the rules; there is no way back.
+class Ruleset:
+    """Rules that grow until this process is held to them.
 
     Args:
-        rules: (path, rights on it and below it).
         has_own_network: whether TCP leads nowhere anyway, so that it can be left to the flow.
 
     Raises:
-        OSError: the kernel has no Landlock of version 6, or refuses.
+        OSError: the kernel has no Landlock of version 6.
     """
-    version = kernel.landlock_version()
-    if version < NEEDED_VERSION:
-        raise OSError(38, f"Landlock of ABI {NEEDED_VERSION} is needed, and this kernel has {version}")
-    handled = handled_rights(version)
-    ruleset = kernel.landlock_create_ruleset(
-        handled.to_bytes(8, "little")
-        + (0 if has_own_network else _TCP).to_bytes(8, "little")
-        + _SCOPES.to_bytes(8, "little")
-    )
-    try:
+
+    def __init__(self, *, has_own_network: bool) -> None:
+        version = kernel.landlock_version()
+        if version < NEEDED_VERSION:
+            raise OSError(38, f"Landlock of ABI {NEEDED_VERSION} is needed, and this kernel has {version}")
+        self._handled = handled_rights(version)
+        self._descriptor = kernel.landlock_create_ruleset(
+            self._handled.to_bytes(8, "little")
+            + (0 if has_own_network else _TCP).to_bytes(8, "little")
+            + _SCOPES.to_bytes(8, "little")
+        )
+
+    def add(self, rules: Iterable[tuple[str, int]]) -> None:
+        """Add (path, rights on it and below it).
+
+        Raises:
+            OSError: the kernel refuses.
+        """
         for path, rights in rules:
-            _add(ruleset, path, rights & handled)
-        kernel.landlock_restrict_self(ruleset)
-    finally:
-        os.close(ruleset)
+            _add(self._descriptor, path, rights & self._handled)
+
+    def restrict(self) -> None:
+        """Hold this process, and whatever it starts, to the rules; there is no way back.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        try:
+            kernel.landlock_restrict_self(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+
+def _open(path: str) -> int:
+    """What a rule is to be about; through a link only where nobody but the system's owner can have put it."""
+    try:
+        return kernel.open_path(path)
+    except OSError as error:
+        if error.errno != errno.ELOOP or not (path in SYSTEM or path.startswith("/proc/self/")):
+            raise
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
 def _add(ruleset: int, path: str, rights: int) -> None:
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = _open(path)
     except OSError:
         return  # law 2
     try:

@@ -10,13 +10,15 @@ Laws:
 2. The order is that of what the next step still needs: capabilities go when nothing is left to mount, the
    filter comes last, since it would forbid the rest.
 3. From the first line here to the flow's there is one thread.
+4. What does not depend on a play is done before there is one; what was done so far holds nobody back who
+   could not be trusted, as no line of a flow has run.
 
 Source: docs/design/0012-native-isolation.md.
 """
 
 from __future__ import annotations
 
-from hero_logic.runner.sandbox import kernel, landlock, namespaces, seccomp
+from hero_logic.runner.sandbox import kernel, landlock, seccomp
 from hero_logic.runner.sandbox.view import DEVICES, KEEP, LIST, READ, RUN
 
 TYPE_CHECKING = False
@@ -39,44 +41,45 @@ _SEEN_BY_ITSELF = (
 connections are below it (net/), its mounts, and the entries of its threads, which have the same."""
 
 
-def confine_in_namespaces(entries: list[Entry], *, sockets: list[str]) -> None:
-    """The last steps of ``native``, in the process that becomes the play, inside its view."""
-    kernel.drop_capabilities()
-    rules = _rules(entries)
-    rules += [(path, landlock.RESOLVE_UNIX) for path in sockets]
-    rules += [(path, landlock.READ) for path in ("/proc", "/etc")]
-    rules += [("/dev", landlock.READ_DIR), ("/dev/shm", landlock.KEEP)]  # noqa: S108  # its own
-    # Its own root, where nothing but ways to the rest is: to be listed.
-    rules.append(("/", landlock.READ_DIR))
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict(rules, has_own_network=True)
-    kernel.load_filter(seccomp.build(has_namespaces=True))
+class Walls:
+    """What bounds the process that becomes a play: built before there is one, closed around it in the end.
 
+    Args:
+        entries: what every play may do with the host's files.
+        root: where the view lies in which this process will be, "" where it stays among the host's files.
 
-def confine_in_place(entries: list[Entry]) -> None:
-    """All of ``landlock``, in the process that becomes the play, on the host's own files."""
-    kernel.drop_capabilities()
-    rules = _rules(entries)
-    rules += [(path, landlock.READ) for path in _SEEN_BY_ITSELF]
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict(rules, has_own_network=False)
-    kernel.load_filter(seccomp.build(has_namespaces=False))
+    Raises:
+        OSError: the host does not allow it.
+    """
 
+    def __init__(self, entries: list[Entry], *, root: str = "") -> None:
+        self._has_view = bool(root)
+        kernel.bound_capabilities()
+        self._ruleset = landlock.Ruleset(has_own_network=self._has_view)
+        self._ruleset.add((root + path, _RIGHTS[access]) for path, access in entries)
+        self._ruleset.add((root + path, landlock.USE) for path in DEVICES)
+        if self._has_view:
+            self._ruleset.add((root + path, landlock.READ) for path in ("/proc", "/etc"))
+            self._ruleset.add([(root + "/dev", landlock.READ_DIR)])
+            self._ruleset.add([(root + "/dev/shm", landlock.KEEP)])  # noqa: S108  # its own
+            # Its own root, where nothing but ways to the rest is: to be listed.
+            self._ruleset.add([(root, landlock.READ_DIR)])
+        else:
+            self._ruleset.add((path, landlock.READ) for path in _SEEN_BY_ITSELF)
 
-def enter_world(
-    entries: list[Entry],
-    *,
-    root: str,
-    work_dir: str,
-    shared_memory_bytes: int,
-    sockets: list[tuple[str, str]],
-) -> None:
-    """What the first process of a new world does before it starts the play."""
-    namespaces.enter_view(
-        entries, root=root, work_dir=work_dir, shared_memory_bytes=shared_memory_bytes, sockets=sockets
-    )
+    def close(self, entries: list[Entry], *, sockets: list[str]) -> None:
+        """In the process that becomes the play, where it will be: from here on it is confined.
 
+        Args:
+            entries: what this play may do with files beyond what every play may.
+            sockets: the paths of the Unix sockets that it may connect to.
 
-def _rules(entries: list[Entry]) -> list[tuple[str, int]]:
-    rules = [(path, _RIGHTS[access]) for path, access in entries]
-    return rules + [(path, landlock.USE) for path in DEVICES]
+        Raises:
+            OSError: the host does not allow it.
+        """
+        kernel.empty_capabilities()
+        self._ruleset.add((path, _RIGHTS[access]) for path, access in entries)
+        self._ruleset.add((path, landlock.RESOLVE_UNIX) for path in sockets)
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        self._ruleset.restrict()
+        kernel.load_filter(seccomp.build(has_namespaces=self._has_view))

@@ -183,8 +183,36 @@ ATTRIBUTES = {
 _CLONE, _SOCKET, _SOCKETPAIR, _IOCTL = 56, 41, 53, 16
 _SOCKET_CALLS = {"connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288}
 _CLONE_NEW_ANY = 0x7E020000
+_CLONE_THREAD, _CLONE_FILES = 0x10000, 0x400
+_CLOSE_RANGE, _CLOSE_RANGE_UNSHARE = 436, 2
+"""A thread with descriptors of its own has files that nobody finds who looks at its process."""
 _TERMINAL_TRICKS = (0x5412, 0x541C, 0x5423)
 """TIOCSTI types into the terminal, TIOCLINUX too, TIOCSETD changes what reads from it."""
+_SEALS = (0x40806685, 0xC0506617, 0x800C6613)
+"""FS_IOC_ENABLE_VERITY, _ADD_ENCRYPTION_KEY, _SET_ENCRYPTION_POLICY: who may read a file may close it to
+others."""
+_DEVICES_OF_THE_NETWORK = (0x8910, 0x8A00)
+"""SIOCGIFNAME and what comes behind it: asked of a socket that was made on the host, and handed in, they tell
+of the host's devices and addresses, whatever network the play has."""
+_FLAGS = (0x40086602, 0x40046602, 0x40087602, 0x401C5820)
+"""FS_IOC_SETFLAGS, its form for 32 bits, _SETVERSION, FSSETXATTR: they ask for the owner, and for no right of
+Landlock's; a file that is open for reading is enough."""
+_WITH_FLAGS = {
+    "sendto": (44, 3),
+    "recvfrom": (45, 3),
+    "sendmsg": (46, 2),
+    "recvmsg": (47, 2),
+    "recvmmsg": (299, 3),
+    "sendmmsg": (307, 3),
+}
+"""(number, which argument has the flags)"""
+_MSG_OOB = 1
+"""Urgent bytes of a pair of sockets: a way out of a browser's sandbox was found there, CVE-2025-38236."""
+_SETSOCKOPT, _SOL_SOCKET, _SOL_TCP = 54, 1, 6
+_ATTACHED = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF: programs that the kernel compiles and runs."""
+_TCP_ULP = 31
+"""TLS and more within the kernel; a library that finds none does it itself."""
 _FCNTL, _SET_LEASE = 72, 1024
 """A lease on a file that is shown would hold up whoever opens it on the host to change it."""
 _SET_ID_BITS = 0o6000
@@ -246,6 +274,12 @@ def _argument(index: int) -> tuple[int, int, int, int]:
     return (_LOAD, _ARGUMENTS + 8 * index, 0, 0)
 
 
+def _if_any(*values: int) -> list[tuple[int, int, int, int]]:
+    """Go on with the instruction behind these where one of the values is loaded, else skip that one."""
+    last = len(values) - 1
+    return [(_IF_EQUAL, value, last - at, int(at == last)) for at, value in enumerate(values)]
+
+
 def _refuse(error: int) -> tuple[int, int, int, int]:
     return (_RETURN, _ERRNO | error, 0, 0)
 
@@ -297,11 +331,27 @@ def _build(*, has_namespaces: bool) -> bytes:
 
 def _bound_arguments(program: _Program) -> None:
     """Calls that are denied by what they are asked."""
-    program.on(_CLONE, _argument(0), (_IF_ANY_BIT, _CLONE_NEW_ANY, 0, 1), _refuse(errno.EPERM))
-    last = len(_TERMINAL_TRICKS) - 1
-    tricks = [(_IF_EQUAL, trick, last - at, int(at == last)) for at, trick in enumerate(_TERMINAL_TRICKS)]
-    program.on(_IOCTL, _argument(1), *tricks, _refuse(errno.EPERM))
+    program.on(
+        _CLONE,
+        _argument(0),
+        (_IF_ANY_BIT, _CLONE_NEW_ANY, 0, 1),
+        _refuse(errno.EPERM),
+        (_IF_ANY_BIT, _CLONE_THREAD, 0, 2),
+        (_IF_ANY_BIT, _CLONE_FILES, 1, 0),
+        _refuse(errno.EPERM),
+    )
+    program.on(_CLOSE_RANGE, _argument(2), (_IF_ANY_BIT, _CLOSE_RANGE_UNSHARE, 0, 1), _refuse(errno.EPERM))
+    program.on(_IOCTL, _argument(1), *_if_any(*_TERMINAL_TRICKS, *_SEALS), _refuse(errno.EPERM))
+    first, behind = _DEVICES_OF_THE_NETWORK
+    program.on(
+        _IOCTL,
+        _argument(1),
+        (_IF_AT_LEAST, first, 0, 2),
+        (_IF_AT_LEAST, behind, 1, 0),
+        _refuse(errno.EPERM),
+    )
     program.on(_FCNTL, _argument(1), (_IF_EQUAL, _SET_LEASE, 0, 1), _refuse(errno.EPERM))
+    _bound_sockets(program)
     for number, index in _MODES.values():
         program.on(number, _argument(index), (_IF_ANY_BIT, _SET_ID_BITS, 0, 1), _refuse(errno.EPERM))
     for number, index in _OPENED.values():
@@ -313,6 +363,28 @@ def _bound_arguments(program: _Program) -> None:
             (_IF_ANY_BIT, _SET_ID_BITS, 0, 1),
             _refuse(errno.EPERM),
         )
+
+
+def _bound_sockets(program: _Program) -> None:
+    """What can be done with a socket that no flow needs, and that broke before."""
+    for number, index in _WITH_FLAGS.values():
+        program.on(number, _argument(index), (_IF_ANY_BIT, _MSG_OOB, 0, 1), _refuse(errno.EOPNOTSUPP))
+    program.on(
+        _SETSOCKOPT,
+        _argument(1),
+        (_IF_EQUAL, _SOL_SOCKET, 0, len(_ATTACHED) + 2),
+        _argument(2),
+        *_if_any(*_ATTACHED),
+        _refuse(errno.EPERM),
+    )
+    program.on(
+        _SETSOCKOPT,
+        _argument(1),
+        (_IF_EQUAL, _SOL_TCP, 0, 3),
+        _argument(2),
+        (_IF_EQUAL, _TCP_ULP, 0, 1),
+        _refuse(errno.ENOPROTOOPT),
+    )
 
 
 def _bound_families(program: _Program) -> None:
@@ -341,6 +413,7 @@ def _bound_what_is_shared(program: _Program) -> None:
     """Without namespaces: nothing that reaches others of the same user, and no socket but connected pairs."""
     for number in (*SHARED_BY_USER.values(), *ABOUT_FILES.values()):
         program.answer(number, errno.EPERM)
+    program.on(_IOCTL, _argument(1), *_if_any(*_FLAGS), _refuse(errno.EPERM))
     for number in ATTRIBUTES.values():
         program.answer(number, errno.ENOTSUP)
     for number, kind in _OF_THE_USER.values():

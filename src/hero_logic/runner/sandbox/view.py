@@ -21,7 +21,8 @@ RUN = "run"
 READ = "read"
 """Read what is there."""
 LIST = "list"
-"""See the names of what is there; for rules on the host's own files, where nothing can be left out."""
+"""See the names of what is there; for rules on the host's own files, where nothing can be left out. Of a
+link: see where it leads."""
 KEEP = "keep"
 """Read, write, make and remove; run nothing from there."""
 
@@ -39,23 +40,53 @@ _SYSTEM_READ = (
     "/etc/ssl/openssl.cnf",
     "/etc/timezone",
 )
+SYSTEM = (*_SYSTEM_RUN, *_SYSTEM_READ)
 _OF_A_PREFIX = ("bin", "lib", "lib64", "libexec", "share", "ssl", "pyvenv.cfg")
 """What Python and its packages put below a prefix; a prefix may be somebody's project, or home."""
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
+_MAX_LINKS = 40
+"""As many as the kernel follows."""
+
 Entry = tuple[str, str]
 """(path, what may be done there)"""
 
 
-def base_entries(python: str) -> list[Entry]:
-    """What every play of an interpreter sees; found once, as long as the process lives."""
-    if python not in _base_entries:
-        _base_entries[python] = [*system_entries(), *interpreter_entries(python)]
-    return _base_entries[python]
+def base_entries(python: str, shared_code: str) -> list[Entry]:
+    """What every play of an interpreter sees, the outer paths first; found once in a process.
+
+    ``shared_code`` is where the SDK and the stub lie for all of them.
+    """
+    if (python, shared_code) not in _base_entries:
+        found = [*system_entries(), *interpreter_entries(python), (shared_code, READ)]
+        _base_entries[python, shared_code] = without_what_is_inside(found)
+    return _base_entries[python, shared_code]
 
 
-_base_entries: dict[str, list[Entry]] = {}
+_base_entries: dict[tuple[str, str], list[Entry]] = {}
+
+
+def beyond(base: list[Entry], wanted: list[Entry]) -> list[Entry]:
+    """What has to be shown of what is wanted where a base is shown already, the outer paths first.
+
+    What lies in the base, below something that is shown over it, is shown again, as it was in the base: a
+    directory that may be changed must not lay open what somebody else relies on.
+
+    >>> beyond([("/usr", "run"), ("/opt/python", "run")], [("/usr/share", "read"), ("/opt", "keep")])
+    [('/opt', 'keep'), ('/opt/python', 'run')]
+    """
+    new = [
+        (path, access)
+        for path, access in without_what_is_inside(wanted)
+        if not any(is_below(path, outer) and _grants(grant, access) for outer, grant in base)
+    ]
+    again = [entry for entry in base if any(is_below(entry[0], path) for path, _ in new)]
+    return without_what_is_inside([*new, *again]) if again else new
+
+
+def _grants(grant: str, access: str) -> bool:
+    return grant == access or (grant, access) == (RUN, READ)
 
 
 def system_entries() -> list[Entry]:
@@ -67,11 +98,14 @@ def system_entries() -> list[Entry]:
 
 def interpreter_entries(python: str) -> list[Entry]:
     """What an interpreter needs of its own: its prefix, and the prefix that its environment was made from."""
-    entries = []
+    entries: list[Entry] = []
     for prefix in _prefixes(python):
+        *links, real = _way_to(prefix)
         if not is_below(prefix, "/usr"):
+            entries += [(link, LIST) for link in links]
+        if not is_below(real, "/usr"):
             for name in _OF_A_PREFIX:
-                path = os.path.join(prefix, name)
+                path = os.path.join(real, name)
                 if os.path.lexists(path):
                     entries.append((path, READ if name == "pyvenv.cfg" else RUN))
     return entries
@@ -112,6 +146,40 @@ def _bases(prefix: str) -> list[str]:
     return []
 
 
+def without_links(entries: list[Entry]) -> list[Entry]:
+    """The same by paths that go through no link; each link on the way is an entry of its own.
+
+    What shows entries follows no link, as somebody may have put it there in the meantime; a link that is an
+    entry is shown as the link that it is. In the end there is the same to be seen, by the same paths.
+    """
+    found: list[Entry] = []
+    for path, access in entries:
+        *links, real = _way_to(path)
+        found += [(link, LIST) for link in links]
+        found.append((real, access))
+    return list(dict.fromkeys(found))
+
+
+def _way_to(path: str) -> list[str]:
+    """The links on the way of a path, each by a path without links, and where it leads in the end."""
+    real = os.path.realpath(path)
+    links: list[str] = []
+    at, parts = "/", [] if real == path else path.split("/")
+    while parts and len(links) < _MAX_LINKS:
+        name = parts.pop(0)
+        if name in ("", "."):
+            continue
+        step = os.path.dirname(at) if name == ".." else os.path.join(at, name)
+        if os.path.islink(step):
+            links.append(step)
+            target = os.readlink(step)
+            at = "/" if target.startswith("/") else at
+            parts = target.split("/") + parts
+        else:
+            at = step
+    return [*links, real]
+
+
 def is_below(path: str, directory: str) -> bool:
     """Whether a path is a directory's own, or of something in it."""
     return path == directory or path.startswith(directory.rstrip("/") + "/")
@@ -128,6 +196,6 @@ def without_what_is_inside(entries: list[Entry]) -> list[Entry]:
     order = {RUN: 0, READ: 1, LIST: 2, KEEP: 3}
     for path, access in sorted(set(entries), key=lambda entry: (entry[0], order[entry[1]])):
         around = [outer for outer in kept if is_below(path, outer[0])]
-        if not any(grant == access or (grant, access) == (RUN, READ) for _, grant in around):
+        if not any(_grants(grant, access) for _, grant in around):
             kept.append((path, access))
     return kept

@@ -49,15 +49,21 @@ class Watcher:
         self._last_cpu_s = 0.0
         self._vanished_cpu_s = 0.0
 
-    def exceeded(self, pids: list[int]) -> tuple[str, float, float] | None:
-        """The first limit that these processes and their play's files pass: (its name, used, limit)."""
+    def exceeded(self, pids: list[int], play_pid: int | None = None) -> tuple[str, float, float] | None:
+        """The first limit that these processes and their play's files pass: (its name, used, limit).
+
+        Orphans of the play's that have ended are reaped here, where they became children of this process,
+        as they do without a pid namespace: nobody in the play could, and they are none of its processes.
+        ``play_pid`` is the child whose end somebody else waits for; without it none is reaped.
+        """
         self._walk_some()
-        processes, cpu_s = _processes_and_cpu(pids)
-        open_files, nameless_bytes = _open_files(pids)
+        processes, cpu_s, ended = _processes_and_cpu(pids, play_pid)
+        places = [_place_of(pid) for pid in pids]
+        open_files, nameless_bytes = _open_files(places)
         nameless_bytes += sum(_blocks_bytes(path) for path in self._also)
         for name, used in (
             ("tree_processes", processes),
-            ("tree_cpu_s", self._cpu_s(cpu_s)),
+            ("tree_cpu_s", self._cpu_s(cpu_s, _reap(ended))),
             ("tree_open_files", open_files),
             ("tree_disk_bytes", max(self._disk_bytes, self._walked_bytes) + nameless_bytes),
             ("tree_files", max(self._files, self._walked_files)),
@@ -66,15 +72,18 @@ class Watcher:
             if limit is not None and used > limit:
                 return name, used, limit
         limit = self._limits.get("tree_memory_bytes")
-        if limit is not None and (used := memory_bytes(pids, limit)) > limit:
+        if limit is not None and (used := memory_bytes(places, limit)) > limit:
             return "tree_memory_bytes", used, limit
         return None
 
-    def _cpu_s(self, now_s: float) -> float:
+    def _cpu_s(self, now_s: float, reaped_s: float) -> float:
         """Processor time so far: a child that nobody waited for takes its own out of every sum."""
         self._vanished_cpu_s += max(0.0, self._last_cpu_s - now_s)
-        self._last_cpu_s = now_s
-        return now_s + self._vanished_cpu_s
+        used_s = now_s + self._vanished_cpu_s
+        # What was reaped just now is in no sum from here on.
+        self._last_cpu_s = now_s - reaped_s
+        self._vanished_cpu_s += reaped_s
+        return used_s
 
     def _walk_some(self) -> None:
         until_s = time.monotonic() + _WALK_S
@@ -120,19 +129,48 @@ class Watcher:
             self._walked_files += 1 + (self._limits.get("tree_files") or 0)
 
 
-def _open_files(pids: list[int]) -> tuple[int, int]:
+def _place_of(pid: int) -> str:
+    """The directory in which the kernel tells of a process: that of a thread, where its first one has ended.
+
+    Then all memory and all descriptors are gone from the process's own, and are there all the same.
+    """
+    place = f"/proc/{pid}"
+    try:
+        state, threads = _state_and_threads(place)
+        if state != b"Z" or threads < 2:
+            return place
+        for name in os.listdir(f"{place}/task"):
+            if _state_and_threads(f"{place}/task/{name}")[0] not in (b"Z", b"X"):
+                return f"{place}/task/{name}"
+    except (OSError, IndexError):  # law 3
+        return place
+    return place
+
+
+def _state_and_threads(place: str) -> tuple[bytes, int]:
+    fields = _fields_of(place)
+    return fields[0], int(fields[17])
+
+
+def _fields_of(place: str) -> list[bytes]:
+    """Fields 3 and on of proc_pid_stat(5): what is behind the name, which may have anything in it."""
+    with open(f"{place}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
+
+
+def _open_files(places: list[str]) -> tuple[int, int]:
     """How many descriptors processes have, and what the files take that only a descriptor still leads to."""
     count = 0
     nameless: dict[tuple[int, int], int] = {}
-    for pid in pids:
+    for place in places:
         try:
-            names = os.listdir(f"/proc/{pid}/fd")
+            names = os.listdir(f"{place}/fd")
         except OSError:  # law 3
             continue
         count += len(names)
         for name in names:
             try:
-                status = os.stat(f"/proc/{pid}/fd/{name}")
+                status = os.stat(f"{place}/fd/{name}")
             except OSError:  # law 3
                 continue
             if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
@@ -147,49 +185,69 @@ def _blocks_bytes(path: str) -> int:
         return 0
 
 
-def memory_bytes(pids: list[int], enough: int) -> int:
+def memory_bytes(places: list[str], enough: int) -> int:
     """What processes have in memory together, pages that they share counted once.
 
     Args:
-        pids: the processes.
+        places: where in /proc the kernel tells of the processes.
         enough: below this, an upper bound is as good: sharing is costly to look at.
     """
-    resident = sum(_resident_bytes(pid) for pid in pids)
+    resident = sum(map(_resident_bytes, places))
     if resident <= enough:
         return resident
-    return sum(_proportional_bytes(pid) for pid in pids)
+    return sum(map(_proportional_bytes, places))
 
 
-def _resident_bytes(pid: int) -> int:
+def _resident_bytes(place: str) -> int:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
+        with open(f"{place}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):  # law 3
         return 0
 
 
-def _proportional_bytes(pid: int) -> int:
+def _proportional_bytes(place: str) -> int:
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        with open(f"{place}/smaps_rollup", "rb") as file:
             for line in file:
                 if line.startswith(b"Pss:"):
                     return int(line.split()[1]) * 1024
     except OSError:  # law 3, or not ours to read: then what it has resident
-        return _resident_bytes(pid)
+        return _resident_bytes(place)
     return 0
 
 
-def _processes_and_cpu(pids: list[int]) -> tuple[int, float]:
-    """How many processes and threads there are, and the processor time of them and of all they reaped."""
+def _processes_and_cpu(pids: list[int], play_pid: int | None) -> tuple[int, float, dict[int, float]]:
+    """How many processes and threads there are, the processor time of them and of all they reaped; and
+    {pid: processor time} of our own children that have ended, which are in that sum alone."""
     count = 0
     ticks = 0
+    ended = {}
+    own_pid = str(os.getpid()).encode()
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                # Behind the name, which may have anything in it: fields 3 and on of proc_pid_stat(5).
-                fields = file.read().rpartition(b")")[2].split()
-            ticks += sum(map(int, fields[11:15]))
-            count += int(fields[17])
+            fields = _fields_of(f"/proc/{pid}")
+            used = sum(map(int, fields[11:15]))
+            ticks += used
+            # One whose first thread alone has ended looks the same, but for the number of its threads.
+            has_ended = fields[0] == b"Z" and int(fields[17]) < 2
+            if has_ended and fields[1] == own_pid and play_pid not in (None, pid):
+                ended[pid] = used / _TICKS_A_SECOND
+            else:
+                count += int(fields[17])
         except (OSError, IndexError):  # law 3
             continue
-    return count, ticks / _TICKS_A_SECOND
+    return count, ticks / _TICKS_A_SECOND, ended
+
+
+def _reap(ended: dict[int, float]) -> float:
+    """Let go of children that have ended; the processor time of those that are gone now."""
+    gone_s = 0.0
+    for pid, used_s in ended.items():
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                gone_s += used_s
+        except ChildProcessError:
+            # Somebody waited for it in the meantime.
+            gone_s += used_s
+    return gone_s
