@@ -251,3 +251,14 @@ def test_a_flow_that_begins_elsewhere_is_left_alone(tmp_path: Path) -> None:
         state = verbs.play_status("mine")
 
     assert state.status == "running"
+
+
+def test_a_flow_of_the_library_is_run_by_its_name(tmp_path: Path) -> None:
+    """As the version that is current when it is asked for."""
+    home = tmp_path / "home"
+    with asking(home) as verbs, working(home):
+        verbs._session.flows.put(name="numbers", python_source=version(QUICK).source)
+        sid = verbs.play_run_async("numbers", {"n": 9})
+        play = verbs.play_wait(sid, timeout_ms=FOR_EVER_MS)
+
+    assert (play.status, play.output_json, play.flow) == ("ok", "9", "numbers")

@@ -103,3 +103,12 @@ def test_a_worker_runs_what_is_on_record(tmp_path: Path) -> None:
     assert (of_file.limits.timeout_s, of_file.limits.grace_s) == (7.0, 0.5)
     assert "beside" in of_file.imports
     assert (of_library.imports, of_library.path) == (set(), "f.py")
+
+
+def test_a_published_flow_goes_by_the_name_of_the_library(tmp_path: Path) -> None:
+    """What it calls itself grants it nothing that a policy has for another."""
+    variables = granting(tmp_path)
+    body = NEEDS.replace("@flow(", "@flow('main', ")
+
+    with pytest.raises(NotGranted):
+        preparer(tmp_path, **variables).prepare(version(body, name="impostor"), Wanted())

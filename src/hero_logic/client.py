@@ -387,6 +387,7 @@ class Client:
             prepare=lambda version, wanted: self._preparer().prepare(version, wanted),
             new_sid=self._new_sid,
             remove_files=self._remove_files,
+            find_version=lambda flow_sid: session.flows.to_run(flow_sid).version,
         )
 
     def _preparer(self) -> Preparer:

@@ -44,6 +44,8 @@ class Preparer:
         """
         path, flow_file = _read(version)
         entry = choose_entry(flow_file, wanted.entry)
+        # A published flow goes by the name that its library has for it, whatever it calls itself.
+        flow_name = entry.name if version.path else version.flow_name
         for name, seconds in (("timeout_s", wanted.timeout_s), ("grace_s", wanted.grace_s)):
             if seconds is not None and not 0 < seconds < MAX_TIMEOUT_S:
                 raise UsageError(
@@ -57,7 +59,7 @@ class Preparer:
             permits = decide_grants(
                 entry.needs,
                 Said(),
-                flow_name=entry.name,
+                flow_name=flow_name,
                 flow_path=path,
                 python=python,
                 environment=self._environment,
@@ -72,7 +74,7 @@ class Preparer:
             grace_s=wanted.grace_s,
             on_lost=entry.on_lost,
         )
-        return Prepared(entry.name, input_text(entry, document=wanted.input_json), access, order)
+        return Prepared(flow_name, input_text(entry, document=wanted.input_json), access, order)
 
     def run_order(self, play: Play, version: FlowVersion, order: PlayOrder) -> RunOrder:
         """What a play that waited is run with, as it was decided when it was asked for.
