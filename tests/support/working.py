@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hero_logic.client import Asking, Client
+from hero_logic.client import Client
 from hero_logic.core.records import FlowVersion
+from hero_logic.on_record import Asking
 from hero_logic.service.play_verbs import PlayVerbs, Wanted
 from support.command import COMMAND, environment
 from support.runtime import client_at

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from hero_logic.cli.forest import SpanForest
     from hero_logic.cli.tree import Line
-    from hero_logic.client import Reading
     from hero_logic.core.records import Play
+    from hero_logic.on_record import Reading
 
 _MAX_LINES = 400
 _MAX_FAILED = 100

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hero_logic.cli.faces import Face
-    from hero_logic.client import Reading
     from hero_logic.core.records import Changes, Play
+    from hero_logic.on_record import Reading
 
 _LOOK_S = 0.1
 """How often the store is asked whether anything has changed."""
