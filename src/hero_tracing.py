@@ -14,17 +14,14 @@
 One file, standard library only, Python 3.9 and newer. Without the runtime (neither HERO_FLOW_SPAN_FD
 nor HERO_FLOW_SPAN_SOCK is set) every name here is a silent no-op, and the flow is a plain script.
 
-The laws of this module:
+The laws of this module (source: docs/protocol.md):
 
 1. The flow is never disturbed: nothing here raises into it, hangs it for ever or swallows what it raises.
 2. When a call returns, its event is in the kernel, in the socket or, where the listener is given up, in the
    spool's file: a SIGKILL a moment later loses nothing.
-3. One line a write, under one lock; a signal handler or a finalizer that comes in the middle of a line
-   has its own line written right after.
+3. One line a write, under one lock; what a signal handler or a finalizer writes meanwhile comes after it.
 4. A forked child never writes into its parent's line, and never ends its parent's spans.
 5. Importing costs little: what only a play needs is imported in a play alone.
-
-Source: docs/protocol.md.
 """
 
 # ruff: noqa: ANN401 - the functions, clients, values and streams of a flow are of any type
@@ -1204,6 +1201,7 @@ class _Flow:
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
         needs: Mapping[str, list[str]] | None = None,
+        on_lost: str = "fail",
     ) -> Callable[[F], F]: ...
 
     def __call__(
@@ -1216,11 +1214,12 @@ class _Flow:
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
         needs: Mapping[str, list[str]] | None = None,
+        on_lost: str = "fail",
     ) -> Any:
         """Mark a function as a flow: ``@flow``, ``@flow("name")`` or ``@flow(description=..., ...)``.
 
-        ``inputs`` and ``outputs`` are descriptions by name; ``needs``, written out, what it asks its operator
-        for. Every call of it is a span: the play's root where no span is open, a step inside another one.
+        ``inputs`` and ``outputs`` describe by name; ``needs``, written out, is what it asks its operator for;
+        ``on_lost="retry"`` runs it again where its runtime is lost. A call is a span: the root, or a step.
         """
 
         def decorate(function: F) -> F:

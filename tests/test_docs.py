@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hero_logic.cli import main as command_line
 from hero_logic.cli.completions import SHELLS, script_path
 from hero_logic.core import errors, wire
+from hero_logic.core.finding import StoreSize
 from hero_logic.core.library import (
     FlowDetails,
     FlowPage,
@@ -31,6 +33,7 @@ from hero_logic.core.lifecycle import MOVES
 from hero_logic.core.policy import LIMITS
 from hero_logic.core.records import Artifact, Counters, Play, Span
 from hero_logic.service.document import list_document, play_document
+from hero_logic.service.retention import Pruned
 from support.command import environment, hero_logic
 
 ROOT = Path(__file__).parents[1]
@@ -305,8 +308,9 @@ def test_every_key_of_the_json_document_has_a_row() -> None:
         document["counters"],
         document["spans"][0],
     ]
-    listing = json.loads(list_document([Play("s")], None))
-    keys = {key for part in [*parts, listing] for key in part}
+    listing = json.loads(list_document([Play("s")], None, StoreSize(1, 2, 3)))
+    pruned = json.loads(msgspec.json.encode(Pruned([], 0)))
+    keys = {key for part in [*parts, listing, listing["store"], pruned] for key in part}
     for struct in (FlowDetails, FlowPage, FoundFlows, FlowPut, Problem, PublishedVersion, VersionPage):
         keys.update(struct.__struct_fields__)
 

@@ -22,7 +22,8 @@ from hero_logic.client import RunRequest
 from hero_logic.core.errors import BadFlowFile, SocketInUse, StoreError
 from hero_logic.core.records import Play, SpanRow
 from hero_logic.core.wire import BadLine
-from hero_logic.worker import LineTeller, read_flow, warn_of_variables
+from hero_logic.playing import LineTeller
+from hero_logic.worker import read_flow, warn_of_variables
 from support.processes import wait_until_gone
 from support.runtime import (
     QuietFace,

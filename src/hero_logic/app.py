@@ -60,9 +60,9 @@ def make_client(
 
     config = Config.from_environment(environment)
 
-    def _open_session(runtimes: Runtimes) -> Session:
+    def _open_session(runtimes: Runtimes, *, recovers: bool = True) -> Session:
         before_services()
-        return open_session(config, runtimes)
+        return open_session(config, runtimes, recovers=recovers)
 
     return Client(
         config,
@@ -73,6 +73,7 @@ def make_client(
         start_spawner=lambda: spawner or _start_spawner(),
         serve=lambda options: _serve(config, options, lambda: _open_session(new_runtimes(config))),
         load_token=lambda: _load_token(config),
+        start_warm_spawner=_start_warm_spawner,
     )
 
 
@@ -137,8 +138,10 @@ def new_runtimes(config: Config) -> Runtimes:
     return Runtimes(config.runtimes_dir, new_sid())
 
 
-def open_session(config: Config, runtimes: Runtimes | None = None) -> Session:
+def open_session(config: Config, runtimes: Runtimes | None = None, *, recovers: bool = True) -> Session:
     """The services over the embedded store, for a runtime (default: a new one); enter it to use it.
+
+    One that does not recover has somebody who does so beside it (service/housekeeping.py).
 
     Raises:
         StoreError: the store cannot be opened.
@@ -183,6 +186,7 @@ def open_session(config: Config, runtimes: Runtimes | None = None) -> Session:
         open_spool=open_spool,
         leftovers=leftovers,
         new_sid=new_sid,
+        recovers=recovers,
     )
 
 
@@ -210,6 +214,12 @@ def _start_spawner() -> Spawner:
     from hero_logic.runner.play import spawner_for_this_process
 
     return spawner_for_this_process()
+
+
+def _start_warm_spawner() -> Spawner:
+    from hero_logic.runner.play import spawner_for_this_process
+
+    return spawner_for_this_process(is_warm=True)
 
 
 def _early_spawner(arguments: list[str]) -> Spawner | None:

@@ -404,8 +404,8 @@ def test_network_is_refused_where_there_are_no_sockets(tmp_path: Path) -> None:
     from hero_logic.core.errors import SandboxUnavailable
     from hero_logic.core.grants import Grants
     from hero_logic.core.tiers import Choice
+    from hero_logic.playing import _Reach
     from hero_logic.runner.granting import Permits
-    from hero_logic.worker import _Reach
 
     with pytest.raises(SandboxUnavailable, match="has no sockets at all; it was not started"):
         _Reach(Permits(Grants(net=["a.example:443"]), None, []), Choice("tier1", "landlock", "rlimits"))

@@ -107,7 +107,7 @@ def test_a_header_leaves_out_what_there_is_not():
     """A play that waits has no duration, one that was ingested no flow and no sandbox."""
     play = play_of(flow="", status="pending", start_ms=None, end_ms=None, sandbox=Sandbox())
 
-    assert text_of([header(play)]) == [f"○ {SID} · pending · 2026-11-20 14:02"]
+    assert text_of([header(play)]) == [f"○ {SID} · waiting · 2026-11-20 14:02"]
 
 
 def test_a_running_play_shows_the_time_so_far():
@@ -405,7 +405,7 @@ def test_plays_are_a_table():
         "sid               status     flow     started      took  spans",
         "3f9a0c1d2e4b5a67  ✓ ok       nightly  12 s ago   1.24 s     12",
         "bbbbbbbbbbbbbbbb  ● running  x        12 s ago  12.00 s  1,234",
-        "cccccccccccccccc  ○ pending  日本     12 s ago               0",
+        "cccccccccccccccc  ○ waiting  日本     12 s ago               0",
     ]
 
 

@@ -13,6 +13,7 @@ from hero_logic.core.flow_source import (
     FlowEntry,
     choose_entry,
     decode_source,
+    encode_source,
     read_flow_file,
 )
 from hero_logic.core.syntax import MAX_SOURCE_BYTES, NOT_LITERAL
@@ -391,3 +392,35 @@ def test_any_text_ends_in_a_flow_file_or_an_error_of_ours(source: str, name: str
         found = error
 
     assert isinstance(found, FlowEntry | HeroLogicError)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("", "fail"), ('on_lost="fail"', "fail"), ('on_lost="retry"', "retry"), ("on_lost=None", "fail")],
+)
+def test_what_becomes_of_a_lost_play_is_read(said: str, found: str) -> None:
+    """Without running anything."""
+    source = f"from hero_tracing import flow\n@flow({said})\ndef main(): ...\n"
+
+    assert choose_entry(read_flow_file(source, "f.py"), None).on_lost == found
+
+
+@pytest.mark.parametrize("said", ['"maybe"', "word()", "3", "[]"])
+def test_a_word_that_is_none_for_a_lost_play_is_refused(said: str) -> None:
+    """With the line, and the words that there are."""
+    with pytest.raises(BadFlowFile, match=r"f\.py:2: on_lost= is .*'fail' or 'retry'"):
+        read_flow_file(f"from hero_tracing import flow\n@flow(on_lost={said})\ndef main(): ...\n", "f.py")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"name = 'x'\n",
+        "name = 'é'\n".encode(),
+        "# coding: latin-1\nname = 'é'\n".encode("latin-1"),
+        "#!/usr/bin/python\n# -*- coding: cp1252 -*-\nname = '€'\n".encode("cp1252"),
+    ],
+)
+def test_a_source_is_encoded_as_it_was(data: bytes) -> None:
+    """So that what is run from the record is what was read from the file."""
+    assert encode_source(decode_source(data, "f.py"), "f.py") == data

@@ -6,12 +6,13 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from hero_logic.core.errors import LaunchFailed
-from hero_logic.runner.staging import PlayPaths, stage_play
+from hero_logic.runner.staging import PlayPaths, shared_code_dir, stage_play
 
 
 def stage(tmp_path: Path, *, python: str = sys.executable, sid: str = "s", **more: bytes | None) -> PlayPaths:
@@ -96,3 +97,29 @@ def test_compiled_files_are_kept_between_plays(tmp_path: Path) -> None:
 
     assert sorted(os.listdir(tmp_path / "cache")) == before
     assert len(before) == 2
+
+
+def test_plays_of_one_process_are_staged_at_once(tmp_path: Path) -> None:
+    """The first of them make what all share, and none takes it from under another."""
+    failures: list[Exception] = []
+    for number in range(10):
+        cache_dir = str(tmp_path / f"cache-{number}")
+        barrier = threading.Barrier(8)
+
+        def stage_one(sid: str, cache_dir: str = cache_dir, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            try:
+                shared = shared_code_dir(cache_dir)
+                paths = PlayPaths(str(tmp_path / "plays"), sid)
+                stage_play(paths, source=b"", input_json=None, python=sys.executable, cache_dir=cache_dir)
+                assert os.path.exists(os.path.join(shared, "boot.pyc"))
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=stage_one, args=(f"{number}-{one}",)) for one in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert failures == []

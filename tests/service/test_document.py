@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hero_logic.core.finding import StoreSize
 from hero_logic.core.records import Artifact, Counters, Play, Sandbox, Span
 from hero_logic.service.document import list_document, play_document
 
@@ -43,6 +44,12 @@ FACTS = [
     "needs",
     "grants",
     "counters",
+    "created_ms",
+    "is_waiting",
+    "retry_of",
+    "parent_play_sid",
+    "parent_span_id",
+    "asked_by",
 ]
 HEAVY = ["input", "output", "stdout", "stderr"]
 
@@ -110,3 +117,10 @@ def test_a_list_leaves_out_what_is_heavy(cursor: str | None) -> None:
 
     assert found["next"] == cursor
     assert set(found["plays"][0]) == set(FACTS)
+
+
+def test_a_list_says_how_much_there_is_on_record_where_that_is_known() -> None:
+    """In bytes, and in plays."""
+    found = json.loads(list_document([], None, StoreSize(plays=3, database_bytes=4, artifact_bytes=5)))
+
+    assert found["store"] == {"plays": 3, "database_bytes": 4, "artifact_bytes": 5}

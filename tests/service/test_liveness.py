@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 from hero_logic.core.errors import StoreError
 from hero_logic.service.liveness import Runtimes
 from support.runtime import SOURCE_DIR
+from support.waiting import wait_until
 
 HOLDER = """
 import os, sys
@@ -163,3 +165,43 @@ def test_one_process_recovers_at_a_time(tmp_path: Path) -> None:
         thread.join()
 
     assert order == ["first", "second"]
+
+
+def test_a_family_lives_as_long_as_any_of_it(tmp_path: Path) -> None:
+    """What was started inside keeps the lock, however the runtime itself went; what came later does not."""
+    code = (
+        "import os, subprocess, sys; sys.path.insert(0, sys.argv[1]); "
+        "from hero_logic.service.liveness import Runtimes; r = Runtimes(sys.argv[2], 'r'); r.enter()\n"
+        "cat = lambda: subprocess.Popen(['cat'], stdin=0, close_fds=False)\n"
+        "with r.founding(): inside = cat()\n"
+        "later = cat(); print(inside.pid, later.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    runtime = subprocess.Popen(
+        [sys.executable, "-c", code, SOURCE_DIR, str(tmp_path / "runtimes")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert runtime.stdout is not None
+    inside, later = map(int, runtime.stdout.readline().split())
+    runtime.wait()
+    looker = Runtimes(str(tmp_path / "runtimes"), "looker")
+    found = [(looker.is_gone("r"), looker.is_family_gone("r"))]
+    os.kill(inside, signal.SIGKILL)
+    wait_until(lambda: looker.is_family_gone("r"), "the end of the family")
+    os.kill(later, signal.SIGKILL)
+    runtime.communicate()
+
+    assert found == [(True, False)]
+
+
+def test_a_runtime_that_has_left_has_no_family(tmp_path: Path) -> None:
+    """And no file of it is there."""
+    runtimes = Runtimes(str(tmp_path / "runtimes"), "r")
+    runtimes.enter()
+    with runtimes.founding():
+        assert not Runtimes(str(tmp_path / "runtimes"), "looker").is_family_gone("r")
+    runtimes.leave()
+
+    assert Runtimes(str(tmp_path / "runtimes"), "looker").is_family_gone("r")
+    assert os.listdir(tmp_path / "runtimes") == []

@@ -23,6 +23,7 @@ from store.facts import (
     row,
 )
 from store.flow_contract import FlowContract
+from store.queue_contract import DeletingContract, FindingContract, QueueContract
 from store.reading_contract import ReadingContract
 from store.span_contract import SpanContract
 
@@ -234,11 +235,12 @@ class PlayContract:
         light = {"input_json": "{}", "output_json": None, "stdout": "", "stderr": ""}
         assert listed == msgspec.structs.replace(whole, **light)
 
-    def test_unfinished_plays_are_those_without_an_end(self, store: Store) -> None:
-        """Pending and running ones, oldest first."""
+    def test_unfinished_plays_are_those_that_a_runtime_has(self, store: Store) -> None:
+        """Pending and running ones, oldest first; what waits for a worker is not lost with any."""
         for sid, status in zip("abcdef", MOVES, strict=True):
-            store.create_play(Play(sid=sid, status=status))  # type: ignore[arg-type] # the keys of the table
-        store.create_play(Play(sid="g"))
+            store.create_play(Play(sid=sid, status=status, runtime_sid="r"))  # type: ignore[arg-type] # the keys
+        store.create_play(Play(sid="waits"))
+        store.create_play(Play(sid="g", runtime_sid="r"))
 
         assert [play.sid for play in store.unfinished_plays()] == ["a", "b", "g"]
 
@@ -377,7 +379,8 @@ class LawContract:
         store.close()
 
     @pytest.mark.parametrize(
-        "call", ["revision", "last_play_sid", "unfinished_plays", "plays_with_open_spans"]
+        "call",
+        ["revision", "last_play_sid", "unfinished_plays", "plays_with_open_spans", "has_waiting", "size"],
     )
     def test_a_closed_store_says_so(self, store: Store, call: str) -> None:
         """A call after the close is an error of ours."""
@@ -403,6 +406,9 @@ class StoreContract(
     CommitContract,
     ReadingContract,
     ChangesContract,
+    QueueContract,
+    FindingContract,
+    DeletingContract,
     FlowContract,
 ):
     """All of it."""

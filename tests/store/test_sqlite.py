@@ -13,7 +13,7 @@ import pytest
 
 from hero_logic.core.errors import StoreDamaged, StoreError, UsageError
 from hero_logic.core.records import Play, SpanDelta
-from hero_logic.store import queries
+from hero_logic.store import queries, queue_queries
 from hero_logic.store.sqlite import SqliteStore, _Transaction
 from store.contract_suite import StoreContract
 from store.facts import FULL_PLAY, add_ended_play, add_running_play, delta, row
@@ -212,11 +212,18 @@ def plan(store: SqliteStore, statement: str) -> list[str]:
 VERBS = ("SELECT ", "INSERT ", "UPDATE ", "WITH ", "PRAGMA ")
 STATEMENTS = {
     name: text
-    for name, text in vars(queries).items()
+    for name, text in {**vars(queries), **vars(queue_queries)}.items()
     if isinstance(text, str) and not name.startswith("_") and text.lstrip().startswith(VERBS)
 }
 MAY_SCAN = {
     "LAST_PLAY_SID": "SCAN plays",  # from its end, one row
+    "UNFINISHED_PLAYS": "SCAN plays USING INDEX plays_in_hand",  # which has no others in it
+    "HAS_WAITING": "SCAN plays USING INDEX plays_waiting",  # the first of it
+    "COUNT_WAITING": "SCAN plays USING INDEX plays_waiting",  # which has no others in it
+    "NEXT_WAITING": "SCAN waiting",  # what its own recursion made
+    "OLDEST_ENDED": "SCAN plays",  # from its beginning, as many as are asked for, past those that run
+    "CANCELS_OF": "SCAN cancels",  # of plays that are about to end
+    "ARTIFACT_BYTES": "SCAN json_each VIRTUAL TABLE INDEX 1:",  # those of one play
     "PLAYS_WITH_OPEN_SPANS": "SCAN open_plays",  # what its own recursion made
     "LOAD_ROWS": "SCAN json_each VIRTUAL TABLE INDEX 1:",  # the ids that were asked for
     "SPANS_OF_ORDINALS": "SCAN json_each VIRTUAL TABLE INDEX 1:",  # the same
@@ -237,7 +244,11 @@ def test_no_statement_reads_a_whole_table(store: SqliteStore, name: str) -> None
     [
         ("FIND_PLAY", "SEARCH plays USING INDEX sqlite_autoindex_plays_1 (sid=?)"),
         ("LIST_PLAYS", "SEARCH plays USING INTEGER PRIMARY KEY (rowid<?)"),
-        ("UNFINISHED_PLAYS", "SEARCH plays USING INDEX plays_unfinished (status=?)"),
+        ("NEXT_WAITING", "SEARCH plays USING INDEX plays_waiting (flow=?)"),
+        ("FIND_PLAYS_OF_FLOW", "SEARCH plays USING INDEX plays_by_flow (flow=? AND id<?)"),
+        ("FIND_PLAYS_OF_STATUS", "SEARCH plays USING INDEX plays_by_status (status=? AND id<?)"),
+        ("CHILD_PLAYS", "SEARCH plays USING INDEX plays_by_parent (parent_play_sid=?)"),
+        ("RETRIES", "SEARCH plays USING INDEX plays_by_retry (retry_of=?)"),
         ("PLAYS_WITH_OPEN_SPANS", "SEARCH spans USING COVERING INDEX spans_open (play>?)"),
         ("UPDATE_SPAN", "SEARCH spans USING PRIMARY KEY (play=? AND ordinal=?)"),
         ("LOAD_ROWS", "SEARCH spans USING INDEX spans_by_id (play=? AND span_id=?)"),

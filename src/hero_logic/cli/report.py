@@ -91,7 +91,7 @@ def header(
     style = play.status if play.status in STYLES else "failed"
     parts = [
         (clean(play.sid, glyphs), "name"),
-        (clean(play.status.replace("_", " "), glyphs), style),
+        (clean(status_words(play), glyphs), style),
         (_play_duration(play, now_ms), "dim"),
         (clean(play.sandbox.line, glyphs), "dim"),
         (_local_time(play.start_ms or play.created_ms, "%Y-%m-%d %H:%M"), "dim"),
@@ -112,7 +112,7 @@ def final_lines(
     status: Line = [(glyphs.mark(play.status), style), (" ", "")]
     parts = [
         (cut(clean(play.flow, glyphs), width // 3, glyphs), "head"),
-        (clean(play.status.replace("_", " "), glyphs), style),
+        (clean(status_words(play), glyphs), style),
         (_play_duration(play, None), "dim"),
     ]
     status.extend(joined(parts, glyphs))
@@ -191,6 +191,15 @@ def output_text(output_json: str, stream: TextIO) -> str:
     return "".join(f"{escape_controls(line)}\n" for line in text.split("\n"))
 
 
+def status_words(play: Play) -> str:
+    """How a play stands, for a person.
+
+    >>> status_words(Play("p", status="timed_out")), status_words(Play("p"))
+    ('timed out', 'waiting')
+    """
+    return "waiting" if play.is_waiting else play.status.replace("_", " ")
+
+
 def ls_lines(plays: list[Play], *, width: int, now_ms: float, ascii_only: bool = False) -> list[Line]:
     """Plays as a table, in the order given; columns that do not fit are left out from the right."""
     glyphs = glyphs_for(ascii_only=ascii_only)
@@ -199,7 +208,7 @@ def ls_lines(plays: list[Play], *, width: int, now_ms: float, ascii_only: bool =
     ]
     for play in plays:
         style = play.status if play.status in STYLES else "failed"
-        words = clean(play.status.replace("_", " "), glyphs)
+        words = clean(status_words(play), glyphs)
         rows.append(
             [
                 (clean(play.sid, glyphs), "name"),
@@ -362,7 +371,7 @@ def _artifact_lines(play: Play, directory: str, width: int, glyphs: Glyphs) -> l
     widest = max(map(text_width, paths))
     for artifact, path in zip(listed, paths, strict=True):
         padding = " " * (widest - text_width(path))
-        size = f"{padding}  {_size_text(artifact.size_bytes):>10}"
+        size = f"{padding}  {size_text(artifact.size_bytes):>10}"
         lines.append([("    ", ""), (path, "name"), (size, "dim")])
     more = len(play.artifacts) - _MAX_ARTIFACTS
     if more > 0:
@@ -388,7 +397,12 @@ def _counter_lines(play: Play, width: int, glyphs: Glyphs) -> list[Line]:
     return [[("  ! ", "warn"), (", ".join(parts), "warn")]] if parts else []
 
 
-def _size_text(size_bytes: int) -> str:
+def size_text(size_bytes: int) -> str:
+    """A size for a person.
+
+    >>> size_text(512), size_text(3 * 1024 * 1024)
+    ('512 B', '3.0 MiB')
+    """
     size = float(size_bytes)
     if size < 1024:
         return f"{size_bytes} B"

@@ -25,10 +25,13 @@ from hero_logic.core.tiers import DEFAULT, WANTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hero_logic.cli.faces import Face
     from hero_logic.cli.forest import SpanForest
     from hero_logic.core.grants import Said
     from hero_logic.core.records import Play, SpanRow
+    from hero_logic.worker import RunOrder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -127,11 +130,27 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             grants=_grants(arguments),
         )
     )
-    if arguments.keep is not None:
-        client.prepare_keeping(arguments.keep)
+    if arguments.keep is None:
+        return run_order(arguments, client, order)
+    client.prepare_keeping(arguments.keep)
+    return run_order(arguments, client, order, keep=lambda play: client.keep_artifacts(play, arguments.keep))
+
+
+def run_order(
+    arguments: argparse.Namespace,
+    client: Client,
+    order: RunOrder,
+    *,
+    retry_of: str = "",
+    keep: Callable[[Play], None] = lambda _: None,
+) -> int:
+    """Run what was prepared, shown as the arguments say; its exit status.
+
+    ``keep`` is called at the end, whether what there is to print could be printed or not.
+    """
     face = _LateFace(is_silent=arguments.json or arguments.quiet)
     try:
-        play = client.run(order, face)
+        play = client.run(order, face, retry_of=retry_of)
     finally:
         face.close()
     status = STATUS_EXITS.get(play.status, EXIT_FAILED)
@@ -142,8 +161,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         # Whoever read our output has seen enough; how the play ended stands.
         drop_output()
     finally:
-        if arguments.keep is not None:
-            client.keep_artifacts(play, arguments.keep)
+        keep(play)
     return status
 
 

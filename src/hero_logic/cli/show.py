@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hero_logic.cli.forest import SpanForest
     from hero_logic.cli.tree import Line
-    from hero_logic.client import Reading
+    from hero_logic.client.on_record import Reading
     from hero_logic.core.records import Play
 
 _MAX_LINES = 400

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hero_logic.cli.faces import Face
-    from hero_logic.client import Reading
+    from hero_logic.client.on_record import Reading
     from hero_logic.core.records import Changes, Play
 
 _LOOK_S = 0.1

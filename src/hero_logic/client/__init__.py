@@ -7,7 +7,8 @@ docs/design/0004-start-up.md.
 
 from __future__ import annotations
 
-from hero_logic.client.local import Client, Reading, RunRequest, ServeOptions
+from hero_logic.client.local import Client, RunRequest, ServeOptions
+from hero_logic.client.on_record import Reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,23 +12,24 @@ from hero_logic.core.errors import ArtifactsNotKept, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
+    from hero_logic.client.on_record import Asking, Reading
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
     from hero_logic.core.grants import Said
-    from hero_logic.core.library import FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
-    from hero_logic.core.records import NameStats, Play, Span, SpanRow
+    from hero_logic.core.records import Play
     from hero_logic.core.tiers import Proof
+    from hero_logic.pool import Pool
+    from hero_logic.preparing import Preparer
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.proof import Prover
     from hero_logic.runner.spawner import Spawner
-    from hero_logic.service.feed import Follower
-    from hero_logic.service.flows import Flows
-    from hero_logic.service.library import Library
     from hero_logic.service.liveness import Runtimes
-    from hero_logic.service.outline import Outline
+    from hero_logic.service.play_verbs import PlayVerbs
+    from hero_logic.service.retention import Pruned, Retention
     from hero_logic.service.session import Session
     from hero_logic.worker import Face, RunOrder
 
@@ -129,10 +130,11 @@ class Client:
         *,
         new_sid: Callable[[], str],
         new_runtimes: Callable[[], Runtimes],
-        open_session: Callable[[Runtimes], Session],
+        open_session: Callable[..., Session],
         start_spawner: Callable[[], Spawner],
         serve: Callable[[ServeOptions], None],
         load_token: Callable[[], str],
+        start_warm_spawner: Callable[[], Spawner],
     ) -> None:
         self._config = config
         self._environment = environment
@@ -142,6 +144,7 @@ class Client:
         self._start_spawner = start_spawner
         self._serve = serve
         self._load_token = load_token
+        self._start_warm_spawner = start_warm_spawner
 
     def prepare(self, request: RunRequest) -> RunOrder:
         """Read and check what is to be run; nothing is recorded, nothing of the flow is run.
@@ -275,7 +278,18 @@ class Client:
             data_dir=self._config.home,
         )
 
-    def run(self, order: RunOrder, face: Face) -> Play:
+    def prepare_again(self, play: Play) -> RunOrder:
+        """What a play was run with, to be run again in this process, by the operator in person.
+
+        Raises:
+            IllegalMove: nobody ran it here.
+            UsageError: it cannot be run any more, and why.
+        """
+        with self.ask() as verbs:
+            version, order = verbs.order_of(play)
+        return self._preparer().run_order(play, version, order)
+
+    def run(self, order: RunOrder, face: Face, *, retry_of: str = "") -> Play:
         """Run what was prepared, to its end.
 
         Raises:
@@ -309,9 +323,113 @@ class Client:
                 runtimes=runtimes,
                 open_session=lambda: self._open_session_of(runtimes),
                 face=face,
+                retry_of=retry_of,
             )
         finally:
             spawner.close()
+
+    def work(
+        self,
+        *,
+        plays_at_once: int | None = None,
+        stop_s: float,
+        is_attached: bool = False,
+        note: Callable[[str], None],
+        is_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Claim plays that wait and run them, until SIGINT or SIGTERM, or the end of who it is attached to.
+
+        Args:
+            plays_at_once: how many at a time; None for the default.
+            stop_s: how long what runs may go on at the end, in seconds.
+            is_attached: whether the end of standard input ends it at once.
+            note: told what the operator should know.
+            is_ready: called when it claims.
+        """
+        from hero_logic.pool import work
+
+        with self.working(plays_at_once=plays_at_once, note=note) as (_, pool):
+            work(pool, stop_s=stop_s, is_attached=is_attached, note=note, is_ready=is_ready)
+
+    def working(
+        self, *, plays_at_once: int | None = None, note: Callable[[str], None]
+    ) -> AbstractContextManager[tuple[Session, Pool]]:
+        """A session of a process that lives long, and a pool over it that was not started.
+
+        Enter it before there is a second thread, and stop the pool before leaving it.
+        """
+        from hero_logic.pool import PLAYS_AT_ONCE, working
+        from hero_logic.runner.owner import find_owner
+
+        return working(
+            runtimes=self._new_runtimes(),
+            open_session=lambda runtimes: self._open_session_of(runtimes, recovers=False),
+            start_spawner=self._start_warm_spawner,
+            prover=self._prover,
+            owner=find_owner(self._config.play_user),
+            config=self._config,
+            preparer=self._preparer(),
+            retention=self.retention(),
+            remove_files=self._remove_files,
+            plays_at_once=plays_at_once or PLAYS_AT_ONCE,
+            note=note,
+        )
+
+    def ask(self) -> Asking:
+        """What can be asked of plays, whoever runs them; a context manager."""
+        from hero_logic.client.on_record import Asking
+
+        return Asking(self._open_session(), self.verbs)
+
+    def retention(
+        self, *, days: float | None = None, plays: int | None = None, megabytes: float | None = None
+    ) -> Retention:
+        """Which plays are wanted kept: by what is given, else by the environment.
+
+        Raises:
+            UsageError: a variable has a value that means nothing.
+        """
+        from hero_logic.service.retention import Retention, read_retention
+
+        if days is None and plays is None and megabytes is None:
+            return read_retention(self._environment)
+        max_bytes = None if megabytes is None else int(megabytes * 1_000_000)
+        return Retention(max_age_days=days, max_plays=plays, max_bytes=max_bytes)
+
+    def pruned_document(self, pruned: Pruned) -> bytes:
+        """What was removed as one JSON document."""
+        import msgspec
+
+        return msgspec.json.encode(pruned)
+
+    def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
+        """Plays as one JSON document, without what is heavy."""
+        from hero_logic.service.document import list_document
+
+        return list_document(plays, next_cursor)
+
+    def verbs(self, session: Session) -> PlayVerbs:
+        """What can be asked of plays, over a session that is open."""
+        from hero_logic.service.play_verbs import PlayVerbs
+
+        return PlayVerbs(
+            session,
+            prepare=lambda version, wanted: self._preparer().prepare(version, wanted),
+            new_sid=self._new_sid,
+            remove_files=self._remove_files,
+            find_version=lambda flow_sid: session.flows.to_run(flow_sid).version,
+        )
+
+    def _preparer(self) -> Preparer:
+        from hero_logic.preparing import Preparer
+
+        return Preparer(self._environment, self._config.home)
+
+    def _remove_files(self, sid: str) -> None:
+        from hero_logic.runner.collection import remove_tree
+        from hero_logic.runner.staging import PlayPaths
+
+        remove_tree(PlayPaths(self._config.plays_dir, sid).root)
 
     def _open_session(self) -> Session:
         return self._open_session_of(self._new_runtimes())
@@ -375,8 +493,8 @@ class Client:
 
     def ingest(self, stream: BinaryIO, *, note: Callable[[str], None]) -> Play:
         """Record a stream of events as a new play."""
+        from hero_logic.playing import LineTeller
         from hero_logic.service.recording import record_stream
-        from hero_logic.worker import LineTeller
 
         teller = LineTeller(note)
         with self._open_session() as session:
@@ -414,6 +532,8 @@ class Client:
 
     def read(self) -> Reading:
         """Plays to read from; a context manager."""
+        from hero_logic.client.on_record import Reading
+
         return Reading(self._open_session(), open_session=self._open_session)
 
     def artifacts_dir(self, sid: str) -> str:
@@ -454,133 +574,6 @@ class Client:
             ) from error
 
 
-class Reading:
-    """The plays on record, while a ``with`` block lasts."""
-
-    def __init__(self, session: Session, *, open_session: Callable[[], Session]) -> None:
-        self._session = session
-        self._open_session = open_session
-
-    def __enter__(self) -> Reading:
-        self._session.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._session.__exit__()
-
-    def play(self, sid: str) -> Play:
-        """A play by its sid, or ``last``.
-
-        Raises:
-            NotFound: there is no such play.
-        """
-        return self._session.plays.get(sid)
-
-    def path_of(self, play: Play) -> str:
-        """The file that a play's flow came from; "" for one that was not run here."""
-        return self._session.store.get_version(play.version_sid).path if play.version_sid else ""
-
-    @property
-    def flows(self) -> Flows:
-        """The published flows: what of them is asked and changed."""
-        return self._session.flows
-
-    @property
-    def library(self) -> Library:
-        """The search of published flows."""
-        return self._session.library
-
-    def flow_document(self, said: FlowPut | FlowPage | FoundFlows | FlowDetails | VersionPage) -> bytes:
-        """What was said of flows as one JSON document."""
-        from hero_logic.service.flow_document import flow_document
-
-        return flow_document(said)
-
-    def spans(self, sid: str) -> Iterator[Span]:
-        """All spans of a play."""
-        return self._session.plays.spans(sid)
-
-    def logs(self, sid: str, span_id: str) -> str:
-        """The logs of one span, whole.
-
-        Raises:
-            NotFound: there is no such span.
-        """
-        return self._session.plays.logs(sid, span_id)
-
-    def outline(self, play: Play) -> Outline | None:
-        """The part of a large play that is read to show it; None for one whose spans are to be read all."""
-        return self._session.plays.outline(play)
-
-    def failed(self, sid: str, *, limit: int) -> tuple[list[SpanRow], list[SpanRow]]:
-        """The first spans that ended and not ``ok``; and these again among the spans around them."""
-        return self._session.plays.failed(sid, limit=limit)
-
-    def status_counts(self, sid: str) -> dict[str, int]:
-        """How many spans of a play have which status."""
-        return self._session.store.status_counts(sid)
-
-    def stats(self, sid: str, *, limit: int) -> tuple[list[NameStats], bool]:
-        """What the ended spans of each name took, the highest total first; and whether there are more."""
-        return self._session.plays.stats(sid, limit=limit)
-
-    def follow(self, sid: str, *, since: int) -> Follower:
-        """What changes of a play after a revision of the store, whichever process runs it."""
-        from hero_logic.service.feed import Follower
-
-        return Follower(self._session.store, sid, since=since)
-
-    def end_lost(self) -> None:
-        """Give plays whose runtime is gone their end, as every command does when it begins."""
-        with self._open_session():
-            pass
-
-    def play_line(self, play: Play) -> bytes:
-        """A play as it stands, as a line of JSON."""
-        from hero_logic.service.extracts import play_line
-
-        return play_line(play)
-
-    def change_lines(self, plays: Iterable[Play], rows: Iterable[SpanRow]) -> Iterator[bytes]:
-        """What changed, as lines of JSON, in the order of revisions; plays that have ended are left out."""
-        from hero_logic.service.extracts import change_lines
-
-        return change_lines(plays, rows)
-
-    def failed_document(self, sid: str) -> Iterator[bytes]:
-        """All spans that ended and not ``ok`` as one JSON document, in pieces."""
-        from hero_logic.service.extracts import failed_document
-
-        return failed_document(sid, self._session.plays.failed_whole(sid))
-
-    def stats_document(self, sid: str, *, limit: int) -> bytes:
-        """What the spans of each name took, as one JSON document."""
-        from hero_logic.service.extracts import stats_document
-
-        names, is_more = self.stats(sid, limit=limit)
-        return stats_document(sid, names, is_all=not is_more)
-
-    def document(self, play: Play) -> Iterator[bytes]:
-        """The play and its spans as one JSON document, in pieces."""
-        from hero_logic.service.document import play_document
-
-        return play_document(play, self.spans(play.sid))
-
-    def page(self, *, limit: int, before: str | None) -> tuple[list[Play], str | None]:
-        """Plays, newest first, and the cursor of the next page.
-
-        Raises:
-            NotFound: the cursor names no play.
-        """
-        return self._session.plays.list(limit=limit, before=before)
-
-    def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
-        """A page of plays as one JSON document."""
-        from hero_logic.service.document import list_document
-
-        return list_document(plays, next_cursor)
-
-
 _MAX_TIMEOUT_S = 1e9
 _UNCONFINED = (
     "--sandbox best: this host can keep no play from itself (`hero-logic doctor` says why): "
@@ -589,11 +582,6 @@ _UNCONFINED = (
 
 
 def _read_input(entry: FlowEntry, request: RunRequest) -> bytes:
-    from hero_logic.core.inputs import read_inputs
+    from hero_logic.core.inputs import input_text
 
-    checked = read_inputs(entry, document=request.document, assignments=request.assignments)
-    if not checked:
-        return b"{}"
-    import json
-
-    return json.dumps(checked, allow_nan=False, separators=(",", ":")).encode()
+    return input_text(entry, document=request.document, assignments=request.assignments).encode()

@@ -28,6 +28,12 @@ class PlaySummary(msgspec.Struct, kw_only=True):
     needs: dict[str, list[str]]
     grants: dict[str, list[str]]
     counters: Counters
+    created_ms: float
+    is_waiting: bool
+    retry_of: str
+    parent_play_sid: str
+    parent_span_id: str
+    asked_by: str
 
 
 class PlayFacts(PlaySummary, kw_only=True):
@@ -61,7 +67,10 @@ class PlayState(msgspec.Struct, kw_only=True):
     sid: str
     flow: str
     status: PlayStatus
+    is_waiting: bool
+    """Whether no worker has it yet."""
     error: str
+    created_ms: float
     start_ms: float | None
     end_ms: float | None
     duration_ms: float | None

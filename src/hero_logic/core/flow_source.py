@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 NO_DEFAULT = Marker("NO_DEFAULT")
 FLOW = "hero_tracing.flow"
+ON_LOST = ("fail", "retry")
+"""What may become of a play whose runtime is gone; the first is the default."""
 MAX_SHOWN_CANDIDATES = 20
 MAX_ENCODING_CHARACTERS = 40
 """Longer than every name of one; Python keeps each name that it was ever asked for."""
@@ -114,6 +116,7 @@ class FlowEntry:
         inputs: descriptions of inputs by name, as ``@flow`` says.
         outputs: descriptions of outputs by name, as ``@flow`` says.
         needs: what it asks for beyond its own directory; None where ``@flow`` says nothing of that.
+        on_lost: what becomes of a play of it whose runtime is gone: ``fail`` or ``retry``.
         makes_classes: whether a parameter takes members or instances of the file's own classes.
     """
 
@@ -130,6 +133,7 @@ class FlowEntry:
         "makes_classes",
         "name",
         "needs",
+        "on_lost",
         "outputs",
         "parameters",
     )
@@ -157,6 +161,7 @@ class FlowEntry:
         self.inputs = arguments.inputs
         self.outputs = arguments.outputs
         self.needs = arguments.needs
+        self.on_lost = arguments.on_lost
 
     def about(self) -> dict[str, str]:
         """Descriptions of parameters by name: what ``@flow`` says, else the docstring."""
@@ -346,7 +351,7 @@ def _classes(module: _ast.Module, names: dict[str, str]) -> Classes | None:
 class _FlowArguments:
     """What is said in the parentheses of ``@flow(...)``."""
 
-    __slots__ = ("description", "inputs", "name", "needs", "outputs")
+    __slots__ = ("description", "inputs", "name", "needs", "on_lost", "outputs")
 
     def __init__(self, call: _ast.Call | None, path: str) -> None:
         said: dict[str, _ast.expr] = {}
@@ -359,6 +364,18 @@ class _FlowArguments:
         self.inputs = _descriptions(said.get("inputs"))
         self.outputs = _descriptions(said.get("outputs"))
         self.needs = _needs(said["needs"], path) if "needs" in said else None
+        self.on_lost = _on_lost(said["on_lost"], path) if "on_lost" in said else ON_LOST[0]
+
+
+def _on_lost(node: _ast.expr, path: str) -> str:
+    value = literal_value(node)
+    if value is None:
+        return ON_LOST[0]
+    if value not in ON_LOST:
+        told = "computed" if value is NOT_LITERAL else f"{value!r:.60}"
+        words = " or ".join(map(repr, ON_LOST))
+        raise BadFlowFile(f"{path}:{node.lineno}: on_lost= is {told}; it is written out, as {words}.")
+    return str(value)
 
 
 def _needs(node: _ast.expr, path: str) -> Needs | None:

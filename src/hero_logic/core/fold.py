@@ -29,6 +29,16 @@ SPAN_KINDS: Final = frozenset({"flow_root", "step", "rpc", "subflow", "other"})
 END_STATUSES: Final = frozenset({"ok", "failed", "timed_out", "cancelled"})
 OPEN_AT_END: Final = "the play ended while this span was open"
 
+
+def closed_status(status: str) -> str:
+    """What becomes of a span that is open when its play ends with this status, or for this reason (rule 13).
+
+    >>> closed_status("timed_out"), closed_status("ok")
+    ('timed_out', 'failed')
+    """
+    return status if status in ("timed_out", "cancelled") else "failed"
+
+
 TRUNCATED_TAG: Final = "hero.truncated"
 UNKNOWN_STATUS_TAG: Final = "hero.unknown_status"
 _PROTECTION: Final = {TRUNCATED_TAG: 1, UNKNOWN_STATUS_TAG: 2}
@@ -226,7 +236,7 @@ class SpanTree:
             end_ms: the play's end.
         """
         for row in rows:
-            row.status = status if status in ("timed_out", "cancelled") else "failed"
+            row.status = closed_status(status)
             row.end_ms = end_ms
             row.error = OPEN_AT_END
             self._rows[row.span_id] = row

@@ -354,3 +354,17 @@ def _json_value(value: object) -> object:
         lawful = all(isinstance(key, str) for key in pairs) and NOT_LITERAL not in pairs.values()
         return pairs if lawful else NOT_LITERAL
     return NOT_LITERAL
+
+
+def input_text(entry: FlowEntry, *, document: bytes | None = None, assignments: Sequence[str] = ()) -> str:
+    """The same as JSON text, ``{}`` where there is none: what a play is recorded with.
+
+    Raises:
+        BadInput: as :func:`read_inputs`.
+    """
+    checked = read_inputs(entry, document=document, assignments=assignments)
+    if not checked:
+        return "{}"
+    import json
+
+    return json.dumps(checked, allow_nan=False, separators=(",", ":"))

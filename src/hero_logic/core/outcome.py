@@ -24,7 +24,7 @@ class ExitRecord(msgspec.Struct, frozen=True):
 
     reason: str
     """``exited lingered over_limit timed_out cancelled runtime_gone launch_failed sandbox_failed
-    supervisor_gone``."""
+    supervisor_gone not_started``."""
     end_ms: float
     exit_code: int | None = None
     signal: int | None = None
@@ -119,6 +119,8 @@ def decide(
             f"SandboxUnavailable: the play could not be kept from this host as was promised, and was not "
             f"started: {record.launch_error}. `hero-logic doctor` tells what this host can do.",
         )
+    if record.reason == "not_started":
+        return Outcome("failed", _bounded(record.launch_error))
     if record.reason == "launch_failed":
         return Outcome("failed", f"the play's process could not be started: {record.launch_error}")
     has_returned = result.outcome in ("returned", "none")

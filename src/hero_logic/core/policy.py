@@ -86,6 +86,12 @@ LIMITS: tuple[Limit, ...] = (
     Limit("proxy_head_bytes", 16 * KIB, "bytes", "The head of a request to the proxy."),
     Limit("proxy_head_s", 10.0, "seconds", "For the head of a request to come."),
     Limit("proxy_idle_s", 600.0, "seconds", "In which nothing moves on a connection of the proxy's."),
+    Limit(
+        "lost_attempts",
+        3,
+        "plays",
+        'Of a flow that says `on_lost="retry"`: one after the other, where the runtime of each is lost.',
+    ),
     Limit("spans", 2_000_000, "spans", "Kept of a play."),
     Limit("tags_bytes", 64 * KIB, "bytes", "Tags of a span, as JSON text."),
     Limit("log_bytes", 1 * MIB, "bytes", "Logs of a span."),

@@ -211,7 +211,8 @@ class Play(msgspec.Struct):
     """One recorded run of a flow.
 
     ``input_json`` and ``output_json`` are JSON text; an output is None until there is one.
-    ``runtime_sid`` names the runtime that runs it (service/liveness.py).
+    ``runtime_sid`` names the runtime that runs it (service/liveness.py); a pending play without one waits
+    for a worker.
     """
 
     sid: str
@@ -234,6 +235,38 @@ class Play(msgspec.Struct):
     version_sid: str = ""
     runtime_sid: str = ""
     revision: int = 0
+    retry_of: str = ""
+    """The play that it runs again."""
+    parent_play_sid: str = ""
+    """The play that asked for it, and in which span of that."""
+    parent_span_id: str = ""
+    asked_by: str = ""
+    """Who or what asked for it, in a few words."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no worker has it yet."""
+        return self.status == "pending" and not self.runtime_sid
+
+
+class PlayOrder(msgspec.Struct, frozen=True):
+    """What a play is to be run with, beside its version, its input and its grants, by whichever worker.
+
+    The variables that it is granted are names: their values are those of the worker, and nowhere on disk.
+    """
+
+    function: str
+    """The flow's module-level name."""
+    python: str = ""
+    """The interpreter; "" for that of the worker."""
+    sandbox: str = "auto"
+    """One of ``core.tiers.WANTED``."""
+    timeout_s: float | None = None
+    grace_s: float | None = None
+    on_lost: str = "fail"
+    """What becomes of it when its runtime is gone: ``fail``, or ``retry``, which runs it again."""
+    attempt: int = 1
+    """How many plays it makes with those before it that were lost."""
 
 
 class PlayEnd(msgspec.Struct, frozen=True):

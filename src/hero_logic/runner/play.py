@@ -511,8 +511,8 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def spawner_for_this_process() -> Spawner:
-    """Start what makes supervisors.
+def spawner_for_this_process(*, is_warm: bool = False) -> Spawner:
+    """Start what makes supervisors; a warm one for whoever runs many plays.
 
     Raises:
         LaunchFailed: this is not a system that plays can run on.
@@ -523,4 +523,4 @@ def spawner_for_this_process() -> Spawner:
         raise LaunchFailed(
             f"plays run on Linux, and this is {sys.platform}; `ingest` and `listen` work here too."
         )
-    return Spawner.start()
+    return Spawner.start(is_warm=is_warm)

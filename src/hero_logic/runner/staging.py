@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.runner.collection import remove_tree
@@ -179,7 +180,7 @@ def shared_code_dir(cache_dir: str) -> str:
     shared = os.path.join(cache_dir, f"shared-code-{name}-{sys.implementation.cache_tag}")
     if os.path.isdir(shared):
         return shared
-    part = f"{shared}.{os.getpid()}"
+    part = f"{shared}.{os.getpid()}-{get_ident()}"
     try:
         make_private_directory(part)
         _stage_code(part, part, sys.executable, cache_dir)
@@ -242,7 +243,7 @@ def _compiled(source: str, cache_dir: str) -> bytes:
     import py_compile  # only once for each release: it costs more than a play's whole start
 
     os.makedirs(cache_dir, mode=0o700, exist_ok=True)
-    part = f"{cached}.{os.getpid()}"
+    part = f"{cached}.{os.getpid()}-{get_ident()}"
     py_compile.compile(
         source, part, name, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )

@@ -6,12 +6,15 @@ Source: docs/json.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hero_logic.core.documents import PlayState
 from hero_logic.core.records import Play, Span
+
+if TYPE_CHECKING:
+    from hero_logic.core.finding import StoreSize
 
 SCHEMA = 1
 _SPANS_A_CHUNK = 1000
@@ -38,10 +41,16 @@ def play_document(play: Play, spans: Iterable[Span]) -> Iterator[bytes]:
     yield b"]}"
 
 
-def list_document(plays: list[Play], next_cursor: str | None) -> bytes:
-    """A page of plays without what is heavy: ``{"plays": [...], "next": cursor or null}``."""
+def list_document(plays: list[Play], next_cursor: str | None, size: StoreSize | None = None) -> bytes:
+    """A page of plays without what is heavy: ``{"plays": [...], "next": cursor or null}``.
+
+    With ``store``, how much there is on record, where that is given.
+    """
     light = [{key: value for key, value in _facts(play).items() if key not in _HEAVY} for play in plays]
-    return _encode({"plays": light, "next": next_cursor})
+    document: dict[str, Any] = {"plays": light, "next": next_cursor}
+    if size is not None:
+        document["store"] = size
+    return _encode(document)
 
 
 def facts_document(play: Play) -> bytes:
@@ -55,7 +64,9 @@ def state(play: Play) -> PlayState:
         sid=play.sid,
         flow=play.flow,
         status=play.status,
+        is_waiting=play.is_waiting,
         error=play.error,
+        created_ms=play.created_ms,
         start_ms=play.start_ms,
         end_ms=play.end_ms,
         duration_ms=duration_ms(play),
@@ -84,6 +95,12 @@ def _facts(play: Play) -> dict[str, Any]:
         "needs": play.access.needs,
         "grants": play.access.grants,
         "counters": play.counters,
+        "created_ms": play.created_ms,
+        "is_waiting": play.is_waiting,
+        "retry_of": play.retry_of,
+        "parent_play_sid": play.parent_play_sid,
+        "parent_span_id": play.parent_span_id,
+        "asked_by": play.asked_by,
     }
 
 

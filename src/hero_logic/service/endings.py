@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hero_logic.core.fold import OPEN_AT_END
+from hero_logic.core.fold import OPEN_AT_END, closed_status
 from hero_logic.core.outcome import (
     ROOT_END_LOST,
     RUNTIME_ENDED,
@@ -40,7 +40,10 @@ def end_play(
     problem: str = "",
     is_runtime_gone: bool = False,
 ) -> Play:
-    """Close a play's open spans and give it its end; the play as it then stands.
+    """Give a play its end, and close its open spans; the play as it then stands.
+
+    Where the runtime is gone the spans are left open, for :func:`close_some`: there may be a million of them,
+    and whoever waits for the play need not wait for those. What reads a play shows them closed meanwhile.
 
     Args:
         store: where the play is.
@@ -62,10 +65,14 @@ def end_play(
     if problem:
         stderr = f"{leavings.stderr.rstrip()}\n[hero-logic: {problem}]\n".lstrip()
         leavings = msgspec.structs.replace(leavings, stderr=stderr)
-    ingest.close(sid, status=leavings.record.reason, end_ms=leavings.record.end_ms)
-    root = store.first_root_not_ok(sid)
+    if is_runtime_gone:
+        ingest.let_go(sid)
+        root = as_closed_root(store.first_root_not_ok(sid), leavings.record.reason)
+    else:
+        ingest.close(sid, status=leavings.record.reason, end_ms=leavings.record.end_ms)
+        root = store.first_root_not_ok(sid)
     outcome = decide(leavings, root, timeout_s=timeout_s, cancelled_by=cancelled_by)
-    if _is_root_end_lost(leavings, root):
+    if _is_root_end_lost(leavings, root) or (is_runtime_gone and _is_all_lost(store, sid, outcome)):
         # The process may have ended well while the last of its events were lost with the runtime: that its
         # root is open then is the runtime's doing, and is told as such.
         outcome = msgspec.structs.replace(outcome, error=RUNTIME_ENDED if is_runtime_gone else ROOT_END_LOST)
@@ -73,11 +80,23 @@ def end_play(
     return store.get_play(sid)
 
 
+def as_closed_root(root: RootSpan | None, status: str) -> RootSpan | None:
+    """A root as it is once it is closed, if it is still open."""
+    if root is None or root.status != "running":
+        return root
+    return RootSpan(root.name, closed_status(status), OPEN_AT_END)
+
+
 def _is_root_end_lost(leavings: Leavings, root: RootSpan | None) -> bool:
     """Whether the process ended well, and what is missing is the last of its events."""
     is_good_end = leavings.record.reason == "exited" and leavings.record.exit_code == 0
     is_told = leavings.result.outcome == "returned"
     return root is not None and root.error == OPEN_AT_END and is_good_end and is_told
+
+
+def _is_all_lost(store: Store, sid: str, outcome: Outcome) -> bool:
+    """Whether a play that ended well has no span at all: a flow has one, which its runtime took with it."""
+    return outcome.status == "ok" and store.brief_play(sid).span_count == 0
 
 
 def _redacted(leavings: Leavings, redactor: Redactor) -> Leavings:

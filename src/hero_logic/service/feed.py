@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from hero_logic.core.errors import NotFound
 from hero_logic.core.records import Changes, Play, SpanRow
 
 if TYPE_CHECKING:
@@ -337,7 +338,7 @@ class Subscription:
             sids, self._plays = self._plays, {}
         # Read before the spans are taken: no span that was written before a play's row is told after it.
         try:
-            plays = [self._feed.play(sid) for sid in sids]
+            plays = [play for sid in sids if (play := self._play(sid)) is not None]
         except Exception:
             with self._changed:
                 self._plays = {**sids, **self._plays}
@@ -354,6 +355,15 @@ class Subscription:
         self._told_plays = {play.sid: play.revision for play in plays}
         plays.sort(key=lambda play: play.revision)
         return Changes(revision, plays, [(sid, one.row()) for (sid, _), one in waiting.items()], is_all=True)
+
+    def _play(self, sid: str) -> Play | None:
+        """A play that has changed; None where it was deleted since, which is no news of the others."""
+        try:
+            return self._feed.play(sid)
+        except NotFound:
+            if self.sid is not None:
+                raise
+            return None
 
 
 class _Waiting:

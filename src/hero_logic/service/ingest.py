@@ -158,6 +158,11 @@ class Ingest:
         self._sinks[sid] = sink
         return sink
 
+    def give_up(self, sid: str) -> None:
+        """Take nothing more of a play; what is not written yet is not tried again."""
+        self.hurry(sid)
+        self._sinks.pop(sid, None)
+
     def sink(self, sid: str) -> PlaySink | None:
         """Where the stream of a play goes, if it is open."""
         return self._sinks.get(sid)
@@ -221,18 +226,40 @@ class Ingest:
         Raises:
             StoreError: it could not be written.
         """
-        if sid in self._sinks:
-            self.hurry(sid)
-            self.flush(sid)
-            tree = self._sinks.pop(sid).tree
-        else:
-            tree = self._tree(sid)
-        while rows := self._store.load_open_rows(sid, limit=_MAX_CLOSED_AT_ONCE, max_bytes=_MAX_CLOSED_BYTES):
-            tree.close(rows, status=status, end_ms=end_ms)
-            delta = tree.delta()
-            assert delta is not None, "rows were closed"
-            self._store.write_spans({sid: delta}, closing=True)
-            tree.committed()
+        tree = self.let_go(sid)
+        while self._close_some(sid, tree, status, end_ms):
+            pass
+
+    def let_go(self, sid: str) -> SpanTree:
+        """Write what is left of a play, and take nothing more of it; its tree.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        if sid not in self._sinks:
+            return self._tree(sid)
+        self.hurry(sid)
+        self.flush(sid)
+        return self._sinks.pop(sid).tree
+
+    def close_some(self, sid: str, *, status: str, end_ms: float) -> bool:
+        """End a batch of the spans that are open of a play that has ended; False where none was.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        return self._close_some(sid, self._tree(sid), status, end_ms)
+
+    def _close_some(self, sid: str, tree: SpanTree, status: str, end_ms: float) -> bool:
+        rows = self._store.load_open_rows(sid, limit=_MAX_CLOSED_AT_ONCE, max_bytes=_MAX_CLOSED_BYTES)
+        if not rows:
+            return False
+        tree.close(rows, status=status, end_ms=end_ms)
+        delta = tree.delta()
+        assert delta is not None, "rows were closed"
+        self._store.write_spans({sid: delta}, closing=True)
+        tree.committed()
+        return True
 
     def _tree(self, sid: str) -> SpanTree:
         return SpanTree(

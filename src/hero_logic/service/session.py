@@ -11,11 +11,16 @@ from hero_logic.store.contract import Store
 
 if TYPE_CHECKING:
     from hero_logic.core.outcome import Leavings
+    from hero_logic.service.bells import Ears
     from hero_logic.service.feed import Feed
     from hero_logic.service.flows import Flows
     from hero_logic.service.ingest import Ingest
     from hero_logic.service.library import Library
+    from hero_logic.service.news import News
     from hero_logic.service.recording import Spool
+
+_CLOSING_S = 0.5
+"""How long a command closes spans of plays that were lost before it does what it is for."""
 
 
 class Session:
@@ -35,6 +40,7 @@ class Session:
         open_spool: Callable[[str], Spool | None] = lambda _: None,
         leftovers: Callable[[], Iterable[tuple[str, str]]] = tuple,
         new_sid: Callable[[], str],
+        recovers: bool = True,
     ) -> None:
         self.now_ms = now_ms
         self.store = store
@@ -48,12 +54,16 @@ class Session:
         self._open_spool = open_spool
         self._leftovers = leftovers
         self._new_sid = new_sid
+        self._recovers = recovers
+        self._ears: Ears | None = None
+        self._news: News | None = None
         self._has_entered = False
 
     def __enter__(self) -> Session:
         try:
-            if self._may_need_recovery():
-                self._recover()
+            if self._recovers and self._may_need_recovery():
+                self.recover()
+                self.close_some(for_s=_CLOSING_S)
         except BaseException:
             self.__exit__()
             raise
@@ -78,6 +88,33 @@ class Session:
         return self._feed
 
     @property
+    def runtimes(self) -> Runtimes:
+        """This process among those that run plays."""
+        return self._runtimes
+
+    @property
+    def ears(self) -> Ears:
+        """What hears that other processes have written something, made when it is first needed."""
+        if self._ears is None:
+            from hero_logic.service.bells import Bells, Ears
+
+            self._ears = Ears(Bells(self._runtimes.directory, self._runtimes.own_sid))
+        return self._ears
+
+    @property
+    def news(self) -> News:
+        """Who waits for something to become of a play, made when somebody first does."""
+        if self._news is None:
+            from hero_logic.service.news import News
+
+            self._news = News(self.store, self.feed, self.ears)
+        return self._news
+
+    def ring_at_commits(self) -> None:
+        """Wake other processes whenever this one has written something."""
+        self.feed.ring(lambda _: self.ears.bells.ring())
+
+    @property
     def flows(self) -> Flows:
         """The published flows, loaded when somebody first asks for them."""
         if self._flows is None:
@@ -93,10 +130,11 @@ class Session:
 
         return Library(self.store)
 
-    def _recover(self) -> None:
+    def recover(self) -> list[str]:
+        """Give plays whose runtime is gone their end; the sids of those that were ended."""
         from hero_logic.service.recovery import recover
 
-        recover(
+        return recover(
             self.plays,
             self.ingest,
             self._runtimes,
@@ -105,13 +143,26 @@ class Session:
             open_spool=self._open_spool,
             leftovers=self._leftovers,
             now_ms=self.now_ms,
+            new_sid=self._new_sid,
         )
+
+    def close_some(self, *, for_s: float) -> bool:
+        """Close spans that plays left open, for so long at the most; whether there may be more."""
+        from time import monotonic
+
+        from hero_logic.service.recovery import close_some
+
+        return close_some(self.store, self.ingest, self._runtimes, until_s=monotonic() + for_s)
 
     def _may_need_recovery(self) -> bool:
         store = self.store
         return bool(store.unfinished_plays() or store.plays_with_open_spans() or self._runtimes.has_killed())
 
     def __exit__(self, *_: object) -> None:
+        if self._news is not None:
+            self._news.close()
+        if self._ears is not None:
+            self._ears.close()
         if self._ingest is not None:
             self._ingest.__exit__()
         self.store.close()

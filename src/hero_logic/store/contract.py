@@ -35,6 +35,7 @@ from hero_logic.core.records import (
     NameStats,
     Play,
     PlayEnd,
+    PlayOrder,
     RootSpan,
     Sandbox,
     Span,
@@ -42,6 +43,7 @@ from hero_logic.core.records import (
     SpanRow,
 )
 from hero_logic.store.flow_contract import FlowStore
+from hero_logic.store.queue_contract import QueueStore
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -50,19 +52,23 @@ class Commit(msgspec.Struct, frozen=True):
     revision: int
     """Of its last change."""
     plays: tuple[str, ...] = ()
-    """The sids of the plays that were created, begun or ended."""
+    """The sids of the plays that were created, claimed, begun or ended."""
     spans: Mapping[str, SpanDelta] = {}
     """By sid; the rows are the fold's, which changes them again once ``on_commit`` has returned."""
 
 
-class Store(FlowStore, Protocol):
+class Store(QueueStore, FlowStore, Protocol):
     """Flows, versions, plays and spans, remembered."""
 
     on_commit: Callable[[Commit], None]
     """See law 7; does nothing at first."""
 
-    def create_play(self, play: Play, version: FlowVersion | None = None) -> int:
+    def create_play(
+        self, play: Play, version: FlowVersion | None = None, order: PlayOrder | None = None
+    ) -> int:
         """Record a new play, and the version it runs if that is not known yet; give its revision.
+
+        ``order`` says what it is to be run with. One that is pending and has no ``runtime_sid`` waits.
 
         Raises:
             StoreError: a play of that sid is there already.
@@ -95,14 +101,6 @@ class Store(FlowStore, Protocol):
         """
         ...
 
-    def brief_play(self, sid: str) -> Play:
-        """The play without the heavy fields: what it costs does not depend on what the play has left.
-
-        Raises:
-            NotFound: there is no such play.
-        """
-        ...
-
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
         ...
@@ -119,7 +117,10 @@ class Store(FlowStore, Protocol):
         ...
 
     def unfinished_plays(self) -> list[Play]:
-        """The plays that are ``pending`` or ``running``, oldest first, without the heavy fields."""
+        """The plays that a runtime has and that have no end, oldest first, without the heavy fields.
+
+        Those that wait for a worker are not among them.
+        """
         ...
 
     def plays_with_open_spans(self) -> list[str]:
@@ -279,10 +280,6 @@ class Store(FlowStore, Protocol):
 
         It means nothing but that, and is not the same to another object over the same store.
         """
-        ...
-
-    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
-        """(sid, revision, status) of the plays that changed after a revision, in the order of revisions."""
         ...
 
     def reader(self, *, busy_timeout_s: float | None = None) -> "Store":

@@ -23,6 +23,7 @@ from hero_logic.core.records import (
     NameStats,
     Play,
     PlayEnd,
+    PlayOrder,
     RootSpan,
     Sandbox,
     Span,
@@ -30,6 +31,7 @@ from hero_logic.core.records import (
 )
 from hero_logic.store.contract import Commit
 from hero_logic.store.memory_flows import MemoryFlows
+from hero_logic.store.memory_queue import MemoryQueue, is_in_hand, light
 from hero_logic.store.refusals import (
     check_end,
     has_ended,
@@ -66,13 +68,17 @@ class _Memory(msgspec.Struct):
     """By ordinal, each piece with the revision that brought it."""
     writers: dict[str, int] = {}
     positions: dict[str, int] = {}
+    order: PlayOrder | None = None
+    claims: int = 0
+    cancel: tuple[float, str] | None = None
+    """When it was asked for, and by whom."""
 
 
 def _ignore(commit: Commit) -> None:
     return None
 
 
-class MemoryStore(MemoryFlows):
+class MemoryStore(MemoryQueue, MemoryFlows):
     """A store that forgets everything with its process.
 
     >>> MemoryStore().revision()
@@ -86,10 +92,13 @@ class MemoryStore(MemoryFlows):
         self._plays: dict[str, _Memory] = {}
         self._versions: dict[str, FlowVersion] = {}
         self._revision = 0
+        self._turns: dict[str, int] = {}
         self._is_closed = False
 
-    def create_play(self, play: Play, version: FlowVersion | None = None) -> int:
-        """Record a new play, and its version; give its revision (contract.py)."""
+    def create_play(
+        self, play: Play, version: FlowVersion | None = None, order: PlayOrder | None = None
+    ) -> int:
+        """Record a new play, its version and its order; give its revision (contract.py)."""
         with self._lock:
             self._check_open()
             if play.sid in self._plays:
@@ -97,7 +106,7 @@ class MemoryStore(MemoryFlows):
             kept = _copy(play)
             if version is not None:
                 self._versions.setdefault(version.version_sid, _copy(version))
-            self._plays[play.sid] = _Memory(kept)
+            self._plays[play.sid] = _Memory(kept, order=order)
             return self._tell_of(kept)
 
     def begin_play(self, sid: str, *, start_ms: float, sandbox: Sandbox) -> int:
@@ -113,11 +122,13 @@ class MemoryStore(MemoryFlows):
         """Give a play its end; False, and nothing changed, where it had one already (contract.py)."""
         check_end(end)
         with self._lock:
-            play = self._find(sid).play
+            of = self._find(sid)
+            play = of.play
             if is_terminal(play.status):
                 return False
             check_move(play.status, end.status)
             kept = _copy(end)
+            of.cancel = None
             for field in PlayEnd.__struct_fields__:
                 setattr(play, field, getattr(kept, field))
             self._tell_of(play)
@@ -127,11 +138,6 @@ class MemoryStore(MemoryFlows):
         """The play, whole but for its spans (contract.py)."""
         with self._lock:
             return _copy(self._find(sid).play)
-
-    def brief_play(self, sid: str) -> Play:
-        """The play without the heavy fields (contract.py)."""
-        with self._lock:
-            return _light(self._find(sid).play)
 
     def last_play_sid(self) -> str | None:
         """The sid of the play that was created last, or None in an empty store."""
@@ -147,13 +153,13 @@ class MemoryStore(MemoryFlows):
             if before is not None:
                 self._find(before)
                 sids = sids[: sids.index(before)]
-            return [_light(self._plays[sid].play) for sid in sids[::-1][: max(limit, 0)]]
+            return [light(self._plays[sid].play) for sid in sids[::-1][: max(limit, 0)]]
 
     def unfinished_plays(self) -> list[Play]:
-        """The plays without an end, the oldest first, without the heavy fields."""
+        """The plays that a runtime has and that have no end, the oldest first, without the heavy fields."""
         with self._lock:
             self._check_open()
-            return [_light(of.play) for of in self._plays.values() if not is_terminal(of.play.status)]
+            return [light(of.play) for of in self._plays.values() if is_in_hand(of.play)]
 
     def plays_with_open_spans(self) -> list[str]:
         """The sids of plays that have ended while spans of theirs are still ``running``."""
@@ -329,11 +335,11 @@ class MemoryStore(MemoryFlows):
                 if len(revisions) > max(limit, 0):
                     until = min(until, revisions[limit - 1] if limit > 0 else since)
             is_all = max(len(changed), len(moments)) <= max(limit, 0)
-            light = [_light(of.play) for of in plays if since < of.play.revision <= until]
+            changed_plays = [light(of.play) for of in plays if since < of.play.revision <= until]
             spans = [(of.play.sid, row) for of in plays for row in _changed_rows(of, since, until)]
-        light.sort(key=lambda play: play.revision)
+        changed_plays.sort(key=lambda play: play.revision)
         spans.sort(key=lambda span: span[1].revision)
-        return Changes(until, light, spans, is_all)
+        return Changes(until, changed_plays, spans, is_all)
 
     def revision(self) -> int:
         """The revision of the last change."""
@@ -344,14 +350,6 @@ class MemoryStore(MemoryFlows):
     def stamp(self) -> int:
         """Whether anything was written since it was the same (contract.py)."""
         return self.revision()
-
-    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
-        """The plays that changed after a revision (contract.py)."""
-        with self._lock:
-            self._check_open()
-            plays = [of.play for of in self._plays.values() if of.play.revision > since]
-            plays.sort(key=lambda play: play.revision)
-            return [(play.sid, play.revision, play.status) for play in plays]
 
     def reader(self, *, busy_timeout_s: float | None = None) -> MemoryStore:
         """The same plays, to read; it is closed apart (contract.py)."""
@@ -466,15 +464,6 @@ def _encode(value: object) -> bytes:
 
 def _copy(value: _T) -> _T:
     return msgspec.json.decode(_encode(value), type=type(value))
-
-
-def _light(play: Play) -> Play:
-    """A copy without the heavy fields."""
-    kept = _copy(play)
-    empty = Play(sid=play.sid)
-    kept.input_json, kept.output_json = empty.input_json, empty.output_json
-    kept.stdout, kept.stderr = empty.stdout, empty.stderr
-    return kept
 
 
 def _check_rows(of: _Memory, changed: list[SpanRow]) -> None:

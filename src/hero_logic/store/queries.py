@@ -12,7 +12,8 @@ PLAY_COLUMNS = (
     "plays.sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,"
     " sandbox_tier, sandbox_isolation, sandbox_resources,"
     " events, malformed, oversize, repeated, truncated,"
-    " span_count, version_sid, runtime_sid, revision, access"
+    " span_count, version_sid, runtime_sid, revision, access,"
+    " retry_of, parent_play_sid, parent_span_id, asked_by"
 )
 """A play without its heavy fields, as :func:`hero_logic.store.rows.play` reads it."""
 
@@ -57,13 +58,23 @@ GET_VERSION = """
 
 ADD_PLAY = """
     INSERT INTO plays (
+        id,
         sid, flow, status, error, created_ms, start_ms, end_ms, exit_code, artifacts,
         sandbox_tier, sandbox_isolation, sandbox_resources,
         events, malformed, oversize, repeated, truncated,
-        span_count, version_sid, runtime_sid, revision, access
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        span_count, version_sid, runtime_sid, revision, access,
+        retry_of, parent_play_sid, parent_span_id, asked_by
+    ) VALUES (
+        1 + max(
+            (SELECT coalesce(max(id), 0) FROM plays), (SELECT coalesce(max(play), 0) FROM deleted_plays)
+        ),
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    )
 """
-"""Add a play without its heavy fields, in the order of ``PLAY_COLUMNS``."""
+"""Add a play without its heavy fields, in the order of ``PLAY_COLUMNS``.
+
+No id is given twice while spans of a play that was deleted are still there.
+"""
 
 ADD_PLAY_TEXTS = (
     "INSERT INTO play_texts (play, input_json, output_json, stdout, stderr) VALUES (?, ?, ?, ?, ?)"
@@ -95,9 +106,6 @@ GET_PLAY = (
 )
 """A whole play, by its sid."""
 
-BRIEF_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
-"""A play without its heavy fields, by its sid."""
-
 LAST_PLAY_SID = "SELECT sid FROM plays ORDER BY id DESC LIMIT 1"
 """The sid of the play that was created last."""
 
@@ -105,10 +113,10 @@ LIST_PLAYS = f"SELECT {PLAY_COLUMNS} FROM plays WHERE id < ? ORDER BY id DESC LI
 """Plays that were created before the one of that id, the last first."""
 
 UNFINISHED_PLAYS = (
-    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_unfinished"  # noqa: S608 - columns are a constant
-    " WHERE status IN ('pending', 'running') ORDER BY id"
+    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_in_hand"  # noqa: S608 - columns are a constant
+    " WHERE status IN ('pending', 'running') AND runtime_sid <> '' ORDER BY id"
 )
-"""Plays without an end, the oldest first."""
+"""Plays that a runtime has and that have no end, the oldest first."""
 
 PLAYS_WITH_OPEN_SPANS = """
     WITH RECURSIVE open_plays (play) AS (
@@ -343,12 +351,6 @@ CHANGED_PLAY_IDS = "SELECT id FROM plays INDEXED BY plays_by_revision WHERE revi
 
 DATA_VERSION = "PRAGMA data_version"
 """A number that changes when another connection has written."""
-
-CHANGED_STATUSES = (
-    "SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision"
-    " WHERE revision > ? ORDER BY revision"
-)
-"""The plays that changed after a revision, or whose spans have."""
 
 SID_OF_PLAY = "SELECT sid FROM plays WHERE id = ?"
 """The sid of a play."""

@@ -47,6 +47,14 @@ def has_ended(sid: str, status: str) -> IllegalMove:
     )
 
 
+def not_ended(sid: str, status: str) -> IllegalMove:
+    """For a play that is to go and has not ended."""
+    return IllegalMove(
+        f"the play {sid!r} is {status}; only a play that has ended can be removed. "
+        f"End it first: hero-logic cancel {sid}"
+    )
+
+
 def not_stored(count: int) -> StoreError:
     """For rows that are said to be stored, and are not."""
     return StoreError(

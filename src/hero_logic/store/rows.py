@@ -13,6 +13,7 @@ from hero_logic.core.records import (
     NameStats,
     Play,
     PlayEnd,
+    PlayOrder,
     Sandbox,
     Span,
     SpanRow,
@@ -273,6 +274,10 @@ def play_values(play: Play, revision: int) -> tuple[object, ...]:
         play.runtime_sid,
         revision,
         _access_text(play),
+        play.retry_of,
+        play.parent_play_sid,
+        play.parent_span_id,
+        play.asked_by,
     )
 
 
@@ -295,15 +300,43 @@ def play(values: Sequence[Any]) -> Play:
         runtime_sid=values[19],
         revision=values[20],
         access=_access(values[21]),
+        retry_of=values[22],
+        parent_play_sid=values[23],
+        parent_span_id=values[24],
+        asked_by=values[25],
     )
-    if len(values) > 22:
-        made.input_json, made.output_json, made.stdout, made.stderr = values[22:]
+    if len(values) > 26:
+        made.input_json, made.output_json, made.stdout, made.stderr = values[26:]
     return made
 
 
 def artifacts_text(of: Play | PlayEnd) -> str:
     """The artifacts of a play as they are stored."""
     return encode_json(of.artifacts).decode() if of.artifacts else "[]"
+
+
+def artifact_bytes(of: Play | PlayEnd) -> int:
+    """The size of all artifacts of a play."""
+    return sum(artifact.size_bytes for artifact in of.artifacts)
+
+
+def ascii_lower(text: str) -> str:
+    """A text with the letters of ASCII made small, as SQLite's ``lower`` does.
+
+    >>> ascii_lower("Ä Big")
+    'Ä big'
+    """
+    return "".join(one.lower() if one.isascii() else one for one in text)
+
+
+def order_text(order: PlayOrder) -> str:
+    """What a play is to be run with, as it is stored."""
+    return encode_json(order).decode()
+
+
+def order(text: str) -> PlayOrder:
+    """What a play is to be run with."""
+    return msgspec.json.decode(text, type=PlayOrder)
 
 
 def _access_text(play: Play) -> str:

@@ -23,11 +23,12 @@ from _thread import allocate_lock
 from hero_logic.core.errors import StoreError, UsageError
 from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.records import FlowVersion, RootSpan
-from hero_logic.store import migrations, queries, reading, rows, writing
+from hero_logic.store import migrations, queries, queue_queries, reading, rows, writing
 from hero_logic.store.contract import Commit
 from hero_logic.store.refusals import check_end, is_closed, is_known, no_such_play, no_such_version
 from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file
 from hero_logic.store.sqlite_flows import SqliteFlows
+from hero_logic.store.sqlite_queue import SqliteQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         NameStats,
         Play,
         PlayEnd,
+        PlayOrder,
         Sandbox,
         Span,
         SpanDelta,
@@ -56,7 +58,7 @@ def _ignore(commit: Commit) -> None:
     return None
 
 
-class SqliteStore(SqliteFlows):
+class SqliteStore(SqliteQueue, SqliteFlows):
     """A store in one file, for any number of threads and processes of one machine.
 
     >>> import tempfile
@@ -126,15 +128,17 @@ class SqliteStore(SqliteFlows):
 
     # --- plays ---------------------------------------------------------------------------------------
 
-    def create_play(self, play: Play, version: FlowVersion | None = None) -> int:
-        """Record a new play, and its version; give its revision (contract.py)."""
+    def create_play(
+        self, play: Play, version: FlowVersion | None = None, order: PlayOrder | None = None
+    ) -> int:
+        """Record a new play, its version and its order; give its revision (contract.py)."""
         with self._write_lock:
             with self._writing() as connection:
                 if connection.execute(queries.FIND_PLAY, (play.sid,)).fetchone() is not None:
                     raise is_known(play.sid)
                 if version is not None:
                     writing.add_version(connection, version)
-                revision = writing.add_play(connection, play)
+                revision = writing.add_play(connection, play, order)
             self._tell(Commit(revision, plays=(play.sid,)))
         return revision
 
@@ -168,6 +172,9 @@ class SqliteStore(SqliteFlows):
                     (end.status, end.end_ms, end.error, end.exit_code, artifacts, revision, play),
                 )
                 connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
+                connection.execute(queue_queries.FORGET_CANCEL, (play,))
+                if end.artifacts:
+                    connection.execute(queue_queries.COUNT_PLAY, (0, rows.artifact_bytes(end)))
             self._tell(Commit(revision, plays=(sid,)))
         return True
 
@@ -175,14 +182,6 @@ class SqliteStore(SqliteFlows):
         """The play, whole but for its spans (contract.py)."""
         with self._read_lock, self._reading() as connection:
             values = connection.execute(queries.GET_PLAY, (sid,)).fetchone()
-            if values is None:
-                raise no_such_play(sid)
-            return rows.play(values)
-
-    def brief_play(self, sid: str) -> Play:
-        """The play without the heavy fields (contract.py)."""
-        with self._read_lock, self._reading() as connection:
-            values = connection.execute(queries.BRIEF_PLAY, (sid,)).fetchone()
             if values is None:
                 raise no_such_play(sid)
             return rows.play(values)
@@ -345,11 +344,6 @@ class SqliteStore(SqliteFlows):
             except sqlite3.Error as error:
                 raise as_store_error(error, path=self._path, waited_s=self._busy_timeout_s) from error
 
-    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
-        """The plays that changed after a revision (contract.py)."""
-        with self._read_lock, self._reading() as connection:
-            return connection.execute(queries.CHANGED_STATUSES, (since,)).fetchall()
-
     def reader(self, *, busy_timeout_s: float | None = None) -> SqliteStore:
         """The same file, with connections of its own (contract.py)."""
         return SqliteStore.open(
@@ -357,6 +351,9 @@ class SqliteStore(SqliteFlows):
         )
 
     # --- call these with their lock held -------------------------------------------------------------
+
+    def _tell_of(self, revision: int, sid: str) -> None:
+        self._tell(Commit(revision, plays=(sid,)))
 
     def _tell(self, commit: Commit) -> None:
         """Law 7 of the contract: with the write lock held."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hero_logic.core.lifecycle import is_terminal
-from hero_logic.store import queries, rows
+from hero_logic.store import queries, queue_queries, rows
 from hero_logic.store.refusals import has_ended, no_such_play, not_stored
 
 TYPE_CHECKING = False
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from hero_logic.core.records import FlowVersion, Play, SpanDelta, SpanRow
+    from hero_logic.core.records import FlowVersion, Play, PlayOrder, SpanDelta, SpanRow
 
 _VALUES_AT_ONCE = queries.SPANS_AT_ONCE * len(queries.SPAN_COLUMNS)
 
@@ -40,14 +40,17 @@ def next_revision(connection: sqlite3.Connection) -> int:
     return revision
 
 
-def add_play(connection: sqlite3.Connection, play: Play) -> int:
-    """Add a play; give its revision."""
+def add_play(connection: sqlite3.Connection, play: Play, order: PlayOrder | None) -> int:
+    """Add a play, and what it is to be run with; give its revision."""
     revision = next_revision(connection)
     added = connection.execute(queries.ADD_PLAY, rows.play_values(play, revision))
     connection.execute(
         queries.ADD_PLAY_TEXTS,
         (added.lastrowid, play.input_json, play.output_json, play.stdout, play.stderr),
     )
+    if order is not None:
+        connection.execute(queue_queries.ADD_ORDER, (added.lastrowid, rows.order_text(order)))
+    connection.execute(queue_queries.COUNT_PLAY, (1, rows.artifact_bytes(play)))
     return revision
 
 

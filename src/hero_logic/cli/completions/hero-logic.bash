@@ -7,12 +7,18 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_hero_logic_flows_subparsers=(add ls search show rm)
-_shtab_hero_logic_subparsers=(run watch show ls flows ingest listen serve token open doctor)
+_shtab_hero_logic_subparsers=(run watch show ls cancel wait retry rm prune worker flows ingest listen serve token open doctor)
 
 _shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --allow-read --allow-write --allow-net --rpc --policy --sandbox --keep --json --quiet)
 _shtab_hero_logic_watch_option_strings=(-h --help --json)
 _shtab_hero_logic_show_option_strings=(-h --help --json --logs --failed --stats)
-_shtab_hero_logic_ls_option_strings=(-h --help --json --limit --before)
+_shtab_hero_logic_ls_option_strings=(-h --help --json --limit --before --flow --status --days --text)
+_shtab_hero_logic_cancel_option_strings=(-h --help --no-wait --json)
+_shtab_hero_logic_wait_option_strings=(-h --help --timeout --json)
+_shtab_hero_logic_retry_option_strings=(-h --help --queue --json --quiet)
+_shtab_hero_logic_rm_option_strings=(-h --help)
+_shtab_hero_logic_prune_option_strings=(-h --help --days --plays --mb --dry-run --json)
+_shtab_hero_logic_worker_option_strings=(-h --help --plays --stop-after --attached)
 _shtab_hero_logic_flows_add_option_strings=(-h --help --name --description --tag --json)
 _shtab_hero_logic_flows_ls_option_strings=(-h --help --json --limit --before --archived)
 _shtab_hero_logic_flows_search_option_strings=(-h --help --json --limit)
@@ -41,8 +47,9 @@ _shtab_hero_logic_serve___uds_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_doctor___python_COMPGEN=_shtab_compgen_files
 
 _shtab_hero_logic_run___sandbox_choices=(auto best tier0 tier1 tier2 none)
+_shtab_hero_logic_ls___status_choices=(pending running ok failed timed_out cancelled)
 _shtab_hero_logic_flows_pos_0_choices=(add ls search show rm)
-_shtab_hero_logic_pos_0_choices=(run watch show ls flows ingest listen serve token open doctor)
+_shtab_hero_logic_pos_0_choices=(run watch show ls cancel wait retry rm prune worker flows ingest listen serve token open doctor)
 
 _shtab_hero_logic_run__h_nargs=0
 _shtab_hero_logic_run___help_nargs=0
@@ -60,6 +67,30 @@ _shtab_hero_logic_show___stats_nargs=0
 _shtab_hero_logic_ls__h_nargs=0
 _shtab_hero_logic_ls___help_nargs=0
 _shtab_hero_logic_ls___json_nargs=0
+_shtab_hero_logic_cancel_pos_0_nargs=+
+_shtab_hero_logic_cancel__h_nargs=0
+_shtab_hero_logic_cancel___help_nargs=0
+_shtab_hero_logic_cancel___no_wait_nargs=0
+_shtab_hero_logic_cancel___json_nargs=0
+_shtab_hero_logic_wait_pos_0_nargs=+
+_shtab_hero_logic_wait__h_nargs=0
+_shtab_hero_logic_wait___help_nargs=0
+_shtab_hero_logic_wait___json_nargs=0
+_shtab_hero_logic_retry__h_nargs=0
+_shtab_hero_logic_retry___help_nargs=0
+_shtab_hero_logic_retry___queue_nargs=0
+_shtab_hero_logic_retry___json_nargs=0
+_shtab_hero_logic_retry___quiet_nargs=0
+_shtab_hero_logic_rm_pos_0_nargs=+
+_shtab_hero_logic_rm__h_nargs=0
+_shtab_hero_logic_rm___help_nargs=0
+_shtab_hero_logic_prune__h_nargs=0
+_shtab_hero_logic_prune___help_nargs=0
+_shtab_hero_logic_prune___dry_run_nargs=0
+_shtab_hero_logic_prune___json_nargs=0
+_shtab_hero_logic_worker__h_nargs=0
+_shtab_hero_logic_worker___help_nargs=0
+_shtab_hero_logic_worker___attached_nargs=0
 _shtab_hero_logic_flows_add__h_nargs=0
 _shtab_hero_logic_flows_add___help_nargs=0
 _shtab_hero_logic_flows_add___json_nargs=0

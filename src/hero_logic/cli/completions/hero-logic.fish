@@ -51,8 +51,8 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run watch show ls flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen serve token open doctor
-set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --description --entry --env --host --idle --input --keep --limit --name --policy --port --python --rate --rpc --sandbox --socket --tag --timeout --uds -i
+set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen serve token open doctor
+set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --plays --policy --port --python --rate --rpc --sandbox --socket --status --stop-after --tag --text --timeout --uds -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
@@ -91,6 +91,37 @@ complete -c hero-logic -n '_shtab_hero_logic_using ls' -s h -l help -d 'show thi
 complete -c hero-logic -n '_shtab_hero_logic_using ls' -l json -d 'print one JSON document, and nothing else'
 complete -c hero-logic -n '_shtab_hero_logic_using ls' -l limit -x -d 'how many plays at the most (default 20)'
 complete -c hero-logic -n '_shtab_hero_logic_using ls' -l before -x -d 'go on after this play, the last of the page before'
+complete -c hero-logic -n '_shtab_hero_logic_using ls' -l flow -x -d 'plays of this flow alone'
+complete -c hero-logic -n '_shtab_hero_logic_using ls' -l status -xka "pending running ok failed timed_out cancelled" -d 'plays of this status alone: pending, running, ok, failed, timed_out, cancelled; may be repeated'
+complete -c hero-logic -n '_shtab_hero_logic_using ls' -l days -x -d 'plays of the last so many days alone'
+complete -c hero-logic -n '_shtab_hero_logic_using ls' -l text -x -d 'plays with this in their id, flow, error or input'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a cancel -d 'End plays that run or wait, whoever runs them.'
+complete -c hero-logic -n '_shtab_hero_logic_using cancel' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using cancel' -l no-wait -d 'do not wait until they have ended'
+complete -c hero-logic -n '_shtab_hero_logic_using cancel' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a wait -d 'Wait for the end of plays, whoever runs them.'
+complete -c hero-logic -n '_shtab_hero_logic_using wait' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using wait' -l timeout -x -d 'wait no longer than so many seconds'
+complete -c hero-logic -n '_shtab_hero_logic_using wait' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a retry -d 'Run a play again, with the same source and input.'
+complete -c hero-logic -n '_shtab_hero_logic_using retry' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using retry' -l queue -d 'leave it to a worker, and print the new play'"'"'s id alone'
+complete -c hero-logic -n '_shtab_hero_logic_using retry' -l json -d 'print the play as one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using retry' -l quiet -d 'print the output alone'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a rm -d 'Remove plays, with all that they left.'
+complete -c hero-logic -n '_shtab_hero_logic_using rm' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a prune -d 'Remove the oldest plays, by age, number or size.'
+complete -c hero-logic -n '_shtab_hero_logic_using prune' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using prune' -l days -x -d 'keep what is no older than so many days'
+complete -c hero-logic -n '_shtab_hero_logic_using prune' -l plays -x -d 'keep the newest so many plays'
+complete -c hero-logic -n '_shtab_hero_logic_using prune' -l mb -x -d 'keep no more than so many megabytes'
+complete -c hero-logic -n '_shtab_hero_logic_using prune' -l dry-run -d 'print which plays --days and --plays would remove'
+complete -c hero-logic -n '_shtab_hero_logic_using prune' -l json -d 'print one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a worker -d 'Run the plays that wait.'
+complete -c hero-logic -n '_shtab_hero_logic_using worker' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using worker' -l plays -x -d 'how many plays run at a time (default 4)'
+complete -c hero-logic -n '_shtab_hero_logic_using worker' -l stop-after -x -d 'how long what runs may go on once the worker is told to stop (default 30)'
+complete -c hero-logic -n '_shtab_hero_logic_using worker' -l attached -d 'end at once, with all that runs, at the end of standard input'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a flows -d 'Keep flows in the library, and find them.'
 complete -c hero-logic -n '_shtab_hero_logic_using flows' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_logic_npos -eq 0' -a add -d 'Publish a file as a flow, or as a version of one.'

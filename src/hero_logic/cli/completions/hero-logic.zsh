@@ -11,17 +11,23 @@
 
 _shtab_hero_logic_commands() {
   local _commands=(
+    cancel:'End plays that run or wait, whoever runs them.'
     doctor:'Try what this host can keep a play from.'
     flows:'Keep flows in the library, and find them.'
     ingest:'Record a file of span events as a play.'
     listen:'Record what comes to a span socket as a play.'
     ls:'List plays, the newest first.'
     open:'Log a browser in to the server that runs.'
+    prune:'Remove the oldest plays, by age, number or size.'
+    retry:'Run a play again, with the same source and input.'
+    rm:'Remove plays, with all that they left.'
     run:'Run a flow, show its steps live, record them.'
     serve:'Serve plays to programs and pages, over HTTP and a Unix socket.'
     show:'Show a play again.'
     token:'Print the token that a server asks for.'
+    wait:'Wait for the end of plays, whoever runs them.'
     watch:'Follow a play that runs, whoever started it.'
+    worker:'Run the plays that wait.'
   )
   _describe 'hero-logic commands' _commands
 }
@@ -44,6 +50,16 @@ _shtab_hero_logic_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_defaults_added=0
+
+_shtab_hero_logic_cancel_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--no-wait[do not wait until they have ended]"
+  "--json[print one JSON document, and nothing else]"
+  "(*):the play\'s id, or last:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_cancel_defaults_added=0
 
 _shtab_hero_logic_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -137,6 +153,10 @@ _shtab_hero_logic_ls_options=(
   "--json[print one JSON document, and nothing else]"
   "--limit[how many plays at the most (default 20)]:N:"
   "--before[go on after this play, the last of the page before]:SID:"
+  "--flow[plays of this flow alone]:NAME:"
+  "*--status[plays of this status alone\: pending, running, ok, failed, timed_out, cancelled\; may be repeated]:STATUS:(pending running ok failed timed_out cancelled)"
+  "--days[plays of the last so many days alone]:N:"
+  "--text[plays with this in their id, flow, error or input]:TEXT:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -149,6 +169,37 @@ _shtab_hero_logic_open_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_open_defaults_added=0
+
+_shtab_hero_logic_prune_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--days[keep what is no older than so many days]:N:"
+  "--plays[keep the newest so many plays]:N:"
+  "--mb[keep no more than so many megabytes]:N:"
+  "--dry-run[print which plays --days and --plays would remove]"
+  "--json[print one JSON document, and nothing else]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_prune_defaults_added=0
+
+_shtab_hero_logic_retry_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--queue[leave it to a worker, and print the new play\'s id alone]"
+  "--json[print the play as one JSON document, and nothing else]"
+  "--quiet[print the output alone]"
+  ":the play\'s id, or last:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_retry_defaults_added=0
+
+_shtab_hero_logic_rm_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "(*):the play\'s id:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_rm_defaults_added=0
 
 _shtab_hero_logic_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -206,6 +257,16 @@ _shtab_hero_logic_token_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_token_defaults_added=0
 
+_shtab_hero_logic_wait_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--timeout[wait no longer than so many seconds]:S:"
+  "--json[print one JSON document, and nothing else]"
+  "(*):the play\'s id, or last:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_wait_defaults_added=0
+
 _shtab_hero_logic_watch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print each change as a line of JSON, and nothing else]"
@@ -214,6 +275,16 @@ _shtab_hero_logic_watch_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_watch_defaults_added=0
+
+_shtab_hero_logic_worker_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--plays[how many plays run at a time (default 4)]:N:"
+  "--stop-after[how long what runs may go on once the worker is told to stop (default 30)]:S:"
+  "--attached[end at once, with all that runs, at the end of standard input]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_worker_defaults_added=0
 
 
 _shtab_hero_logic() {
@@ -234,17 +305,23 @@ _shtab_hero_logic() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_hero_logic-$line[1]:"
       case $line[1] in
+        cancel) _arguments -C -s $_shtab_hero_logic_cancel_options ;;
         doctor) _arguments -C -s $_shtab_hero_logic_doctor_options ;;
         flows) _shtab_hero_logic_flows ;;
         ingest) _arguments -C -s $_shtab_hero_logic_ingest_options ;;
         listen) _arguments -C -s $_shtab_hero_logic_listen_options ;;
         ls) _arguments -C -s $_shtab_hero_logic_ls_options ;;
         open) _arguments -C -s $_shtab_hero_logic_open_options ;;
+        prune) _arguments -C -s $_shtab_hero_logic_prune_options ;;
+        retry) _arguments -C -s $_shtab_hero_logic_retry_options ;;
+        rm) _arguments -C -s $_shtab_hero_logic_rm_options ;;
         run) _arguments -C -s $_shtab_hero_logic_run_options ;;
         serve) _arguments -C -s $_shtab_hero_logic_serve_options ;;
         show) _arguments -C -s $_shtab_hero_logic_show_options ;;
         token) _arguments -C -s $_shtab_hero_logic_token_options ;;
+        wait) _arguments -C -s $_shtab_hero_logic_wait_options ;;
         watch) _arguments -C -s $_shtab_hero_logic_watch_options ;;
+        worker) _arguments -C -s $_shtab_hero_logic_worker_options ;;
       esac
   esac
 }

@@ -1,0 +1,120 @@
+"""What every store promises of plays that wait, are to end, are looked for, or are to go.
+
+The laws of :mod:`hero_logic.store.contract` hold, with one word more to law 3: the deletion of a play takes
+no revision, since nothing is there that could have one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hero_logic.core.finding import PlayFilter, StoreSize
+    from hero_logic.core.records import Play, PlayOrder
+
+
+class QueueStore(Protocol):
+    """The part of a store that is about more than one play at a time."""
+
+    # --- the queue ----------------------------------------------------------------------------------
+
+    def has_waiting(self) -> bool:
+        """Whether any play waits for a worker."""
+        ...
+
+    def waiting_count(self) -> int:
+        """How many plays wait for a worker."""
+        ...
+
+    def claim_play(self, runtime_sid: str) -> str | None:
+        """Give a play that waits to a runtime, in one transaction; its sid, or None where none waits.
+
+        Flows take turns. The one with the fewest plays in hand is next; among equals the one that was
+        served longest ago, and among those the one whose oldest waiting play is the oldest. Of a flow the
+        oldest play is given.
+        """
+        ...
+
+    def release_play(self, sid: str, *, runtime_sid: str) -> bool:
+        """Let a pending play wait again that this runtime had claimed; False, and nothing changed, else.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        ...
+
+    def read_order(self, sid: str) -> tuple[PlayOrder, int] | None:
+        """What a play is to be run with, and how often it was claimed; None where that was not said."""
+        ...
+
+    # --- cancelling ---------------------------------------------------------------------------------
+
+    def ask_cancel(self, sid: str, *, asked_by: str, now_ms: float) -> str:
+        """Have a play ended; the runtime that has to do it, or "" where it has ended, now or before.
+
+        A play that waits is ended at once, in the same transaction: no worker gets it any more.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        ...
+
+    def asked_cancels(self, runtime_sid: str) -> list[tuple[str, str]]:
+        """(sid, who asked) of the plays of a runtime that it is to end, in the order of the asking."""
+        ...
+
+    # --- finding ------------------------------------------------------------------------------------
+
+    def brief_play(self, sid: str) -> Play:
+        """A play without the heavy fields.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        ...
+
+    def find_plays(self, wanted: PlayFilter, *, limit: int, before: str | None = None) -> list[Play]:
+        """Plays that are as wanted, the one created last first, as :meth:`Store.list_plays` gives them.
+
+        By flow and by status it costs what it gives. Times and texts are looked for in what is left of all
+        plays then: this is the one search that reads more than it gives.
+
+        Raises:
+            NotFound: there is no play ``before``.
+        """
+        ...
+
+    def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
+        """(sid, revision, status) of the plays that changed after a revision, in the order of revisions."""
+        ...
+
+    def child_plays(self, sid: str, *, limit: int) -> list[Play]:
+        """The plays that a play asked for, the oldest first, without the heavy fields."""
+        ...
+
+    def retries(self, sid: str, *, limit: int) -> list[Play]:
+        """The plays that run a play again, the oldest first, without the heavy fields."""
+        ...
+
+    # --- deleting -----------------------------------------------------------------------------------
+
+    def delete_play(self, sid: str) -> None:
+        """Remove a play that has ended: nobody finds it any more. Its spans go by :meth:`sweep_deleted`.
+
+        Raises:
+            NotFound: there is no such play.
+            IllegalMove: it has not ended.
+        """
+        ...
+
+    def sweep_deleted(self, *, limit: int) -> bool:
+        """Remove some rows of plays that were deleted, ``limit`` of a kind; whether there may be more."""
+        ...
+
+    def oldest_ended(self, *, limit: int) -> list[tuple[str, float]]:
+        """(sid, created_ms) of the plays that ended and were created first."""
+        ...
+
+    def size(self) -> StoreSize:
+        """How much there is."""
+        ...

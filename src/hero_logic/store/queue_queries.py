@@ -1,0 +1,167 @@
+"""Every SQL statement of the embedded store about the queue, about finding plays and about deleting them.
+
+The rules of :mod:`hero_logic.store.queries` hold here too.
+"""
+
+from hero_logic.store.queries import PLAY_COLUMNS
+
+_WAITS = "status = 'pending' AND runtime_sid = ''"
+_IN_HAND = "status IN ('pending', 'running') AND runtime_sid <> ''"
+
+# --- orders ------------------------------------------------------------------------------------------
+
+ADD_ORDER = "INSERT INTO play_orders (play, claims, order_json) VALUES (?, 0, ?)"
+"""Say what a play is to be run with."""
+
+GET_ORDER = "SELECT order_json, claims FROM play_orders WHERE play = (SELECT id FROM plays WHERE sid = ?)"
+"""What a play is to be run with, and how often it was claimed."""
+
+# --- the queue ---------------------------------------------------------------------------------------
+
+HAS_WAITING = f"SELECT 1 FROM plays INDEXED BY plays_waiting WHERE {_WAITS} LIMIT 1"  # noqa: S608 - constants
+"""Whether any play waits."""
+
+COUNT_WAITING = f"SELECT count(*) FROM plays INDEXED BY plays_waiting WHERE {_WAITS}"  # noqa: S608 - constants
+"""How many plays wait."""
+
+NEXT_WAITING = f"""
+    WITH RECURSIVE waiting (flow) AS (
+        SELECT min(flow) FROM plays INDEXED BY plays_waiting WHERE {_WAITS}
+        UNION ALL
+        SELECT (SELECT min(flow) FROM plays INDEXED BY plays_waiting WHERE {_WAITS} AND flow > waiting.flow)
+        FROM waiting WHERE waiting.flow IS NOT NULL
+    )
+    SELECT
+        flow,
+        (SELECT min(id) FROM plays INDEXED BY plays_waiting WHERE {_WAITS} AND flow = waiting.flow) AS first,
+        (SELECT count(*) FROM plays INDEXED BY plays_in_hand WHERE {_IN_HAND} AND flow = waiting.flow)
+            AS running,
+        coalesce((SELECT turn FROM queue_turns WHERE queue_turns.flow = waiting.flow), 0) AS turn
+    FROM waiting WHERE flow IS NOT NULL ORDER BY running, turn, first LIMIT 1
+"""  # noqa: S608 - constants
+"""The flow whose turn it is, and its oldest waiting play (``QueueStore.claim_play``).
+
+It hops from flow to flow in the index: its cost grows with the flows that wait, not with their plays.
+"""
+
+CLAIM = "UPDATE plays SET runtime_sid = ?, revision = ? WHERE id = ?"
+"""Give a play to a runtime."""
+
+COUNT_CLAIM = "UPDATE play_orders SET claims = claims + 1 WHERE play = ?"
+"""One claim more."""
+
+WRITE_TURN = """
+    INSERT INTO queue_turns (flow, turn) VALUES (?, ?) ON CONFLICT (flow) DO UPDATE SET turn = excluded.turn
+"""
+"""Remember when a flow was served."""
+
+RUNTIME_OF = "SELECT id, status, runtime_sid FROM plays WHERE sid = ?"
+"""A play's id, status and runtime."""
+
+# --- cancelling --------------------------------------------------------------------------------------
+
+ADD_CANCEL = "INSERT OR IGNORE INTO cancels (play, asked_by, asked_ms) VALUES (?, ?, ?)"
+"""Have the runtime of a play end it; who asked first is kept."""
+
+CANCELS_OF = """
+    SELECT plays.sid, cancels.asked_by FROM cancels CROSS JOIN plays ON plays.id = cancels.play
+    WHERE plays.runtime_sid = ? ORDER BY asked_ms
+"""
+"""The plays of a runtime that it is asked to end."""
+
+FORGET_CANCEL = "DELETE FROM cancels WHERE play = ?"
+"""A play has ended."""
+
+# --- finding -----------------------------------------------------------------------------------------
+
+BRIEF_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
+"""A play without its heavy fields."""
+
+_FILTER = """
+    id < ? AND created_ms >= ? AND created_ms < ? AND (
+        ? = '' OR instr(lower(plays.sid || char(10) || flow || char(10) || error), ?)
+        OR (SELECT instr(lower(input_json), ?) FROM play_texts WHERE play = plays.id)
+    ) ORDER BY id DESC LIMIT ?
+"""
+
+FIND_PLAYS = f"SELECT {PLAY_COLUMNS} FROM plays NOT INDEXED WHERE {_FILTER}"  # noqa: S608 - constants
+"""Plays before an id, created between two times, with a text: the last first."""
+
+FIND_PLAYS_OF_FLOW = f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_flow WHERE flow = ? AND {_FILTER}"  # noqa: S608
+"""The same of one flow."""
+
+FIND_PLAYS_OF_STATUS = (
+    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_status WHERE status = ? AND {_FILTER}"  # noqa: S608
+)
+"""The same of one status."""
+
+CHANGED_STATUSES = """
+    SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision
+"""
+"""The plays that changed after a revision, in few words."""
+
+CHILD_PLAYS = (
+    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_parent"  # noqa: S608 - columns are a constant
+    " WHERE parent_play_sid = ? AND parent_play_sid <> '' ORDER BY id LIMIT ?"
+)
+"""The plays that a play asked for."""
+
+RETRIES = (
+    f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_retry"  # noqa: S608 - columns are a constant
+    " WHERE retry_of = ? AND retry_of <> '' ORDER BY id LIMIT ?"
+)
+"""The plays that run a play again."""
+
+# --- deleting ----------------------------------------------------------------------------------------
+
+OLDEST_ENDED = """
+    SELECT sid, created_ms FROM plays NOT INDEXED
+    WHERE status NOT IN ('pending', 'running') ORDER BY id LIMIT ?
+"""
+"""The plays that ended and were created first."""
+
+ARTIFACT_BYTES = """
+    SELECT coalesce(sum(json_extract(value, '$.size_bytes')), 0) FROM plays, json_each(plays.artifacts)
+    WHERE plays.id = ?
+"""
+"""The size of what a play left."""
+
+MARK_DELETED = "INSERT INTO deleted_plays (play) VALUES (?)"
+"""What belongs to a play is to be removed."""
+
+DELETE_PLAY = (
+    "DELETE FROM plays WHERE id = ?",
+    "DELETE FROM play_texts WHERE play = ?",
+    "DELETE FROM play_orders WHERE play = ?",
+    "DELETE FROM cancels WHERE play = ?",
+)
+"""Remove the rows that a play has one of."""
+
+FIRST_DELETED = "SELECT min(play) FROM deleted_plays"
+"""A play of which something is left."""
+
+SWEEP = (
+    "DELETE FROM spans WHERE play = ? AND ordinal IN (SELECT ordinal FROM spans NOT INDEXED WHERE play = ?"
+    " ORDER BY ordinal LIMIT ?)",
+    "DELETE FROM span_logs WHERE play = ? AND (ordinal, chunk) IN (SELECT ordinal, chunk FROM span_logs"
+    " NOT INDEXED WHERE play = ? ORDER BY ordinal, chunk LIMIT ?)",
+    "DELETE FROM writers WHERE play = ? AND writer IN (SELECT writer FROM writers WHERE play = ? LIMIT ?)",
+    "DELETE FROM sources WHERE play = ? AND source IN (SELECT source FROM sources WHERE play = ? LIMIT ?)",
+)
+"""Remove some of the rows that a play has many of."""
+
+FORGET_DELETED = "DELETE FROM deleted_plays WHERE play = ?"
+"""Nothing of a play is left."""
+
+# --- how much there is -------------------------------------------------------------------------------
+
+COUNT_PLAY = (
+    "UPDATE store_state SET play_count = play_count + ?, artifact_bytes = artifact_bytes + ? WHERE id = 1"
+)
+"""Some plays, and some bytes of artifacts, more or less."""
+
+READ_COUNTS = "SELECT play_count, artifact_bytes FROM store_state WHERE id = 1"
+"""How many plays there are, and how large what they left is."""
+
+PAGES = ("PRAGMA page_size", "PRAGMA page_count", "PRAGMA freelist_count")
+"""The size of a page of the database, how many it has, and how many of them are free."""
