@@ -31,6 +31,12 @@ PLAY = {
     "needs": dict,
     "grants": dict,
     "counters": dict,
+    "created_ms": NUMBER,
+    "is_waiting": bool,
+    "retry_of": str,
+    "parent_play_sid": str,
+    "parent_span_id": str,
+    "asked_by": str,
     "spans": list,
 }
 SPAN = {
@@ -51,7 +57,7 @@ SPAN = {
     "source_line": int,
 }
 COUNTERS = dict.fromkeys(("events", "malformed", "oversize", "repeated", "truncated"), int)
-SANDBOX = dict.fromkeys(("tier", "isolation", "resources"), str)
+SANDBOX = dict.fromkeys(("tier", "isolation", "resources", "user"), str)
 HEAVY = {"spans", "input", "output", "stdout", "stderr"}
 
 OK = """

@@ -81,11 +81,17 @@ def check_in_a_row(home: Path, isolation: str, *, is_warm: bool, plays: int) -> 
         run(stage, isolation)
         # A warm spawner has supervisors ready for the next plays, once it has nothing else to do.
         spares = SPARES if is_warm else 0
-        wait_until(lambda: len(children_of(spawner._pid)) == spares, "the spare supervisors")
+
+        def has_its_spares() -> bool:
+            # One that ends its play is a child too, and no spare: it has no candidate.
+            supervisors = children_of(spawner._pid)
+            return len(supervisors) == spares and all(map(children_of, supervisors))
+
+        wait_until(has_its_spares, "the spare supervisors")
         before = traces(spawner)
         for _ in range(plays):
             run(stage, isolation)
-        wait_until(lambda: len(children_of(spawner._pid)) == spares, "the spare supervisors")
+        wait_until(has_its_spares, "the spare supervisors")
 
         assert traces(spawner) == before
         assert os.listdir(home / "plays") == []

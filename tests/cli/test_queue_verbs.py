@@ -241,4 +241,4 @@ def test_a_list_says_how_much_there_is(tmp_path: Path) -> None:
 
     assert (store["plays"], store["artifact_bytes"]) == (1, 5)
     assert store["database_bytes"] > 0
-    assert b"1 plays on record" in hero_logic("ls").stderr
+    assert b"1 play on record" in hero_logic("ls").stderr

@@ -223,7 +223,7 @@ def test_nobody_types_into_the_terminal(has_namespaces: bool, request_number: in
 
 
 @both
-@pytest.mark.parametrize("request_number", [0x5401, 0x5411, 0x5413, 0x541B, 0x5424, 0x8912])
+@pytest.mark.parametrize("request_number", [0x5401, 0x5411, 0x5413, 0x541B, 0x5424])
 def test_other_requests_to_devices_are_allowed(has_namespaces: bool, request_number: int) -> None:
     """TCGETS, TIOCOUTQ, the size of a window, FIONREAD and the numbers next to those that are denied."""
     assert verdict(has_namespaces, 16, 0, request_number) == ALLOWED

@@ -194,6 +194,7 @@ def output_text(output_json: str, stream: TextIO) -> str:
 def status_words(play: Play) -> str:
     """How a play stands, for a person.
 
+    >>> from hero_logic.core.records import Play
     >>> status_words(Play("p", status="timed_out")), status_words(Play("p"))
     ('timed out', 'waiting')
     """
