@@ -50,6 +50,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._revision = lobby.at_loop.store.revision()
         self._stop_ringing = lobby.session.feed.ring(self._committed)
+        self._stop_listening = lobby.session.ears.listen(self.ring)
         self._looking = self._loop.create_task(self._look())
         self.is_closed = False
         self.on_trouble: Callable[[str], None] = lambda _: None
@@ -69,7 +70,8 @@ class Hub:
 
     def ring(self) -> None:
         """Another process may have written: look now. From any thread."""
-        self._loop.call_soon_threadsafe(self._wake_changed)
+        if self._channels or self._waiting:
+            self._loop.call_soon_threadsafe(self._wake_changed)
 
     async def until(self, sid: str, is_so: Callable[[Play], bool], timeout_s: float | None) -> None:
         """Wait until a play is so, at most so long; where it is already, that is at once.
@@ -102,6 +104,7 @@ class Hub:
         """Wake all readers for the last time."""
         self.is_closed = True
         self._stop_ringing()
+        self._stop_listening()
         self._looking.cancel()
         for channel in list(self._channels.values()):
             channel.close()
