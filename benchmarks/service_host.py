@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from hero_logic.app import new_runtimes, open_session
+from hero_logic.app import make_client, new_runtimes, open_session
 from hero_logic.config import Config
 from hero_logic.core.records import Sandbox
 from hero_logic.runner.span_socket import SpanListener
