@@ -138,7 +138,7 @@ class PlayListParams(msgspec.Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="at most so many")] = 50
     before: Annotated[str | None, Meta(description="`next` of the page before")] = None
     flow: Annotated[str | None, Meta(description="of the flow of that name")] = None
-    statuses: Annotated[list[PlayStatus], Meta(max_length=6, description="of any of these; []: of all")] = []
+    statuses: Annotated[list[PlayStatus] | None, Meta(description="of any of these; null: of all")] = None
     since_ms: Annotated[float | None, Meta(description="created then or later")] = None
     until_ms: Annotated[float | None, Meta(description="created before then")] = None
     text: Annotated[
@@ -213,7 +213,7 @@ def _get(desk: Desk, params: PlayGetParams) -> msgspec.Raw:
 def _list(desk: Desk, params: PlayListParams) -> msgspec.Raw:
     wanted = PlayFilter(
         flow=params.flow,
-        statuses=tuple(params.statuses),
+        statuses=tuple(dict.fromkeys(params.statuses or ())),
         since_ms=params.since_ms,
         until_ms=params.until_ms,
         text=params.text,
