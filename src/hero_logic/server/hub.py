@@ -16,6 +16,7 @@ All of it but :meth:`Hub.ring` runs on the event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,9 @@ class Hub:
         """That of a play, or of all plays (None); made where there is none."""
         found = self._channels.get(sid)
         if found is None:
-            found = self._channels[sid] = Channel(self, sid, self.lobby.at_loop.store.revision())
+            revision = self.lobby.at_loop.store.revision()
+            self._begin_looking(revision)
+            found = self._channels[sid] = Channel(self, sid, revision)
         return found
 
     def leave(self, channel: Channel) -> None:
@@ -80,6 +83,8 @@ class Hub:
             NotFound: there is no such play, or it was deleted meanwhile.
         """
         changed = asyncio.Event()
+        with contextlib.suppress(StoreError):
+            self._begin_looking(self.lobby.at_loop.store.revision())
         self._waiting.setdefault(sid, set()).add(changed)
         try:
             async with asyncio.timeout(timeout_s) as limit:
@@ -93,6 +98,11 @@ class Hub:
             self._waiting[sid].discard(changed)
             if not self._waiting[sid]:
                 del self._waiting[sid]
+
+    def _begin_looking(self, revision: int) -> None:
+        """Somebody is about to watch: where nobody did, what was written until now concerns nobody."""
+        if not self._channels and not self._waiting:
+            self._revision = revision
 
     async def _find_play(self, sid: str) -> Play:
         try:
