@@ -86,6 +86,7 @@ class PlayRun:
         self._order = order
         self._choice = choice
         self._config = config
+        self._user = "" if owner is None else config.play_user
         self._redactor = _redactor(order)
         self._teller = LineTeller(note, self._redactor)
         self._reach = _Reach(order.permits, choice)
@@ -110,7 +111,8 @@ class PlayRun:
         """What it is really kept in."""
         from hero_logic.core.records import Sandbox
 
-        return Sandbox(self._choice.tier, self._choice.isolation, self._choice.resources)
+        choice = self._choice
+        return Sandbox(choice.tier, choice.isolation, choice.resources, self._user)
 
     def put_on_record(self, session: Session, *, retry_of: str = "") -> Play:
         """Record it as a play of this runtime: one that nobody waited for."""

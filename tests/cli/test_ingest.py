@@ -25,7 +25,7 @@ def test_a_file_becomes_a_play_whose_sid_is_the_last_line(tmp_path: Path) -> Non
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout == f"{play['sid']}\n".encode()
     assert (play["status"], play["flow"], play["exit_code"]) == ("ok", "", None)
-    assert play["sandbox"] == {"tier": "none", "isolation": "none", "resources": "none"}
+    assert play["sandbox"] == {"tier": "none", "isolation": "none", "resources": "none", "user": ""}
     assert [(span["name"], span["status"]) for span in play["spans"]] == [("one", "ok")]
 
 

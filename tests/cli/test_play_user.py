@@ -30,6 +30,7 @@ def test_a_play_runs_as_the_user_that_is_named(tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stderr
     nobody = pwd.getpwnam("nobody")
+    assert json.loads(ran.stdout)["sandbox"]["user"] == "nobody"
     assert json.loads(ran.stdout)["output"] == [nobody.pw_uid, nobody.pw_gid]
 
 

@@ -344,7 +344,7 @@ def test_best_takes_what_can_be_had_and_says_so(tmp_path: Path, monkeypatch: pyt
     nothing_isolates(monkeypatch)
     ran = run_flow(tmp_path / "home", write_flow(tmp_path, FLOW), "text=x", sandbox="best")
 
-    assert ran["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits"}
+    assert ran["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits", "user": ""}
     assert [note for note in ran.notes if "the flow can do what you can do" in note]
 
 

@@ -77,7 +77,7 @@ def test_the_values_are_those_of_the_play() -> None:
     assert found["input"] == {"a": 1, "big": 123456789012345678901234567890}
     assert (found["output"], found["stdout"], found["stderr"]) == ({"t": [1, None]}, "ä\n", "\x1b[0m")
     assert found["artifacts"] == [{"path": "a/b", "size_bytes": 3}]
-    assert found["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits"}
+    assert found["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits", "user": ""}
     assert found["counters"] == {
         "events": 1,
         "malformed": 2,

@@ -110,12 +110,13 @@ class PlayContract:
     def test_a_pending_play_begins(self, store: Store) -> None:
         """begin_play sets the status, the time, and what the play is kept in."""
         store.create_play(Play(sid="p"))
+        kept_in = Sandbox("tier1", "native", "limits", "nobody")
 
-        revision = store.begin_play("p", start_ms=2.5, sandbox=Sandbox("tier1", "native", "limits"))
+        revision = store.begin_play("p", start_ms=2.5, sandbox=kept_in)
 
         play = store.get_play("p")
         assert (play.status, play.start_ms) == ("running", 2.5)
-        assert play.sandbox == Sandbox("tier1", "native", "limits")
+        assert play.sandbox == kept_in
         assert play.revision == revision == store.revision()
 
     @pytest.mark.parametrize("status", [one for one in MOVES if one != "pending"])

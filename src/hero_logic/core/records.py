@@ -156,6 +156,8 @@ class Sandbox(msgspec.Struct, frozen=True):
     tier: str = "none"
     isolation: str = "none"
     resources: str = "none"
+    user: str = ""
+    """Whom it ran as, by the name or number that the operator gave; "" for the runtime's own user."""
 
     @property
     def line(self) -> str:
@@ -163,12 +165,16 @@ class Sandbox(msgspec.Struct, frozen=True):
 
         >>> Sandbox("tier2", "native", "watcher").line, Sandbox("tier0", "none", "rlimits").line
         ('tier2 (native, watcher)', 'tier0')
+        >>> Sandbox("tier1", "native", "rlimits", "nobody").line
+        'tier1 (native, as nobody)'
         """
         if self.tier == "none":
             return ""
         means = [self.isolation] if self.isolation != "none" else []
         if self.resources == "watcher":
             means.append(self.resources)
+        if self.user:
+            means.append(f"as {self.user}")
         return f"{self.tier} ({', '.join(means)})" if means else self.tier
 
 

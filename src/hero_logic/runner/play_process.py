@@ -6,7 +6,7 @@ the supervisor was made for its play, and later where it was made ahead of it. T
 One thread, and every step either succeeds or ends it: what went wrong goes through a pipe that closes by
 itself when the interpreter is there.
 
-Source: docs/design/0014-warm-plays.md.
+Source: docs/design/0015-plays-are-made-ready-for.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ What is done without knowing any play is most of what a start takes: three forks
 what every play sees, the SDK in an interpreter that is there already. A spare one knows a preparation, and
 nothing of any play.
 
-Source: docs/design/0014-warm-plays.md.
+Source: docs/design/0015-plays-are-made-ready-for.md.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ PLAY_COLUMNS = (
     " sandbox_tier, sandbox_isolation, sandbox_resources,"
     " events, malformed, oversize, repeated, truncated,"
     " span_count, version_sid, runtime_sid, revision, access,"
-    " retry_of, parent_play_sid, parent_span_id, asked_by"
+    " retry_of, parent_play_sid, parent_span_id, asked_by, sandbox_user"
 )
 """A play without its heavy fields, as :func:`hero_logic.store.rows.play` reads it."""
 
@@ -63,12 +63,12 @@ ADD_PLAY = """
         sandbox_tier, sandbox_isolation, sandbox_resources,
         events, malformed, oversize, repeated, truncated,
         span_count, version_sid, runtime_sid, revision, access,
-        retry_of, parent_play_sid, parent_span_id, asked_by
+        retry_of, parent_play_sid, parent_span_id, asked_by, sandbox_user
     ) VALUES (
         1 + max(
             (SELECT coalesce(max(id), 0) FROM plays), (SELECT coalesce(max(play), 0) FROM deleted_plays)
         ),
-        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
     )
 """
 """Add a play without its heavy fields, in the order of ``PLAY_COLUMNS``.
@@ -86,7 +86,7 @@ FIND_PLAY = "SELECT id, status FROM plays WHERE sid = ?"
 
 BEGIN_PLAY = """
     UPDATE plays SET status = 'running', start_ms = ?,
-        sandbox_tier = ?, sandbox_isolation = ?, sandbox_resources = ?, revision = ?
+        sandbox_tier = ?, sandbox_isolation = ?, sandbox_resources = ?, sandbox_user = ?, revision = ?
     WHERE id = ?
 """
 """Say that a play runs: since when, and what it is kept in."""

@@ -278,7 +278,13 @@ def play_values(play: Play, revision: int) -> tuple[object, ...]:
         play.parent_play_sid,
         play.parent_span_id,
         play.asked_by,
+        play.sandbox.user,
     )
+
+
+def sandbox_values(sandbox: Sandbox) -> tuple[str, ...]:
+    """The values of ``BEGIN_PLAY`` that say what a play is kept in."""
+    return sandbox.tier, sandbox.isolation, sandbox.resources, sandbox.user
 
 
 def play(values: Sequence[Any]) -> Play:
@@ -293,7 +299,7 @@ def play(values: Sequence[Any]) -> Play:
         end_ms=values[6],
         exit_code=values[7],
         artifacts=_artifacts(values[8]),
-        sandbox=Sandbox(*values[9:12]),
+        sandbox=Sandbox(values[9], values[10], values[11], values[26]),
         counters=Counters(*values[12:17]),
         span_count=values[17],
         version_sid=values[18],
@@ -305,8 +311,8 @@ def play(values: Sequence[Any]) -> Play:
         parent_span_id=values[24],
         asked_by=values[25],
     )
-    if len(values) > 26:
-        made.input_json, made.output_json, made.stdout, made.stderr = values[26:]
+    if len(values) > 27:
+        made.input_json, made.output_json, made.stdout, made.stderr = values[27:]
     return made
 
 

@@ -151,7 +151,7 @@ class SqliteStore(SqliteQueue, SqliteFlows):
                 revision = writing.next_revision(connection)
                 connection.execute(
                     queries.BEGIN_PLAY,
-                    (start_ms, sandbox.tier, sandbox.isolation, sandbox.resources, revision, play),
+                    (start_ms, *rows.sandbox_values(sandbox), revision, play),
                 )
             self._tell(Commit(revision, plays=(sid,)))
         return revision
