@@ -10,6 +10,8 @@ same server with the same settings, asked in turns with ours.
 Events: a process of its own emits through the SDK, as in live.py, and a reader of server-sent events looks
 at the clock when it has read one. In between lie the span socket, the fold, the transaction, the reading
 back, JSON and a TCP connection. The floor is one call of the bare handler.
+
+Plays: asked for over HTTP, run by two workers of a server, two at a time each, until the last has ended.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from contextlib import contextmanager
 
 from live import EMITTER, SOURCE, percentile
 from measure import Claim, arguments, finish
+from plays import QUICK, starts_a_second
 
+from hero_logic.client import ServiceClient, connect
 from hero_logic.server.gate import load_token
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -37,6 +41,7 @@ RATE_GOAL = 0.6
 IDLE_GOAL_MS = 50.0
 LOADED_GOAL_MS = 150.0
 CONNECTIONS = 16
+PLAYS = 40
 _SENT = re.compile(rb'"sent_ns":(\d+)')
 
 
@@ -163,6 +168,40 @@ def ages_ms(port: int, token: str, span_socket: str, kind: str, seconds: float) 
     return ages
 
 
+@contextmanager
+def two_workers(home: str) -> Iterator[ServiceClient]:
+    """A client of a server whose plays are run by two workers, two at a time each."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": SOURCE,
+        "HERO_LOGIC_HOME": home,
+        "HERO_LOGIC_RUNTIME_DIR": home,
+        "HERO_LOGIC_SANDBOX": "best",
+    }
+    command = [sys.executable, "-m", "hero_logic", "serve", "--port", "0", "--workers", "2", "--plays", "2"]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout
+    try:
+        url = process.stdout.readline().removeprefix("serving on ").strip()
+        with connect(url, token=load_token(home)) as service:
+            service.flow_put("quick", python_source=QUICK)
+            yield service
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def plays_a_second(service: ServiceClient, count: int) -> float:
+    """Over HTTP, from the first that is asked for to the last that has ended ok."""
+    began_s = time.perf_counter()
+    sids = [service.play_run_async("quick") for _ in range(count)]
+    for sid in sids:
+        assert service.play_wait(sid, timeout_ms=60_000).status == "ok"
+    return count / (time.perf_counter() - began_s)
+
+
 def wait_for(path: str) -> None:
     """Until a socket is there."""
     until_s = time.monotonic() + 10
@@ -190,7 +229,19 @@ def main() -> int:
                     found = ages_ms(port, token, span_socket, kind, max(seconds, 1.0))
                     for percent in (50, 99):
                         ages.setdefault((kind, percent), []).append(percentile(found, percent))
-    return finish("The service over HTTP", claims_of(ours, bare, ages), options)
+    plays = 10 if options.quick else PLAYS
+    with tempfile.TemporaryDirectory() as home, two_workers(home) as service:
+        plays_a_second(service, 8)
+        rates = [plays_a_second(service, plays) for _ in range(rounds)]
+        floor = [starts_a_second(plays) for _ in range(rounds)]
+    claims = [
+        *claims_of(ours, bare, ages),
+        Claim(
+            "plays a second over HTTP, two workers", values=rates, floor=floor,
+            floor_name="of starts of Python, two at a time", unit="plays/s", goal=None, better="more",
+        ),
+    ]  # fmt: skip
+    return finish("The service over HTTP", claims, options)
 
 
 def claims_of(ours: Calls, bare: Calls, ages: dict[tuple[str, int], list[float]]) -> Sequence[Claim]:

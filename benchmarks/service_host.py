@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from hero_logic.app import new_runtimes, open_session
+from hero_logic.app import make_client, new_runtimes, open_session
 from hero_logic.config import Config
 from hero_logic.core.records import Sandbox
 from hero_logic.runner.span_socket import SpanListener
@@ -42,6 +44,20 @@ class Bare:
         await send({"type": "http.response.body", "body": _BODY})
 
 
+class Crew:
+    """What runs no plays."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.verbs = make_client(dict(os.environ)).verbs(session)
+
+    def start(self) -> None:
+        """Nothing."""
+
+    def stop(self, *, is_hard: bool = False) -> None:
+        """Nothing."""
+
+
 async def serve_bare() -> None:
     """Serve it until the process is ended."""
     with serving.bind_tcp("127.0.0.1", 0) as bound:
@@ -56,15 +72,16 @@ def serve_live(span_socket: str) -> None:
     """Serve with a play whose spans come through a span socket into this process, as those of a worker do."""
     config = Config.from_environment(dict(os.environ))
 
-    def opened() -> Session:
-        session = open_session(config, new_runtimes(config))
-        Thread(target=listen, args=(session, span_socket), daemon=True).start()
-        return session
+    @contextmanager
+    def enter(note: Callable[[str], None]) -> Iterator[Crew]:
+        with open_session(config, new_runtimes(config)) as session:
+            Thread(target=listen, args=(session, span_socket), daemon=True).start()
+            yield Crew(session)
 
     order = serving.ServeOrder(
         home=config.home, host="127.0.0.1", port=0, socket_path=config.server_socket, path_variable=""
     )
-    serving.serve(order, open_session=opened)
+    serving.serve(order, enter=enter)
 
 
 def listen(session: Session, span_socket: str) -> None:

@@ -37,7 +37,9 @@ def test_what_is_wanted_is_prepared(tmp_path: Path) -> None:
     )
 
     assert (made.flow, made.input_json, made.access) == ("main", '{"n":3}', Access())
-    assert made.order == PlayOrder("main", sandbox="tier1", timeout_s=5.0, on_lost="retry")
+    assert made.order == PlayOrder(
+        "main", sandbox="tier1", timeout_s=5.0, on_lost="retry", published_name="main"
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,9 @@ def test_a_worker_runs_what_is_on_record(tmp_path: Path) -> None:
     assert (of_file.input_json, of_file.python, of_file.sandbox) == (b'{"a":1}', sys.executable, "tier0")
     assert (of_file.limits.timeout_s, of_file.limits.grace_s) == (7.0, 0.5)
     assert "beside" in of_file.imports
-    assert (of_library.imports, of_library.path) == (set(), "f.py")
+    assert of_library.imports == set()
+    assert of_library.path.startswith(str(tmp_path))
+    assert not os.path.exists(os.path.dirname(of_library.path))
 
 
 def test_a_published_flow_goes_by_the_name_of_the_library(tmp_path: Path) -> None:
@@ -112,3 +116,20 @@ def test_a_published_flow_goes_by_the_name_of_the_library(tmp_path: Path) -> Non
 
     with pytest.raises(NotGranted):
         preparer(tmp_path, **variables).prepare(version(body, name="impostor"), Wanted())
+
+
+def test_a_play_is_of_what_it_was_asked_for_by(tmp_path: Path) -> None:
+    """The same text may have come from a file first: a published flow is not of that, nor the other way."""
+    text = "from hero_tracing import flow\nimport beside\n@flow\ndef main(): ...\n"
+    made = preparer(tmp_path)
+    of_library = made.prepare(FlowVersion("v", "published", "", text, 1.0), Wanted())
+    of_file = made.prepare(FlowVersion("v", "main", "/flows/f.py", text, 1.0), Wanted())
+    first_seen = FlowVersion("v", "other", "/other/g.py", text, 1.0)
+    library_order = made.run_order(Play(sid="p"), first_seen, of_library.order)
+    file_order = made.run_order(Play(sid="p"), first_seen, of_file.order)
+
+    assert (of_library.flow, of_file.flow) == ("published", "main")
+    assert (library_order.published_name, library_order.imports) == ("published", set())
+    assert not library_order.path.startswith("/other")
+    assert (file_order.published_name, file_order.path) == ("", "/flows/f.py")
+    assert "beside" in file_order.imports

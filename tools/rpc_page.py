@@ -53,6 +53,8 @@ def _says(kind: object) -> str:
 def _result(method: Method) -> str:
     """What a method gives: the struct, with its keys and its docstring."""
     kind = method.result
+    if kind is str:
+        return "a text"
     if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return "an object"
     keys = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))

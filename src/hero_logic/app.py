@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hero_logic.client import AsyncServiceClient, Client, ServeOptions, ServiceClient
+    from hero_logic.client.serving import EnterCrew
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.spawner import Spawner
     from hero_logic.runner.spool import Spool
@@ -71,7 +72,7 @@ def make_client(
         new_runtimes=lambda: new_runtimes(config),
         open_session=_open_session,
         start_spawner=lambda: spawner or _start_spawner(),
-        serve=lambda options: _serve(config, options, lambda: _open_session(new_runtimes(config))),
+        serve=lambda options, enter: _serve(config, options, enter),
         load_token=lambda: _load_token(config),
         start_warm_spawner=_start_warm_spawner,
     )
@@ -101,11 +102,12 @@ def open_service_async(environment: dict[str, str] | None = None) -> AsyncServic
 def _in_process(environment: dict[str, str] | None) -> InProcess:
     from hero_logic.server.in_process import InProcess
 
-    config = Config.from_environment(dict(os.environ) if environment is None else environment)
-    return InProcess(lambda: open_session(config))
+    variables = dict(os.environ) if environment is None else environment
+    config = Config.from_environment(variables)
+    return InProcess(lambda: open_session(config), make_client(variables).verbs)
 
 
-def _serve(config: Config, options: ServeOptions, open_session: Callable[[], Session]) -> None:
+def _serve(config: Config, options: ServeOptions, enter: EnterCrew) -> None:
     # What serves HTTP is loaded by this command alone.
     from hero_logic.config import RUNTIME_DIR_VARIABLE
     from hero_logic.server.serving import ServeOrder, serve
@@ -122,7 +124,7 @@ def _serve(config: Config, options: ServeOptions, open_session: Callable[[], Ses
         rate=options.rate,
         logs_requests=options.logs_requests,
     )
-    serve(order, open_session=open_session)
+    serve(order, enter=enter)
 
 
 def _load_token(config: Config) -> str:

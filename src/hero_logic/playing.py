@@ -212,6 +212,8 @@ def kept_order(order: RunOrder) -> PlayOrder:
         timeout_s=order.limits.timeout_s,
         grace_s=order.limits.grace_s,
         on_lost=order.entry.on_lost,
+        path="" if order.published_name else order.path,
+        published_name=order.published_name,
     )
 
 

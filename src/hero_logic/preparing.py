@@ -14,11 +14,13 @@ from hero_logic.core.flow_source import choose_entry, encode_source, read_flow_f
 from hero_logic.core.grants import Grants, Said
 from hero_logic.core.inputs import input_text
 from hero_logic.core.policy import PlayLimits
+from hero_logic.core.publishing import file_name
 from hero_logic.core.records import Access, FlowVersion, Play, PlayOrder
 from hero_logic.core.tiers import DEFAULT, SANDBOX_VARIABLE, check_wanted
 from hero_logic.runner.granting import Permits, decide_grants
 from hero_logic.runner.interpreter import check_requirements, choose_python
 from hero_logic.service.play_verbs import Prepared, Wanted
+from hero_logic.service.versions import as_ordered
 from hero_logic.worker import RunOrder
 
 TYPE_CHECKING = False
@@ -42,7 +44,7 @@ class Preparer:
             UsageError: it cannot be run so, and why; NotGranted among them, where the flow asks for more than
                 the policy grants.
         """
-        path, flow_file = _read(version)
+        path, flow_file = self._read(version)
         entry = choose_entry(flow_file, wanted.entry)
         # A published flow goes by the name that its library has for it, whatever it calls itself.
         flow_name = entry.name if version.path else version.flow_name
@@ -73,6 +75,8 @@ class Preparer:
             timeout_s=wanted.timeout_s,
             grace_s=wanted.grace_s,
             on_lost=entry.on_lost,
+            path=version.path,
+            published_name="" if version.path else version.flow_name,
         )
         return Prepared(flow_name, input_text(entry, document=wanted.input_json), access, order)
 
@@ -82,7 +86,8 @@ class Preparer:
         Raises:
             UsageError: it cannot be run any more, and why.
         """
-        path, flow_file = _read(version)
+        version = as_ordered(version, order)
+        path, flow_file = self._read(version)
         entry = choose_entry(flow_file, order.function)
         permits = None
         if entry.needs is not None or play.access.grants:
@@ -99,15 +104,14 @@ class Preparer:
             limits=PlayLimits(timeout_s=order.timeout_s, grace_s=order.grace_s),
             sandbox=order.sandbox,
             # Nothing lies beside a flow that came from no file.
-            imports=flow_file.imports if os.path.isabs(path) else set(),
+            imports=flow_file.imports if version.path else set(),
             published_name="" if version.path else version.flow_name,
         )
 
-
-def _read(version: FlowVersion) -> tuple[str, FlowFile]:
-    """The path that a version goes by, and its flows."""
-    path = version.path or f"{version.flow_name}.py"
-    return path, read_flow_file(version.source, path)
+    def _read(self, version: FlowVersion) -> tuple[str, FlowFile]:
+        """The path that a version goes by, and its flows; that of a published flow is for messages alone."""
+        path = version.path or os.path.join(self._data_dir, "library", file_name(version.flow_name))
+        return path, read_flow_file(version.source, path)
 
 
 def _permits(access: Access, entry: FlowEntry) -> Permits:

@@ -56,6 +56,7 @@ class Workers:
         self._environment = environment
         self._note = note
         self._stopping = Event()
+        self._is_hard = False
         self._minders = [
             Thread(target=self._mind, args=(number,), name=f"worker-{number}", daemon=True)
             for number in range(count)
@@ -63,17 +64,32 @@ class Workers:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Workers:
-        for minder in self._minders:
-            minder.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop them as SIGTERM does, and wait for that."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start them, and look after them from now on."""
+        for minder in self._minders:
+            minder.start()
+
+    def stop(self, *, is_hard: bool = False) -> None:
+        """Stop them as SIGTERM does, and wait; ``is_hard`` ends what runs at once. Harmless twice."""
+        self._is_hard = self._is_hard or is_hard
         self._stopping.set()
         for process in list(self._processes.values()):
-            process.terminate()
+            self._end(process)
         for minder in self._minders:
-            minder.join()
+            if minder.ident is not None:
+                minder.join()
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        if self._is_hard and process.stdin is not None:
+            # They are attached to it.
+            process.stdin.close()
 
     @property
     def pids(self) -> list[int]:
@@ -113,7 +129,7 @@ class Workers:
             return
         self._processes[number] = process
         if self._stopping.is_set():
-            process.terminate()
+            self._end(process)
         assert process.stderr is not None, "it was asked for"
         self._tell(number, process.stderr)
         try:

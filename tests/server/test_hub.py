@@ -129,6 +129,36 @@ def test_waiting_ends_with_the_commit_of_this_process(tmp_path: Path) -> None:
     in_lobby(tmp_path / "home", do)
 
 
+def test_what_was_written_while_nobody_watched_is_not_gone_through(tmp_path: Path) -> None:
+    """Who comes after thousands of plays does not hold up everybody else for them."""
+
+    async def do(session: Session, lobby: Lobby) -> None:
+        for number in range(30):
+            begin_play(session, f"p{number}")
+        revision = session.store.revision()
+        looked: list[int] = []
+        store = lobby.at_loop.store
+        find = store.changed_statuses
+
+        def find_and_tell(since: int) -> list[tuple[str, int, str]]:
+            looked.append(since)
+            return find(since)
+
+        store.changed_statuses = find_and_tell  # type: ignore[method-assign]
+        waiting = asyncio.ensure_future(lobby.hub.until("p0", lambda play: is_terminal(play.status), 5))
+        while not lobby.hub.waiting:
+            await asyncio.sleep(0)
+        await asyncio.to_thread(end_play, session, "p0")
+        await waiting
+        lobby.hub.ring()
+        lobby.hub._wake_changed()
+
+        assert looked
+        assert min(looked) >= revision
+
+    in_lobby(tmp_path / "home", do)
+
+
 def test_waiting_for_nobody_is_refused(tmp_path: Path) -> None:
     """At once."""
 

@@ -221,21 +221,29 @@ def test_ipv6_is_served_too(tmp_path: Path) -> None:
 
 
 def test_what_runs_beside_it_lives_as_long(tmp_path: Path) -> None:
-    """It is there before anything is served, over the same session, and ended when nothing is any more."""
+    """It begins before anything is served, over the same session, and is ended when nothing is any more."""
     code = """
 import contextlib, os, sys
-from hero_logic.app import new_runtimes, open_session
+from hero_logic.app import make_client, new_runtimes, open_session
 from hero_logic.config import Config
 from hero_logic.server.serving import ServeOrder, serve
 config = Config.from_environment(dict(os.environ))
+class Crew:
+    def __init__(self, session):
+        self.session = session
+        self.verbs = make_client(dict(os.environ)).verbs(session)
+    def start(self):
+        print("begins at", self.session.store.revision(), flush=True)
+    def stop(self, *, is_hard=False):
+        print("stops", flush=True)
 @contextlib.contextmanager
-def beside(session):
-    print("begins at", session.store.revision(), flush=True)
-    yield
-    print("ends at", session.store.revision(), flush=True)
+def enter(note):
+    with open_session(config, new_runtimes(config)) as session:
+        yield Crew(session)
+        print("ends at", session.store.revision(), flush=True)
 order = ServeOrder(
     home=config.home, host="127.0.0.1", port=0, socket_path=config.server_socket, path_variable="")
-serve(order, open_session=lambda: open_session(config, new_runtimes(config)), beside=beside)
+serve(order, enter=enter)
 """
     variables = {"HERO_LOGIC_HOME": str(tmp_path / "home"), "HERO_LOGIC_RUNTIME_DIR": str(tmp_path)}
     process = subprocess.Popen(
@@ -252,4 +260,4 @@ serve(order, open_session=lambda: open_session(config, new_runtimes(config)), be
 
     assert lines[0] == b"begins at 0\n"
     assert lines[1].startswith(b"serving on http://")
-    assert lines[2:] == [b"ends at 0\n"]
+    assert lines[2:] == [b"stops\n", b"ends at 0\n"]

@@ -10,7 +10,7 @@ from hero_logic.core.records import Artifact, Play, PlayEnd, PlayOrder, Sandbox
 from hero_logic.store.contract import Commit, Store
 from store.facts import UNKNOWN_PLAY, add_ended_play, add_running_play, delta, row
 
-ORDER = PlayOrder("main", "/usr/bin/python3", "tier1", 5.0, 0.5, "retry", 2)
+ORDER = PlayOrder("main", "/usr/bin/python3", "tier1", 5.0, 0.5, "retry", 2, "/flows/f.py", "published")
 
 
 def add_waiting(store: Store, sid: str, flow: str = "") -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,29 @@ class Server:
         assert "result" in answer, answer
         return answer["result"]
 
+    def refused(self, method: str, **params: Any) -> tuple[str, str]:
+        """The code and the message of the error of a call."""
+        answer = httpx.post(
+            f"{self.url}/rpc",
+            json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
+            headers=self.headers,
+            timeout=20,
+        ).json()
+        assert "error" in answer, answer
+        return answer["error"]["data"]["code"], answer["error"]["message"]
+
+    def publish(self, name: str, body: str) -> str:
+        """Publish a flow; its sid."""
+        source = "from hero_tracing import flow\n" + textwrap.dedent(body)
+        put = self.call("flow_put", name=name, python_source=source)
+        assert put["flow_sid"], put
+        return str(put["flow_sid"])
+
+    def kill(self) -> None:
+        """End it as the kernel would."""
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
     def stop(self) -> tuple[int, str]:
         """End it; its exit status, and what it logged."""
         if self.process.poll() is None:
@@ -93,14 +117,24 @@ class Server:
 
 @contextmanager
 def serving(
-    home: Path, *options: str, patch: tuple[str, str] | None = None, runtime_dir: Path | None = None
+    home: Path,
+    *options: str,
+    patch: tuple[str, str] | None = None,
+    runtime_dir: Path | None = None,
+    marker: str = "",
 ) -> Iterator[Server]:
     """A server over the data in a directory, at a free port; it is ended at the end.
 
-    ``patch`` is a module of the server's and a statement about it, ``m``, which is done before it starts.
+    ``patch`` is a module of the server's and a statement about it, ``m``, which is done before it starts;
+    ``marker`` is in the environment of the server and of all plays that it runs.
     """
     runtime_dir = runtime_dir or home.parent
-    variables = {"HERO_LOGIC_HOME": str(home), "HERO_LOGIC_RUNTIME_DIR": str(runtime_dir)}
+    variables = {
+        "HERO_LOGIC_HOME": str(home),
+        "HERO_LOGIC_RUNTIME_DIR": str(runtime_dir),
+        "HERO_LOGIC_SANDBOX": "tier0",
+        "HERO_FLOW_MARKER": marker,
+    }
     command = COMMAND
     if patch is not None:
         command = [sys.executable, "-c", _PATCHED.format(module=patch[0], what=patch[1])]
@@ -116,7 +150,8 @@ def serving(
     try:
         server = Server(process, home, variables)
         yield server
-        server.stop()
+        if process.poll() is None:
+            server.stop()
     finally:
         if server is not None:
             server.close_clients()

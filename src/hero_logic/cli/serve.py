@@ -9,6 +9,9 @@ from hero_logic.client import Client, ServeOptions
 from hero_logic.core.errors import UsageError
 
 _MAX_PORT = 65535
+_MAX_WORKERS = 100
+_MAX_PLAYS = 1000
+_MAX_S = 1e6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +45,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-requests", action="store_true", help="log each request, and not only what is refused"
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run plays in so many processes of their own (default 0: in the server's)",
+    )
+    parser.add_argument(
+        "--plays",
+        type=int,
+        default=4,
+        metavar="N",
+        help="how many plays the server, or each worker, runs at a time (default 4)",
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="how long plays that run may go on once the server is told to stop (default 30)",
+    )
 
 
 def execute(arguments: argparse.Namespace, client: Client) -> int:
@@ -52,6 +76,16 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         raise UsageError(
             f"--rate {arguments.rate:g}: it is a number of requests a second, or 0 for no limit."
         )
+    if not 0 <= arguments.workers <= _MAX_WORKERS:
+        raise UsageError(
+            f"--workers {arguments.workers}: it is a number of processes, from 0 to {_MAX_WORKERS}."
+        )
+    if not 1 <= arguments.plays <= _MAX_PLAYS:
+        raise UsageError(f"--plays {arguments.plays}: it is a number of plays, from 1 to {_MAX_PLAYS}.")
+    if not 0 <= arguments.stop_after < _MAX_S:
+        raise UsageError(
+            f"--stop-after {arguments.stop_after:g}: it is a number of seconds, from 0 up, below {_MAX_S:g}."
+        )
     client.serve(
         ServeOptions(
             host=arguments.host,
@@ -61,6 +95,9 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
             allowed_hosts=tuple(arguments.allow_host),
             rate=arguments.rate,
             logs_requests=arguments.log_requests,
+            workers=arguments.workers,
+            plays_at_once=arguments.plays,
+            stop_s=arguments.stop_after,
         )
     )
     return EXIT_OK

@@ -7,7 +7,7 @@ docs/design/0004-start-up.md.
 
 from __future__ import annotations
 
-from hero_logic.client.local import Client, RunRequest, ServeOptions
+from hero_logic.client.local import Client, RunRequest
 from hero_logic.client.on_record import Reading
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         connect,
         connect_async,
     )
+    from hero_logic.client.serving import ServeOptions
 
 _REMOTE = ("AsyncServiceClient", "ServiceClient", "connect", "connect_async")
 
@@ -38,4 +39,8 @@ def __getattr__(name: str) -> object:
         from hero_logic.client import remote
 
         return getattr(remote, name)
+    if name == "ServeOptions":
+        from hero_logic.client.serving import ServeOptions
+
+        return ServeOptions
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,9 +6,18 @@ Made by `make docs` from the server's table of methods; do not edit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from hero_logic.core.documents import PlayDocument, PlayFacts, PlayPage, PlayState, Pushed, SpanLogs, SpanPage
+from hero_logic.core.documents import (
+    PlayDocument,
+    PlayFacts,
+    PlayPage,
+    PlayRelations,
+    PlayState,
+    Pushed,
+    SpanLogs,
+    SpanPage,
+)
 from hero_logic.core.library import Flow, FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
 
 _Result = TypeVar("_Result")
@@ -21,13 +30,81 @@ class Calls(ABC):
     def _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:
         """Send a call; what it gives, as that type."""
 
+    def play_start(
+        self, flow_sid: str, *, input_data: dict[str, Any] | None = None, timeout_ms: float = 10000
+    ) -> PlayFacts:
+        """Run a flow, and wait until it has begun: docs/rpc.md has more."""
+        return self._call(
+            "play_start",
+            {"flow_sid": flow_sid, "input_data": input_data, "timeout_ms": timeout_ms},
+            PlayFacts,
+        )
+
+    def play_run_async(
+        self,
+        flow_sid: str,
+        *,
+        input_data: dict[str, Any] | None = None,
+        parent_span_id: str = "",
+        parent_play_sid: str = "",
+    ) -> str:
+        """Have a flow run; gives the id of its play at once: docs/rpc.md has more."""
+        return self._call(
+            "play_run_async",
+            {
+                "flow_sid": flow_sid,
+                "input_data": input_data,
+                "parent_span_id": parent_span_id,
+                "parent_play_sid": parent_play_sid,
+            },
+            str,
+        )
+
+    def play_cancel(self, play_sid: str) -> PlayState:
+        """Have a play ended: docs/rpc.md has more."""
+        return self._call("play_cancel", {"play_sid": play_sid}, PlayState)
+
+    def play_retry(self, play_sid: str) -> str:
+        """Run a play again; gives the id of the new one at once: docs/rpc.md has more."""
+        return self._call("play_retry", {"play_sid": play_sid}, str)
+
+    def play_delete(self, play_sid: str) -> PlayState:
+        """Remove a play; gives how it stood: docs/rpc.md has more."""
+        return self._call("play_delete", {"play_sid": play_sid}, PlayState)
+
+    def play_links(self, play_sid: str) -> PlayRelations:
+        """The parent, the children and the retries of a play: docs/rpc.md has more."""
+        return self._call("play_links", {"play_sid": play_sid}, PlayRelations)
+
     def play_get(self, play_sid: str, *, spans: bool = True) -> PlayDocument:
         """A play with its spans: docs/rpc.md has more."""
         return self._call("play_get", {"play_sid": play_sid, "spans": spans}, PlayDocument)
 
-    def play_list(self, limit: int = 50, *, before: str | None = None) -> PlayPage:
+    def play_list(
+        self,
+        limit: int = 50,
+        *,
+        before: str | None = None,
+        flow: str | None = None,
+        statuses: list[Literal["pending", "running", "ok", "failed", "timed_out", "cancelled"]] | None = None,
+        since_ms: float | None = None,
+        until_ms: float | None = None,
+        text: str = "",
+    ) -> PlayPage:
         """Plays, the newest first, in pages: docs/rpc.md has more."""
-        return self._call("play_list", {"limit": limit, "before": before}, PlayPage)
+        return self._call(
+            "play_list",
+            {
+                "limit": limit,
+                "before": before,
+                "flow": flow,
+                "statuses": statuses,
+                "since_ms": since_ms,
+                "until_ms": until_ms,
+                "text": text,
+            },
+            PlayPage,
+        )
 
     def play_status(self, play_sid: str) -> PlayState:
         """How a play stands: docs/rpc.md has more."""
@@ -97,13 +174,81 @@ class AsyncCalls(ABC):
     async def _call(self, method: str, params: dict[str, Any], result: type[_Result]) -> _Result:
         """Send a call; what it gives, as that type."""
 
+    async def play_start(
+        self, flow_sid: str, *, input_data: dict[str, Any] | None = None, timeout_ms: float = 10000
+    ) -> PlayFacts:
+        """Run a flow, and wait until it has begun: docs/rpc.md has more."""
+        return await self._call(
+            "play_start",
+            {"flow_sid": flow_sid, "input_data": input_data, "timeout_ms": timeout_ms},
+            PlayFacts,
+        )
+
+    async def play_run_async(
+        self,
+        flow_sid: str,
+        *,
+        input_data: dict[str, Any] | None = None,
+        parent_span_id: str = "",
+        parent_play_sid: str = "",
+    ) -> str:
+        """Have a flow run; gives the id of its play at once: docs/rpc.md has more."""
+        return await self._call(
+            "play_run_async",
+            {
+                "flow_sid": flow_sid,
+                "input_data": input_data,
+                "parent_span_id": parent_span_id,
+                "parent_play_sid": parent_play_sid,
+            },
+            str,
+        )
+
+    async def play_cancel(self, play_sid: str) -> PlayState:
+        """Have a play ended: docs/rpc.md has more."""
+        return await self._call("play_cancel", {"play_sid": play_sid}, PlayState)
+
+    async def play_retry(self, play_sid: str) -> str:
+        """Run a play again; gives the id of the new one at once: docs/rpc.md has more."""
+        return await self._call("play_retry", {"play_sid": play_sid}, str)
+
+    async def play_delete(self, play_sid: str) -> PlayState:
+        """Remove a play; gives how it stood: docs/rpc.md has more."""
+        return await self._call("play_delete", {"play_sid": play_sid}, PlayState)
+
+    async def play_links(self, play_sid: str) -> PlayRelations:
+        """The parent, the children and the retries of a play: docs/rpc.md has more."""
+        return await self._call("play_links", {"play_sid": play_sid}, PlayRelations)
+
     async def play_get(self, play_sid: str, *, spans: bool = True) -> PlayDocument:
         """A play with its spans: docs/rpc.md has more."""
         return await self._call("play_get", {"play_sid": play_sid, "spans": spans}, PlayDocument)
 
-    async def play_list(self, limit: int = 50, *, before: str | None = None) -> PlayPage:
+    async def play_list(
+        self,
+        limit: int = 50,
+        *,
+        before: str | None = None,
+        flow: str | None = None,
+        statuses: list[Literal["pending", "running", "ok", "failed", "timed_out", "cancelled"]] | None = None,
+        since_ms: float | None = None,
+        until_ms: float | None = None,
+        text: str = "",
+    ) -> PlayPage:
         """Plays, the newest first, in pages: docs/rpc.md has more."""
-        return await self._call("play_list", {"limit": limit, "before": before}, PlayPage)
+        return await self._call(
+            "play_list",
+            {
+                "limit": limit,
+                "before": before,
+                "flow": flow,
+                "statuses": statuses,
+                "since_ms": since_ms,
+                "until_ms": until_ms,
+                "text": text,
+            },
+            PlayPage,
+        )
 
     async def play_status(self, play_sid: str) -> PlayState:
         """How a play stands: docs/rpc.md has more."""

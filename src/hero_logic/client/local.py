@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from hero_logic.client.on_record import Asking, Reading
+    from hero_logic.client.serving import EnterCrew, ServeOptions
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
     from hero_logic.core.grants import Said
     from hero_logic.core.records import Play
     from hero_logic.core.tiers import Proof
+    from hero_logic.crew import PoolCrew, WorkersCrew
     from hero_logic.pool import Pool
     from hero_logic.preparing import Preparer
     from hero_logic.runner.granting import Permits
@@ -77,35 +79,6 @@ class RunRequest:
         """What the operator grants; its ``env`` is not looked at, ``let_through`` is."""
 
 
-class ServeOptions:
-    """How a person asks for a server."""
-
-    __slots__ = ("allowed_hosts", "host", "logs_requests", "port", "rate", "socket_path", "wants_token")
-
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 8420,
-        socket_path: str | None = None,
-        wants_token: bool = True,
-        allowed_hosts: tuple[str, ...] = (),
-        rate: float = 0.0,
-        logs_requests: bool = False,
-    ) -> None:
-        self.host = host
-        self.port = port
-        """0 for a free one."""
-        self.socket_path = socket_path
-        """Of the Unix socket; None for that of the data directory."""
-        self.wants_token = wants_token
-        self.allowed_hosts = allowed_hosts
-        """Host names that are the server's, beside its address."""
-        self.rate = rate
-        """Requests a second that each client may send; 0: as many as it likes."""
-        self.logs_requests = logs_requests
-
-
 class ToPublish:
     """A file that is to be published, as it was read."""
 
@@ -132,7 +105,7 @@ class Client:
         new_runtimes: Callable[[], Runtimes],
         open_session: Callable[..., Session],
         start_spawner: Callable[[], Spawner],
-        serve: Callable[[ServeOptions], None],
+        serve: Callable[[ServeOptions, EnterCrew], None],
         load_token: Callable[[], str],
         start_warm_spawner: Callable[[], Spawner],
     ) -> None:
@@ -510,7 +483,24 @@ class Client:
             SocketInUse: an address or the socket's path is taken.
             StoreError: the store cannot be opened.
         """
-        self._serve(options)
+        self._serve(options, lambda note: self._crew(options, note))
+
+    def _crew(
+        self, options: ServeOptions, note: Callable[[str], None]
+    ) -> AbstractContextManager[PoolCrew | WorkersCrew]:
+        from hero_logic.client.serving import enter_crew
+
+        return enter_crew(
+            options,
+            working=lambda: self.working(plays_at_once=options.plays_at_once, note=note),
+            make_verbs=self.verbs,
+            runtimes=self._new_runtimes,
+            open_session=lambda runtimes: self._open_session_of(runtimes, recovers=False),
+            retention=self.retention,
+            remove_files=self._remove_files,
+            environment=self._environment,
+            note=note,
+        )
 
     def token(self) -> str:
         """The token of servers over this data; made where there is none.

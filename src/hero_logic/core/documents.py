@@ -78,6 +78,18 @@ class PlayState(msgspec.Struct, kw_only=True):
     revision: int
 
 
+class PlayRelations(msgspec.Struct, kw_only=True):
+    """Where a play comes from, and what came of it, the oldest first: up to a thousand of each."""
+
+    parent_play_sid: str
+    parent_span_id: str
+    children: list[PlaySummary]
+    """The plays that it asked for."""
+    retry_of: str
+    retries: list[PlaySummary]
+    """The plays that run it again."""
+
+
 class SpanPage(msgspec.Struct, kw_only=True):
     """Spans, in the order in which they were first heard of; ``next`` is the start of the next page."""
 

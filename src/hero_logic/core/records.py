@@ -273,6 +273,10 @@ class PlayOrder(msgspec.Struct, frozen=True):
     """What becomes of it when its runtime is gone: ``fail``, or ``retry``, which runs it again."""
     attempt: int = 1
     """How many plays it makes with those before it that were lost."""
+    path: str = ""
+    """The file that was asked for; "" for a published flow."""
+    published_name: str = ""
+    """The name that the flow library has for it; "" for a file."""
 
 
 class PlayEnd(msgspec.Struct, frozen=True):

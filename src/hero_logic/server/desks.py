@@ -15,12 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, local
 from typing import TYPE_CHECKING, TypeVar
 
+from hero_logic.core.errors import ServerStopping
 from hero_logic.service.flows import Flows
 from hero_logic.service.library import Library
 from hero_logic.service.plays import LAST, Plays
 
 if TYPE_CHECKING:
     from hero_logic.server.hub import Hub
+    from hero_logic.service.play_verbs import PlayVerbs
     from hero_logic.service.session import Session
     from hero_logic.store.contract import Store
 
@@ -35,9 +37,19 @@ STREAMERS = 2
 class Desk:
     """What a method works with."""
 
-    __slots__ = ("_remembered", "_stamp", "flows", "library", "plays", "session", "store")
+    __slots__ = (
+        "_remembered",
+        "_stamp",
+        "_verbs",
+        "flows",
+        "is_ending",
+        "library",
+        "plays",
+        "session",
+        "store",
+    )
 
-    def __init__(self, session: Session, store: Store) -> None:
+    def __init__(self, session: Session, store: Store, verbs: PlayVerbs | None = None) -> None:
         self.session = session
         """To write with."""
         self.store = store
@@ -51,8 +63,26 @@ class Desk:
             session.flows if store is session.store else Flows(store, now_ms=session.now_ms, new_sid=str)
         )
         self.library = Library(store)
+        self.is_ending = False
+        """Whether no more plays are begun."""
+        self._verbs = verbs
         self._remembered: dict[str, bytes] = {}
         self._stamp = -1
+
+    @property
+    def verbs(self) -> PlayVerbs:
+        """What is asked of plays; at the desk that writes."""
+        assert self._verbs is not None, "a method that writes is done at the desk that writes"
+        return self._verbs
+
+    def check_open(self) -> None:
+        """Refuse what would begin a play.
+
+        Raises:
+            ServerStopping: the server ends what runs, and begins nothing.
+        """
+        if self.is_ending:
+            raise ServerStopping("the server is stopping and begins no more plays.")
 
     def sid(self, sid: str) -> str:
         """The sid itself; that of the play that was created last, where it is ``last``.
@@ -79,14 +109,19 @@ class Desk:
 
 
 class Lobby:
-    """All desks over one session, and what waits at them; made and closed on the event loop."""
+    """All desks over one session, and what waits at them; made and closed on the event loop.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        session: entered.
+        verbs: what is asked of plays over it; None where nothing is.
+    """
+
+    def __init__(self, session: Session, verbs: PlayVerbs | None = None) -> None:
         from hero_logic.server.hub import Hub
 
         self.session = session
         self.at_loop = Desk(session, session.store.reader(busy_timeout_s=0.0))
-        self._writing = Desk(session, session.store)
+        self._writing = Desk(session, session.store, verbs)
         self._own = local()
         self._opened: list[Store] = [self.at_loop.store]
         self._lock = Lock()
@@ -106,6 +141,10 @@ class Lobby:
     async def writing(self, do: Callable[[Desk], _Found]) -> _Found:
         """Do something that writes, on a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._writers, do, self._writing)
+
+    def begin_no_plays(self) -> None:
+        """Refuse from now on what would begin a play; all else goes on."""
+        self._writing.is_ending = True
 
     async def close(self) -> None:
         """Take nothing more, wait for what is being done, close the connections."""

@@ -166,7 +166,10 @@ class HttpApp:
     ) -> None:
         self.lobby: Lobby
         self.rpc: rpc.Rpc
+        self.is_ending = False
+        """Whether no plays begin any more."""
         self.is_stopping = False
+        """Whether nothing is answered any more."""
         self._gate = gate
         self._journal = journal
         self._counts = counts
@@ -306,7 +309,7 @@ class HttpApp:
 
     def _health(self, path: str) -> Answer:
         if path == "/readyz":
-            if self.is_stopping:
+            if self.is_ending or self.is_stopping:
                 return Answer(b"stopping\n", 503, (_PLAIN,))
             try:
                 self.lobby.at_loop.store.revision()

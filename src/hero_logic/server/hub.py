@@ -16,6 +16,7 @@ All of it but :meth:`Hub.ring` runs on the event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._revision = lobby.at_loop.store.revision()
         self._stop_ringing = lobby.session.feed.ring(self._committed)
+        self._stop_listening = lobby.session.ears.listen(self.ring)
         self._looking = self._loop.create_task(self._look())
         self.is_closed = False
         self.on_trouble: Callable[[str], None] = lambda _: None
@@ -59,7 +61,9 @@ class Hub:
         """That of a play, or of all plays (None); made where there is none."""
         found = self._channels.get(sid)
         if found is None:
-            found = self._channels[sid] = Channel(self, sid, self.lobby.at_loop.store.revision())
+            revision = self.lobby.at_loop.store.revision()
+            self._begin_looking(revision)
+            found = self._channels[sid] = Channel(self, sid, revision)
         return found
 
     def leave(self, channel: Channel) -> None:
@@ -69,7 +73,8 @@ class Hub:
 
     def ring(self) -> None:
         """Another process may have written: look now. From any thread."""
-        self._loop.call_soon_threadsafe(self._wake_changed)
+        if self._channels or self._waiting:
+            self._loop.call_soon_threadsafe(self._wake_changed)
 
     async def until(self, sid: str, is_so: Callable[[Play], bool], timeout_s: float | None) -> None:
         """Wait until a play is so, at most so long; where it is already, that is at once.
@@ -78,6 +83,8 @@ class Hub:
             NotFound: there is no such play, or it was deleted meanwhile.
         """
         changed = asyncio.Event()
+        with contextlib.suppress(StoreError):
+            self._begin_looking(self.lobby.at_loop.store.revision())
         self._waiting.setdefault(sid, set()).add(changed)
         try:
             async with asyncio.timeout(timeout_s) as limit:
@@ -92,6 +99,11 @@ class Hub:
             if not self._waiting[sid]:
                 del self._waiting[sid]
 
+    def _begin_looking(self, revision: int) -> None:
+        """Somebody is about to watch: where nobody did, what was written until now concerns nobody."""
+        if not self._channels and not self._waiting:
+            self._revision = revision
+
     async def _find_play(self, sid: str) -> Play:
         try:
             return self.lobby.at_loop.store.brief_play(sid)
@@ -102,6 +114,7 @@ class Hub:
         """Wake all readers for the last time."""
         self.is_closed = True
         self._stop_ringing()
+        self._stop_listening()
         self._looking.cancel()
         for channel in list(self._channels.values()):
             channel.close()

@@ -15,6 +15,7 @@ from hero_logic.server.rpc import Rpc
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from hero_logic.service.play_verbs import PlayVerbs
     from hero_logic.service.session import Session
 
 
@@ -24,11 +25,16 @@ _Found = TypeVar("_Found")
 class InProcess:
     """An event loop in a thread of its own, on which requests are answered.
 
+    Plays that it is asked for are run by whichever workers there are over the same data.
+
     Raises:
         StoreError: the store cannot be opened.
     """
 
-    def __init__(self, open_session: Callable[[], Session]) -> None:
+    def __init__(
+        self, open_session: Callable[[], Session], make_verbs: Callable[[Session], PlayVerbs]
+    ) -> None:
+        self._make_verbs = make_verbs
         self._session = open_session()
         self._session.__enter__()
         self.loop = asyncio.new_event_loop()
@@ -53,7 +59,7 @@ class InProcess:
                 self._end()
 
     async def _begin(self) -> Rpc:
-        self._lobby = Lobby(self._session)
+        self._lobby = Lobby(self._session, self._make_verbs(self._session))
         return Rpc(table(), self._lobby, on_call=_ignore, on_failure=_print)
 
     def _end(self) -> None:

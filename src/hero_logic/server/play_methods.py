@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -11,25 +11,108 @@ from hero_logic.core.documents import (
     PlayDocument,
     PlayFacts,
     PlayPage,
+    PlayRelations,
     PlayState,
     Pushed,
     SpanLogs,
     SpanPage,
 )
-from hero_logic.core.errors import IllegalMove, MalformedEvent, NotFound, StoreError, TooLarge
+from hero_logic.core.errors import (
+    BadInput,
+    FlowArchived,
+    IllegalMove,
+    LegacyFlow,
+    MalformedEvent,
+    NotFound,
+    NotGranted,
+    ServerStopping,
+    StoreError,
+    TooLarge,
+    UsageError,
+)
+from hero_logic.core.finding import PlayFilter
 from hero_logic.core.lifecycle import is_terminal
+from hero_logic.core.records import PlayStatus
 from hero_logic.server.desks import Desk, Lobby
 from hero_logic.server.methods import Method
 from hero_logic.service import document
+from hero_logic.service.play_verbs import links_of
 from hero_logic.service.plays import LAST
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_PAGE = 1000
+MAX_TIME_MS = 1e12
+_ASKED_BY = "a client of the server"
 
 PlaySid = Annotated[
     str,
     Meta(min_length=1, max_length=64, description="the play's id; `last` is the one that was created last"),
 ]
+
+FlowSid = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=300,
+        description="the flow's id or its name; with `@` and the beginning of a version's id, that version",
+    ),
+]
+InputData = Annotated[
+    dict[str, Any] | None, Meta(description="the input: a value for each parameter of the flow")
+]
+
+
+class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Have a flow run, and wait until it has begun; then, or when the time is over, its play as it stands.
+
+    It is still `pending` where no worker has had a place for it within the time; it waits on.
+    """
+
+    flow_sid: FlowSid
+    input_data: InputData = None
+    timeout_ms: Annotated[
+        float, Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it begins")
+    ] = 10_000
+
+
+class PlayRunAsyncParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Have a flow run; its play is on record when this answers, and waits for a worker."""
+
+    flow_sid: FlowSid
+    input_data: InputData = None
+    parent_span_id: Annotated[str, Meta(max_length=200, description="the span that asks, of that play")] = ""
+    parent_play_sid: Annotated[str, Meta(max_length=64, description="the play that asks")] = ""
+
+
+class PlayCancelParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Have a play ended, whoever runs it. It answers at once; `play_wait` waits for the end.
+
+    One that waits is ended by this. One that runs gets SIGTERM, and after its grace SIGKILL. Of one that
+    has ended nothing changes.
+    """
+
+    play_sid: PlaySid
+
+
+class PlayRetryParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Have another play run the same version with the same input; the two are linked.
+
+    What it is granted is decided anew.
+    """
+
+    play_sid: PlaySid
+
+
+class PlayDeleteParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Remove a play that has ended, with all that it left."""
+
+    play_sid: PlaySid
+
+
+class PlayLinksParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Where a play comes from, and what came of it."""
+
+    play_sid: PlaySid
 
 
 class PlayStatusParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,10 +133,18 @@ class PlayGetParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PlayListParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A page of plays, the newest first."""
+    """A page of plays, the newest first; with filters, of those that are as all of them say."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="at most so many")] = 50
     before: Annotated[str | None, Meta(description="`next` of the page before")] = None
+    flow: Annotated[str | None, Meta(description="of the flow of that name")] = None
+    statuses: Annotated[list[PlayStatus] | None, Meta(description="of any of these; null: of all")] = None
+    since_ms: Annotated[float | None, Meta(description="created then or later")] = None
+    until_ms: Annotated[float | None, Meta(description="created before then")] = None
+    text: Annotated[
+        str,
+        Meta(max_length=1000, description="with this in the sid, the flow's name, the error or the input"),
+    ] = ""
 
 
 class PlayWaitParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,7 +152,8 @@ class PlayWaitParams(msgspec.Struct, forbid_unknown_fields=True):
 
     play_sid: PlaySid
     timeout_ms: Annotated[
-        float, Meta(ge=0, le=1e12, description="how long to wait, in milliseconds; 0: until it has ended")
+        float,
+        Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it has ended"),
     ] = 0
 
 
@@ -81,9 +173,10 @@ class SpanLogsParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SpanPushParams(msgspec.Struct, forbid_unknown_fields=True):
-    """One event of a play that runs, as one line of its stream ([protocol.md](protocol.md#events)).
+    """One event of a play that the server itself runs, as one line of its stream.
 
-    It is on disk when this answers. One that repeats an event (the same `seq` of a writer) changes nothing.
+    [protocol.md](protocol.md#events) has the events. It is on disk when this
+    answers. One that repeats an event (the same `seq` of a writer) changes nothing.
     """
 
     play_sid: PlaySid
@@ -118,7 +211,17 @@ def _get(desk: Desk, params: PlayGetParams) -> msgspec.Raw:
 
 
 def _list(desk: Desk, params: PlayListParams) -> msgspec.Raw:
-    return msgspec.Raw(document.list_document(*desk.plays.list(limit=params.limit, before=params.before)))
+    wanted = PlayFilter(
+        flow=params.flow,
+        statuses=tuple(dict.fromkeys(params.statuses or ())),
+        since_ms=params.since_ms,
+        until_ms=params.until_ms,
+        text=params.text,
+    )
+    found = desk.plays.list(
+        limit=params.limit, before=params.before, wanted=None if wanted == PlayFilter() else wanted
+    )
+    return msgspec.Raw(document.list_document(*found))
 
 
 def _spans(desk: Desk, params: PlaySpansParams) -> SpanPage:
@@ -137,8 +240,52 @@ def _push(desk: Desk, params: SpanPushParams) -> Pushed:
     line = params.event_json.encode("utf-8", "replace")
     if b"\n" in line.strip():
         raise MalformedEvent("an event is one line: event_json has several. Push them one by one.")
-    desk.session.ingest.apply_event_json(sid, line.strip())
+    desk.verbs.span_push(sid, line.strip())
     return Pushed(revision=desk.store.revision())
+
+
+def _run_async(desk: Desk, params: PlayRunAsyncParams) -> str:
+    desk.check_open()
+    if params.parent_span_id and not params.parent_play_sid:
+        raise UsageError(
+            f"parent_span_id is {params.parent_span_id!r:.100} and parent_play_sid is empty: a span is one "
+            "of a play. Give both, or neither."
+        )
+    return desk.verbs.play_run_async(
+        params.flow_sid,
+        params.input_data,
+        parent_play_sid=params.parent_play_sid,
+        parent_span_id=params.parent_span_id,
+        asked_by=_ASKED_BY,
+    )
+
+
+async def _start(lobby: Lobby, params: PlayStartParams) -> msgspec.Raw:
+    asked = PlayRunAsyncParams(params.flow_sid, params.input_data)
+    sid = await lobby.writing(lambda desk: _run_async(desk, asked))
+    timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
+    await lobby.hub.until(sid, lambda play: play.status != "pending", timeout_s)
+    return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
+
+
+def _cancel(desk: Desk, params: PlayCancelParams) -> PlayState:
+    return document.state(desk.verbs.play_cancel(params.play_sid, asked_by=_ASKED_BY))
+
+
+def _retry(desk: Desk, params: PlayRetryParams) -> str:
+    desk.check_open()
+    return desk.verbs.play_retry(params.play_sid, asked_by=_ASKED_BY)
+
+
+def _delete(desk: Desk, params: PlayDeleteParams) -> PlayState:
+    sid = desk.sid(params.play_sid)
+    was = document.state(desk.store.brief_play(sid))
+    desk.verbs.play_delete(sid)
+    return was
+
+
+def _links(desk: Desk, params: PlayLinksParams) -> msgspec.Raw:
+    return msgspec.Raw(document.links_document(links_of(desk.store, desk.sid(params.play_sid))))
 
 
 async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
@@ -150,7 +297,63 @@ async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
+_UNRUNNABLE = (NotFound, FlowArchived, LegacyFlow, BadInput, NotGranted, UsageError, ServerStopping)
+
 METHODS = (
+    Method(
+        "play_start",
+        "run a flow, and wait until it has begun",
+        params=PlayStartParams,
+        result=PlayFacts,
+        errors=_UNRUNNABLE,
+        mode="wait",
+        handle=_start,
+    ),
+    Method(
+        "play_run_async",
+        "have a flow run; gives the id of its play at once",
+        params=PlayRunAsyncParams,
+        result=str,
+        errors=_UNRUNNABLE,
+        mode="write",
+        handle=_run_async,
+    ),
+    Method(
+        "play_cancel",
+        "have a play ended",
+        params=PlayCancelParams,
+        result=PlayState,
+        errors=(NotFound,),
+        mode="write",
+        handle=_cancel,
+    ),
+    Method(
+        "play_retry",
+        "run a play again; gives the id of the new one at once",
+        params=PlayRetryParams,
+        result=str,
+        errors=(NotFound, IllegalMove, BadInput, NotGranted, UsageError, ServerStopping),
+        mode="write",
+        handle=_retry,
+    ),
+    Method(
+        "play_delete",
+        "remove a play; gives how it stood",
+        params=PlayDeleteParams,
+        result=PlayState,
+        errors=(NotFound, IllegalMove),
+        mode="write",
+        handle=_delete,
+    ),
+    Method(
+        "play_links",
+        "the parent, the children and the retries of a play",
+        params=PlayLinksParams,
+        result=PlayRelations,
+        errors=(NotFound,),
+        mode="read",
+        handle=_links,
+    ),
     Method(
         "play_get",
         "a play with its spans",

@@ -36,10 +36,14 @@ _LOOK_AT_LOG = "the log of the server says more; the request can be sent again"
 
 REFUSALS: dict[type[errors.HeroLogicError], Refusal] = {
     errors.HeroLogicError: Refusal(-32000, 500, _READ_MESSAGE),
-    errors.NotFound: Refusal(-32001, 404, "play_list lists the plays"),
+    errors.NotFound: Refusal(-32001, 404, "play_list lists the plays, flow_list the flows"),
     errors.UsageError: Refusal(-32002, 400, _READ_MESSAGE),
     errors.BadInput: Refusal(-32002, 400, "the message lists every problem and what the flow takes"),
     errors.NotGranted: Refusal(-32002, 403, "the message names what has to be granted to the flow"),
+    errors.FlowArchived: Refusal(-32002, 409, "flow_archive with is_archived=false brings it back"),
+    errors.LegacyFlow: Refusal(
+        -32002, 409, "`hero-logic migrate` makes a flow of it, flow_put publishes that"
+    ),
     errors.IllegalMove: Refusal(-32003, 409, "play_status says where the play stands"),
     errors.FlowInUse: Refusal(-32003, 409, "flow_archive puts it away, and then it can be deleted"),
     errors.MalformedEvent: Refusal(-32004, 400, "docs/protocol.md has the events"),

@@ -4,8 +4,8 @@ Laws:
 
 1. The addresses are bound, the store is open and a signal would stop it gracefully, before anything is
    printed: who reads the first line of standard output can connect.
-2. A first SIGTERM or SIGINT stops gracefully: nothing new begins, streams end, requests get their time.
-   A second one does not wait.
+2. A first SIGTERM or SIGINT stops gracefully: no play begins, those that run get their time and their end,
+   while all else is answered; then streams end, and requests get their time. A second one does not wait.
 3. What it has made is gone afterwards: the Unix socket, the file that says where it is. Its token stays.
 """
 
@@ -21,6 +21,7 @@ import socket
 import stat
 import sys
 import time
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,9 +39,32 @@ from hero_logic.server.rpc import Rpc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from typing import TextIO
+    from typing import Protocol, TextIO
 
+    from hero_logic.service.play_verbs import PlayVerbs
     from hero_logic.service.session import Session
+
+    class Crew(Protocol):
+        """What runs plays, and the services that the server is over."""
+
+        @property
+        def session(self) -> Session:
+            """Entered."""
+            ...
+
+        @property
+        def verbs(self) -> PlayVerbs:
+            """What is asked of plays."""
+            ...
+
+        def start(self) -> None:
+            """Run what waits from now on."""
+            ...
+
+        def stop(self, *, is_hard: bool = False) -> None:
+            """Begin nothing more, end what runs, and wait for that; ``is_hard``: at once. Harmless twice."""
+            ...
+
 
 STATE_FILE = "server.json"
 _MAX_PATH_BYTES = 107
@@ -79,13 +103,12 @@ class ServerState(msgspec.Struct, frozen=True):
 def serve(
     order: ServeOrder,
     *,
-    open_session: Callable[[], Session],
-    beside: Callable[[Session], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    enter: Callable[[Callable[[str], None]], contextlib.AbstractContextManager[Crew]],
 ) -> None:
     """Serve until a signal ends it.
 
-    ``beside`` is entered over the session before anything is served, and left when nothing is any more:
-    what runs plays belongs there.
+    ``enter`` is given who is told what the operator should know, and gives what runs plays. That is entered
+    before there is a second thread or anything is served, and left when nothing is served any more.
 
     Raises:
         UsageError: what was ordered cannot be.
@@ -103,17 +126,42 @@ def serve(
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(bind_tcp(order.host, order.port))
         unix = stack.enter_context(_bind_unix_of(order))
-        session = stack.enter_context(open_session())
-        stack.enter_context(beside(session))
-        asyncio.run(_Running(order, token, session).run(tcp, unix))
+        notes = _Notes()
+        crew = stack.enter_context(enter(notes.tell))
+        asyncio.run(_Running(order, token, crew, notes).run(tcp, unix))
+
+
+class _Notes:
+    """What the operator should know goes to the journal, once there is one: that has a thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._waiting: list[str] = []
+        self._journal: Journal | None = None
+
+    def tell(self, text: str) -> None:
+        with self._lock:
+            if self._journal is None:
+                self._waiting.append(text)
+            else:
+                self._journal.tell("warning", "note", text=text)
+
+    def go_to(self, journal: Journal) -> None:
+        with self._lock:
+            self._journal = journal
+            for text in self._waiting:
+                journal.tell("warning", "note", text=text)
+            self._waiting.clear()
 
 
 class _Running:
     """A server, while it runs."""
 
-    def __init__(self, order: ServeOrder, token: str | None, session: Session) -> None:
+    def __init__(self, order: ServeOrder, token: str | None, crew: Crew, notes: _Notes) -> None:
         self._order = order
-        self._session = session
+        self._crew = crew
+        self._notes = notes
+        self._ending: asyncio.Task[None] | None = None
         self._gate = Gate(
             token,
             host=order.host,
@@ -126,8 +174,9 @@ class _Running:
     async def run(self, tcp: socket.socket, unix: socket.socket) -> None:
         """Serve these sockets until a signal comes."""
         url = url_of(tcp)
-        lobby = Lobby(self._session)
+        lobby = Lobby(self._crew.session, self._crew.verbs)
         journal = Journal(sys.stderr)
+        self._notes.go_to(journal)
         try:
             self._app = self._make_app(journal, lobby)
             server = UvicornServer(
@@ -136,8 +185,9 @@ class _Running:
                 on_stop=lambda: self._stop(lobby),
             )
             self._measure(lobby, server)
-            with _logging_to(journal), _signals_to(server), self._told(url):
+            with _logging_to(journal), _signals_to(lambda: self._signalled(server, lobby)), self._told(url):
                 sweeping = asyncio.create_task(sweep(server.server_state.connections))
+                self._crew.start()
                 await server.serve([tcp, unix])
                 sweeping.cancel()
         finally:
@@ -194,8 +244,23 @@ class _Running:
                 if msgspec.json.decode(file.read(), type=ServerState) == state:
                     os.unlink(path)
 
+    def _signalled(self, server: uvicorn.Server, lobby: Lobby) -> None:
+        """Law 2: the first one ends what runs in its time, a second one at once."""
+        is_hard = self._ending is not None
+        server.force_exit = is_hard
+        lobby.begin_no_plays()
+        self._app.is_ending = True
+        self._ending = asyncio.get_running_loop().create_task(self._end_plays(server, is_hard=is_hard))
+
+    async def _end_plays(self, server: uvicorn.Server, *, is_hard: bool) -> None:
+        """Whoever waits for a play hears of its end: the server goes after that."""
+        try:
+            await asyncio.to_thread(self._crew.stop, is_hard=is_hard)
+        finally:
+            server.should_exit = True
+
     async def _stop(self, lobby: Lobby) -> None:
-        """Law 2: nothing new begins, streams and waits end."""
+        """Nothing at all is done any more, streams and waits end."""
         self._app.is_stopping = self._app.rpc.is_stopping = True
         await lobby.hub.close()
 
@@ -249,13 +314,8 @@ def uvicorn_config(app: Callable[..., Awaitable[None]]) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _signals_to(server: uvicorn.Server) -> Iterator[None]:
+def _signals_to(stop: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.force_exit = server.should_exit
-        server.should_exit = True
-
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:

@@ -15,6 +15,7 @@ from hero_logic.core.records import Play, Span
 
 if TYPE_CHECKING:
     from hero_logic.core.finding import StoreSize
+    from hero_logic.service.play_verbs import PlayLinks
 
 SCHEMA = 1
 _SPANS_A_CHUNK = 1000
@@ -46,11 +47,23 @@ def list_document(plays: list[Play], next_cursor: str | None, size: StoreSize | 
 
     With ``store``, how much there is on record, where that is given.
     """
-    light = [{key: value for key, value in _facts(play).items() if key not in _HEAVY} for play in plays]
-    document: dict[str, Any] = {"plays": light, "next": next_cursor}
+    document: dict[str, Any] = {"plays": list(map(_light, plays)), "next": next_cursor}
     if size is not None:
         document["store"] = size
     return _encode(document)
+
+
+def links_document(links: PlayLinks) -> bytes:
+    """Where a play comes from and what came of it, each play without what is heavy."""
+    return _encode(
+        {
+            "parent_play_sid": links.parent_play_sid,
+            "parent_span_id": links.parent_span_id,
+            "children": list(map(_light, links.children)),
+            "retry_of": links.retry_of,
+            "retries": list(map(_light, links.retries)),
+        }
+    )
 
 
 def facts_document(play: Play) -> bytes:
@@ -73,6 +86,10 @@ def state(play: Play) -> PlayState:
         span_count=play.span_count,
         revision=play.revision,
     )
+
+
+def _light(play: Play) -> dict[str, Any]:
+    return {key: value for key, value in _facts(play).items() if key not in _HEAVY}
 
 
 def _facts(play: Play) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from hero_logic.core.finding import PlayFilter
 from hero_logic.core.lifecycle import MOVES, is_terminal
 from hero_logic.core.records import Access, Play, PlayOrder
 from hero_logic.service.document import state
+from hero_logic.service.versions import as_ordered
 
 if TYPE_CHECKING:
     from hero_logic.core.documents import PlayState
     from hero_logic.core.records import FlowVersion
     from hero_logic.service.retention import Pruned, Retention
     from hero_logic.service.session import Session
+    from hero_logic.store.contract import Store
 
 MAX_LINKS = 1000
 _MAX_ASKED_BY = 200
@@ -263,7 +265,7 @@ class PlayVerbs:
                 f"the play {play.sid} cannot be run again: it was recorded from a stream, or by a release "
                 "that did not keep what a play is run with. Run its flow: hero-logic run FLOW.py"
             )
-        return self._store.get_version(play.version_sid), found[0]
+        return as_ordered(self._store.get_version(play.version_sid), found[0]), found[0]
 
     # --- reading -------------------------------------------------------------------------------------
 
@@ -307,14 +309,7 @@ class PlayVerbs:
         Raises:
             NotFound: there is no such play.
         """
-        play = self._store.brief_play(self._sid(play_sid))
-        return PlayLinks(
-            play.parent_play_sid,
-            play.parent_span_id,
-            self._store.child_plays(play.sid, limit=MAX_LINKS),
-            play.retry_of,
-            self._store.retries(play.sid, limit=MAX_LINKS),
-        )
+        return links_of(self._store, self._sid(play_sid))
 
     # --- writing -------------------------------------------------------------------------------------
 
@@ -362,6 +357,22 @@ class PlayVerbs:
     def _sid(self, play_sid: str) -> str:
         """``last`` by its name."""
         return self._plays.get(play_sid).sid if play_sid == "last" else play_sid
+
+
+def links_of(store: Store, sid: str) -> PlayLinks:
+    """Where a play comes from, and what came of it, as a store has it.
+
+    Raises:
+        NotFound: there is no such play.
+    """
+    play = store.brief_play(sid)
+    return PlayLinks(
+        play.parent_play_sid,
+        play.parent_span_id,
+        store.child_plays(sid, limit=MAX_LINKS),
+        play.retry_of,
+        store.retries(sid, limit=MAX_LINKS),
+    )
 
 
 def _with_input(wanted: Wanted, input_data: dict[str, Any] | None) -> Wanted:

@@ -52,7 +52,7 @@ function _shtab_hero_logic_using
 end
 
 set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen serve token open doctor
-set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --plays --policy --port --python --rate --rpc --sandbox --socket --status --stop-after --tag --text --timeout --uds -i
+set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --plays --policy --port --python --rate --rpc --sandbox --socket --status --stop-after --tag --text --timeout --uds --workers -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
@@ -166,6 +166,9 @@ complete -c hero-logic -n '_shtab_hero_logic_using serve' -l no-token -d 'ask fo
 complete -c hero-logic -n '_shtab_hero_logic_using serve' -l allow-host -x -d 'a host name under which the server is reached; may be repeated'
 complete -c hero-logic -n '_shtab_hero_logic_using serve' -l rate -x -d 'at most so many requests a second of each client'
 complete -c hero-logic -n '_shtab_hero_logic_using serve' -l log-requests -d 'log each request, and not only what is refused'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l workers -x -d 'run plays in so many processes of their own (default 0: in the server'"'"'s)'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l plays -x -d 'how many plays the server, or each worker, runs at a time (default 4)'
+complete -c hero-logic -n '_shtab_hero_logic_using serve' -l stop-after -x -d 'how long plays that run may go on once the server is told to stop (default 30)'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a token -d 'Print the token that a server asks for.'
 complete -c hero-logic -n '_shtab_hero_logic_using token' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a open -d 'Log a browser in to the server that runs.'

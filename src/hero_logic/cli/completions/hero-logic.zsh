@@ -233,6 +233,9 @@ _shtab_hero_logic_serve_options=(
   "*--allow-host[a host name under which the server is reached\; may be repeated]:NAME:"
   "--rate[at most so many requests a second of each client]:N:"
   "--log-requests[log each request, and not only what is refused]"
+  "--workers[run plays in so many processes of their own (default 0\: in the server\'s)]:N:"
+  "--plays[how many plays the server, or each worker, runs at a time (default 4)]:N:"
+  "--stop-after[how long plays that run may go on once the server is told to stop (default 30)]:S:"
 )
 
 # guard to ensure default positional specs are added only once per session
