@@ -132,7 +132,7 @@ def test_the_document_says_what_happened(tmp_path: Path) -> None:
     assert document["output"] == {"é": [1, 2.5, None, True, "\x7f\x9b\u2028"], "big": 2**70, "n": 3}
     assert (document["stdout"], document["stderr"]) == ("to stdout é\n", "to stderr \ufffd\n")
     assert document["artifacts"] == [{"path": "é file", "size_bytes": 5}]
-    assert document["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits"}
+    assert document["sandbox"] == {"tier": "tier0", "isolation": "none", "resources": "rlimits", "user": ""}
     # Three starts and ends, what was said in the step, and what was printed in the flow.
     assert document["counters"] == {**dict.fromkeys(COUNTERS, 0), "events": 8}
     assert [(span["name"], span["kind"], span["status"]) for span in document["spans"]] == [

@@ -76,9 +76,8 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     flush()
     if next_cursor is not None:
         say(f"There are more: hero-logic ls --before {next_cursor}")
-    say(
-        f"{size.plays:,} {'play' if size.plays == 1 else 'plays'} on record, {report.size_text(size.total_bytes)} in all"
-    )
+    word = "play" if size.plays == 1 else "plays"
+    say(f"{size.plays:,} {word} on record, {report.size_text(size.total_bytes)} in all")
     return EXIT_OK
 
 
