@@ -54,6 +54,18 @@ def test_what_waited_before_there_was_a_worker_is_run(tmp_path: Path) -> None:
     assert (play.status, play.is_waiting) == ("ok", False)
 
 
+def test_a_play_that_asks_for_less_than_a_worker_runs_is_not_run(tmp_path: Path) -> None:
+    """It ends, and says what the least is; nobody weakens a server by asking."""
+    home = tmp_path / "home"
+    with asking(home) as verbs, working(home):
+        sid = queue(verbs, QUICK, sandbox="none")
+        play = verbs.play_wait(sid, timeout_ms=FOR_EVER_MS)
+
+    assert (play.status, play.sandbox.tier) == ("failed", "none")
+    assert "runs nothing in less than tier0" in play.error
+    assert play.span_count == 0
+
+
 def test_no_more_plays_run_than_there_are_places(tmp_path: Path) -> None:
     """What has none waits, and says so; it is run when there is one."""
     home = tmp_path / "home"

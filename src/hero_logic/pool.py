@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from threading import Condition, Thread
 
 from hero_logic.core.errors import HeroLogicError, IllegalMove, NotFound, StoreError
-from hero_logic.core.tiers import TIER_ZERO, choose
+from hero_logic.core.tiers import DEFAULT, TIER_ZERO, check_minimum, choose
 from hero_logic.playing import PlayRun
 from hero_logic.runner.span_loop import SpanLoop
 from hero_logic.service.bells import block_signals
@@ -60,6 +60,7 @@ class Pool:
         spawner: warm, for plays that start fast; the caller's too.
         prove: gives, for a spawner and an interpreter, what this host has proven.
         owner: whom plays run as where that is somebody else.
+        minimum: one of ``core.tiers.WANTED``; a play that asks for less is not run.
         plays_at_once: how many plays run at a time.
         note: told what the operator should know.
     """
@@ -73,6 +74,7 @@ class Pool:
         spawner: Spawner,
         prove: Callable[[str], Callable[[str], Proof]],
         owner: tuple[int, int] | None = None,
+        minimum: str = DEFAULT,
         plays_at_once: int = PLAYS_AT_ONCE,
         note: Callable[[str], None],
     ) -> None:
@@ -82,6 +84,7 @@ class Pool:
         self._spawner = spawner
         self._prove = prove
         self._owner = owner
+        self._minimum = minimum
         self._plays_at_once = plays_at_once
         self._note = note
         self._loop = SpanLoop()
@@ -217,7 +220,7 @@ class Pool:
         if found is None:
             raise NotFound(f"nothing says what the play {place.sid} is to be run with. Ask for it again.")
         order = self._preparer.run_order(play, session.store.get_version(play.version_sid), found[0])
-        choice = self._choice(order.sandbox, order.python)
+        choice = self._choice(check_minimum(order.sandbox, self._minimum), order.python)
         run = PlayRun(
             order,
             choice,
@@ -341,6 +344,7 @@ def working(
     start_spawner: Callable[[], Spawner],
     prover: Callable[[Spawner, str, tuple[int, int] | None], Callable[[str], Proof]],
     owner: tuple[int, int] | None,
+    minimum: str,
     config: Config,
     preparer: Preparer,
     retention: Retention,
@@ -371,6 +375,7 @@ def working(
                 spawner=spawner,
                 prove=lambda python: prover(spawner, python, owner),
                 owner=owner,
+                minimum=minimum,
                 plays_at_once=plays_at_once,
                 note=note,
             )

@@ -18,6 +18,7 @@ from hero_logic.core.tiers import (
     WATCHER,
     Choice,
     Proof,
+    check_minimum,
     check_wanted,
     choose,
 )
@@ -190,3 +191,27 @@ def test_the_two_that_promise_no_isolation_have_none() -> None:
     """Their names say it: tier 0 limits each process, none does not even that."""
     assert told(NOTHING) == ("none", "none", "none")
     assert told(TIER_ZERO) == ("tier0", "none", "rlimits")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "minimum", "is_refused"),
+    [
+        ("none", "tier0", True),
+        ("best", "auto", True),
+        ("tier0", "auto", True),
+        ("auto", "tier2", True),
+        ("tier1", "auto", False),
+        ("auto", "auto", False),
+        ("tier2", "tier1", False),
+        ("none", "none", False),
+    ],
+)
+def test_what_promises_less_than_a_runtimes_minimum_is_refused(
+    wanted: str, minimum: str, is_refused: bool
+) -> None:
+    """Also where it might have come out the same: what may end in less is less."""
+    if is_refused:
+        with pytest.raises(SandboxUnavailable, match=f"nothing in less than {minimum}"):
+            check_minimum(wanted, minimum)
+    else:
+        assert check_minimum(wanted, minimum) == wanted

@@ -64,9 +64,16 @@ def ask(client: Client) -> Asking:
     return client.ask()
 
 
-def queue(verbs: PlayVerbs, body: str, *, input_json: bytes = b"{}", grace_s: float | None = None) -> str:
+def queue(
+    verbs: PlayVerbs,
+    body: str,
+    *,
+    input_json: bytes = b"{}",
+    grace_s: float | None = None,
+    sandbox: str | None = None,
+) -> str:
     """Have a flow wait for a worker; the sid of its play."""
-    wanted = Wanted(input_json=input_json, grace_s=grace_s)
+    wanted = Wanted(input_json=input_json, grace_s=grace_s, sandbox=sandbox)
     return verbs.queue_version(version(body), wanted)
 
 

@@ -331,6 +331,7 @@ class Client:
 
         Enter it before there is a second thread, and stop the pool before leaving it.
         """
+        from hero_logic.core.tiers import DEFAULT, SANDBOX_VARIABLE, check_wanted
         from hero_logic.pool import PLAYS_AT_ONCE, working
         from hero_logic.runner.owner import find_owner
 
@@ -340,6 +341,7 @@ class Client:
             start_spawner=self._start_warm_spawner,
             prover=self._prover,
             owner=find_owner(self._config.play_user),
+            minimum=check_wanted(self._environment.get(SANDBOX_VARIABLE) or DEFAULT),
             config=self._config,
             preparer=self._preparer(),
             retention=self.retention(),

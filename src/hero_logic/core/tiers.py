@@ -67,6 +67,27 @@ def check_wanted(wanted: str) -> str:
     return wanted
 
 
+_STRENGTHS = {"none": 0, "tier0": 1, "best": 1, "auto": 2, "tier1": 2, "tier2": 3}
+
+
+def check_minimum(wanted: str, minimum: str) -> str:
+    """What a play asks for, if that promises no less than a runtime's minimum; both of :data:`WANTED`.
+
+    Raises:
+        SandboxUnavailable: it promises less.
+
+    >>> check_minimum("tier2", "auto")
+    'tier2'
+    """
+    if _STRENGTHS[wanted] < _STRENGTHS[minimum]:
+        raise SandboxUnavailable(
+            f"the play asks for --sandbox {wanted}, and this runtime runs nothing in less than {minimum}; "
+            f"it was not started. Ask for {minimum}, or start the server or the worker with "
+            f"{SANDBOX_VARIABLE}={wanted}."
+        )
+    return wanted
+
+
 def choose(wanted: str, prove: Callable[[str], Proof], *, is_as_other: bool = False) -> Choice:
     """The means for what is wanted.
 
