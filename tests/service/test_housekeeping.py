@@ -221,3 +221,29 @@ def test_trouble_is_told_once_and_tried_again(session: Session, monkeypatch: pyt
             assert calls.acquire(timeout=20)
 
     assert told == ["housekeeping waits: the disk is full"]
+
+
+def test_threads_that_recover_at_once_end_each_play_once(session: Session) -> None:
+    """Who cancels a play of a runtime that is gone may come at the moment of the housekeeping."""
+    sids = {f"lost{number}" for number in range(100)}
+    for sid in sids:
+        add_lost(session, sid)
+    meeting = threading.Barrier(4)
+    ended: list[str] = []
+    failures: list[BaseException] = []
+
+    def recover() -> None:
+        meeting.wait(10)
+        try:
+            ended.extend(session.recover())
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=recover) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert sorted(ended) == sorted(sids)
