@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,9 @@ def kill_a_server(directory: Path, delay_s: float, *options: str) -> None:
     """Ask a server for plays, kill it so much later, and look what the next one makes of it."""
     home = directory / "home"
     marker = f"marker-{os.getpid()}-{random.randrange(10**12)}"
-    with serving(home, "--plays", "2", *options, marker=marker) as server:
+    # A path of its own, short enough for a socket however deep the test's directory lies.
+    runtime_dir = Path(tempfile.mkdtemp(prefix="hero-kill-"))
+    with serving(home, "--plays", "2", *options, marker=marker, runtime_dir=runtime_dir) as server:
         server.publish("steps", STEPS)
         server.publish("lasting", LASTING)
         lasting = server.call("play_start", flow_sid="lasting")
@@ -82,10 +86,11 @@ def kill_a_server(directory: Path, delay_s: float, *options: str) -> None:
         server.kill()
         asking.join()
     wait_until_gone(marker, timeout_s=5)
-    with serving(home, "--plays", "2", *options) as again:
+    with serving(home, "--plays", "2", *options, runtime_dir=runtime_dir) as again:
         check_ends(again, asking, lasting["sid"])
         # What there is of a play is removed once its end is on record.
         wait_until(lambda: not list((home / "plays").iterdir()), "an empty directory")
+    shutil.rmtree(runtime_dir)
 
 
 def check_ends(server: Server, asking: Asking, lasting: str) -> None:

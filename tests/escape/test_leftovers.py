@@ -62,7 +62,8 @@ LEFT = [
         "arguments-that-it-was-started-with",
         """
         text = open('/proc/self/cmdline').read()
-        return f'made, found {[text] if os.path.basename(plants["other_play"]) in text else []}'
+        other = '/' + os.path.basename(plants["other_play"]) + '/'
+        return f'made, found {[text] if other in text else []}'
         """,
         through=by_what_it_found,
     ),
