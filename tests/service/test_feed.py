@@ -392,7 +392,7 @@ def test_a_play_that_changed_while_it_was_read_is_read_again(store: Store) -> No
     """What was read is not kept for others: it is old by then."""
     writer = Writer(store)
     subscription = level(Feed(store), store)
-    read_play = store.get_play
+    read_play = store.brief_play
 
     def read_and_write(sid: str) -> Play:
         play = read_play(sid)
@@ -400,7 +400,7 @@ def test_a_play_that_changed_while_it_was_read_is_read_again(store: Store) -> No
             writer.write("b")
         return play
 
-    store.get_play = read_and_write  # type: ignore[method-assign]
+    store.brief_play = read_and_write  # type: ignore[method-assign]
     writer.write("a")
     counts = [play.span_count for _ in range(2) for play in taken(subscription).plays]
 
@@ -411,7 +411,7 @@ def test_a_store_that_cannot_be_read_loses_nothing(store: Store) -> None:
     """The next call has the play as well as its spans."""
     writer = Writer(store)
     subscription = level(Feed(store), store)
-    read_play = store.get_play
+    read_play = store.brief_play
     failures = [StoreError("locked")]
 
     def fail_once(sid: str) -> Play:
@@ -419,7 +419,7 @@ def test_a_store_that_cannot_be_read_loses_nothing(store: Store) -> None:
             raise failures.pop()
         return read_play(sid)
 
-    store.get_play = fail_once  # type: ignore[method-assign]
+    store.brief_play = fail_once  # type: ignore[method-assign]
     writer.write("a")
     with pytest.raises(StoreError):
         subscription.take(timeout_s=0)

@@ -135,7 +135,7 @@ class Feed:
             known = self._plays.get(sid)
         if known is not None:
             return known
-        play = _light(self._store.get_play(sid))
+        play = self._store.brief_play(sid)
         with self._lock:
             if commits == self._commits:
                 if len(self._plays) >= _MAX_KNOWN_PLAYS:
@@ -434,17 +434,6 @@ def _read_changes(store: Store, since: int, sid: str | None, limit: int) -> Chan
     if changes.is_all:
         changes.revision = max(changes.revision, seen)
     return changes
-
-
-def _light(play: Play) -> Play:
-    empty = Play(sid=play.sid)
-    return msgspec.structs.replace(
-        play,
-        input_json=empty.input_json,
-        output_json=empty.output_json,
-        stdout=empty.stdout,
-        stderr=empty.stderr,
-    )
 
 
 def _without(listeners: Iterable[_Listener], gone: _Listener) -> tuple[_Listener, ...]:

@@ -30,7 +30,7 @@ from hero_logic.core.records import (
     SpanRow,
 )
 from hero_logic.store.contract import Commit
-from hero_logic.store.memory_flows import MemoryFlows
+from hero_logic.store.memory_flows import MemoryFlows, encoded
 from hero_logic.store.memory_queue import MemoryQueue, is_in_hand, light
 from hero_logic.store.refusals import (
     check_end,
@@ -246,7 +246,7 @@ class MemoryStore(MemoryQueue, MemoryFlows):
         with self._lock:
             found = [row for row in _rows(self._find_or_empty(sid)) if row.ordinal >= start]
             return [
-                (*(getattr(row, name) for name in COLUMNS[:-1]), _encode(row.tags).decode())
+                (*(getattr(row, name) for name in COLUMNS[:-1]), encoded(row.tags).decode())
                 for row in found[: max(limit, 0)]
             ]
 
@@ -452,18 +452,8 @@ class _Reader(MemoryStore):
             return self._origin.changes(since=since, sid=sid, limit=limit)
 
 
-def _encode(value: object) -> bytes:
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError as error:
-        raise StoreError(
-            f"a store cannot hold a value ({error}); nothing of this was recorded. "
-            "Replace lone surrogates by U+FFFD."
-        ) from error
-
-
 def _copy(value: _T) -> _T:
-    return msgspec.json.decode(_encode(value), type=type(value))
+    return msgspec.json.decode(encoded(value), type=type(value))
 
 
 def _check_rows(of: _Memory, changed: list[SpanRow]) -> None:
@@ -487,7 +477,7 @@ def _check_rows(of: _Memory, changed: list[SpanRow]) -> None:
 
 def _encode_row(row: SpanRow) -> bytes:
     """A row as it is kept, without what is kept beside it."""
-    return _encode(msgspec.structs.replace(row, new_logs="", tags_bytes=0, is_tags_bytes_exact=False))
+    return encoded(msgspec.structs.replace(row, new_logs="", tags_bytes=0, is_tags_bytes_exact=False))
 
 
 def _decode_row(text: bytes) -> SpanRow:

@@ -62,8 +62,8 @@ class MemoryFlows:
         """Publish a version under a name; the flow, and whether it got a new version (flow_contract.py)."""
         with self._lock:
             self._check_open()
-            version = msgspec.json.decode(_encoded(publication.version), type=type(publication.version))
-            tags = None if publication.tags is None else msgspec.json.decode(_encoded(publication.tags))
+            version = msgspec.json.decode(encoded(publication.version), type=type(publication.version))
+            tags = None if publication.tags is None else msgspec.json.decode(encoded(publication.tags))
             self._versions.setdefault(version.version_sid, version)
             self._revision += 1
             of = self._by_name(publication.name)
@@ -244,7 +244,12 @@ def _new_flow(publication: Publication) -> Flow:
     )
 
 
-def _encoded(value: object) -> bytes:
+def encoded(value: object) -> bytes:
+    """A value as JSON.
+
+    Raises:
+        StoreError: it has text that no store can hold.
+    """
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError as error:
