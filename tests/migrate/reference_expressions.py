@@ -1,4 +1,4 @@
-"""What an expression of a legacy workflow comes to: slow and obvious, from docs/migration.md's rules alone.
+"""What an expression of a legacy workflow comes to: slow and obvious.
 
 It shares no code with hero_logic.migrate. A path that leads nowhere is null; nothing here fails but by an
 expression that does not parse.
