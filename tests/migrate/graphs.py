@@ -178,6 +178,11 @@ FAILING = [
     TOO_LOW + ECHO,
     f"{TRIES}seen[ID] = seen.get(ID, 0) + 1\nif seen[ID] < LIMIT:\n    raise RuntimeError('not yet')\n{ECHO}",
     "raise KeyError('x')\n",
+    "raise ValueError('one\\ntwo', 3)\n",
+    "raise ValueError\n",
+    "import sys\nsys.exit(3)\n",
+    "exec('1 +')\n",
+    "class Odd(Exception):\n    pass\n\n\nraise Odd('x')\n",
     "output = float('nan')\n",
     "result = 1\n",
 ]

@@ -202,8 +202,8 @@ class Interpreter:
             self.done.tries[node_id] = self.done.tries.get(node_id, 0) + 1
             try:
                 output = self.work(node)
-                assert json.loads(json.dumps(output, allow_nan=False)) == output, "the output is no JSON"
-            except Exception as error:
+                output = json.loads(json.dumps(output, allow_nan=False))  # what is not JSON fails the node
+            except (Exception, SystemExit) as error:
                 self.outputs[node_id] = {"error": message_of(error)}
             else:
                 self.outputs[node_id] = output
@@ -280,6 +280,8 @@ class Interpreter:
             raise RuntimeError(config["language"])
         names = {"__name__": "script", "__builtins__": builtins, "inputs": inputs}
         exec(compile(config["script"], "script", "exec"), names)
+        if "output" not in names:
+            raise NameError("name 'output' is not defined")
         return names["output"]
 
     def transform(self, config: dict[str, Any], inputs: dict[str, Any], _: str) -> Any:
@@ -339,6 +341,6 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def message_of(error: Exception) -> str:
-    """``Type: text``, as Python prints it."""
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+def message_of(error: BaseException) -> str:
+    """``Type: text``, as Python prints it, without the place in the script that it prints above."""
+    return next(line for line in traceback.format_exception_only(error) if line[0] != " ").rstrip()
