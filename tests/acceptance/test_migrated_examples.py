@@ -67,3 +67,49 @@ def test_an_example_comes_to_what_its_case_says(tmp_path: Path, case: Case, sand
     assert {node_id: tried.count(node_id) for node_id in tried} == case.facts["tries"]
     skipped = {tag["node_id"] for tag in tags if "skipped" in tag} - set(tried)
     assert skipped <= set(case.facts["skipped"])
+
+
+INNER = {
+    "name": "double",
+    "inputs": [{"name": "n", "type": "integer", "required": True, "default": ""}],
+    "nodes": [
+        {
+            "node_id": "twice",
+            "node_type": "script_execution",
+            "config": {
+                "language": "python",
+                "script": "assert inputs['n'] < 10\noutput = {'n': inputs['n'] * 2}",
+            },
+        }
+    ],
+    "edges": [],
+}
+OUTER = {
+    "name": "quadruple",
+    "inputs": [{"name": "n", "type": "integer", "required": True, "default": ""}],
+    "nodes": [
+        {
+            "node_id": name,
+            "node_type": "subworkflow",
+            "config": {"workflow": "double", "inputs": {"n": "{{inputs.n}}"}},
+        }
+        for name in ("first", "second")
+    ],
+    "edges": [{"from_node": "first", "to_node": "second"}],
+}
+
+
+@pytest.mark.parametrize(("n", "status", "output"), [(3, "ok", {"n": 12}), (7, "failed", None)])
+def test_a_workflow_runs_the_other_one_that_it_names(
+    tmp_path: Path, n: int, status: str, output: Any
+) -> None:
+    """One of the same directory; its output is the node's, and its failure too."""
+    for workflow in (INNER, OUTER):
+        (tmp_path / f"{workflow['name']}.json").write_text(json.dumps(workflow))
+    migrated = hero_logic("migrate", str(tmp_path), "--out", str(tmp_path / "flows"))
+    assert migrated.returncode == 0, migrated
+
+    done = hero_logic("run", f"{tmp_path}/flows/quadruple.py", "-i", f"n={n}", "--json")
+
+    play = json.loads(done.stdout)
+    assert (play["status"], play["output"]) == (status, output), play["error"]

@@ -278,7 +278,7 @@ class Interpreter:
     def script_execution(self, config: dict[str, Any], inputs: dict[str, Any], _: str) -> Any:
         if config["language"] != "python":
             raise RuntimeError(config["language"])
-        names = {"__name__": "script", "__builtins__": builtins, "inputs": inputs}
+        names = {"__name__": "__main__", "__builtins__": builtins, "inputs": inputs}
         exec(compile(config["script"], "script", "exec"), names)
         if "output" not in names:
             raise NameError("name 'output' is not defined")
