@@ -1,0 +1,34 @@
+"""A legacy workflow, which was a graph in JSON, becomes a flow in Python.
+
+Pure: text in, text and report out. Nothing else in hero_logic knows what such a graph is.
+docs/migration.md says what stands for what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hero_logic.migrate.report import Entry, Migration, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Entry", "Migration", "Report", "translate"]
+
+_NOTHING: dict[str, str] = {}
+
+
+def translate(text: str, *, known: Mapping[str, str] = _NOTHING) -> Migration:
+    """The flow that a workflow becomes, and the report of it.
+
+    Args:
+        text: the workflow, as JSON.
+        known: the names of other workflows that nodes may name, each with the module that its flow is in;
+            the flow's function is called like the module.
+
+    Raises:
+        InvalidWorkflow: it is no workflow; it tells of every fault, with its place.
+
+    The same text gives the same source and report, byte for byte.
+    """
+    raise NotImplementedError

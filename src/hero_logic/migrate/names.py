@@ -1,0 +1,97 @@
+"""Names of Python for the names that people gave: readable, never a word of the language, never twice."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+
+MAX_NAME_CHARACTERS = 40
+
+# A list of its own and not that of the interpreter here: the flow may run in another, and the same workflow
+# has to give the same file everywhere.
+BUILTINS = frozenset(
+    """
+    ArithmeticError AssertionError AttributeError BaseException BlockingIOError BrokenPipeError BufferError
+    BytesWarning ChildProcessError ConnectionAbortedError ConnectionError ConnectionRefusedError
+    ConnectionResetError DeprecationWarning EOFError Ellipsis EnvironmentError Exception FileExistsError
+    FileNotFoundError FloatingPointError FutureWarning GeneratorExit IOError ImportError ImportWarning
+    IndentationError IndexError InterruptedError IsADirectoryError KeyError KeyboardInterrupt LookupError
+    MemoryError ModuleNotFoundError NameError NotADirectoryError NotImplemented NotImplementedError OSError
+    OverflowError PendingDeprecationWarning PermissionError ProcessLookupError RecursionError ReferenceError
+    ResourceWarning RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxError SyntaxWarning
+    SystemError SystemExit TabError TimeoutError TypeError UnboundLocalError UnicodeDecodeError
+    UnicodeEncodeError UnicodeError UnicodeTranslateError UnicodeWarning UserWarning ValueError Warning
+    ZeroDivisionError abs all any ascii bin bool breakpoint bytearray bytes callable chr classmethod compile
+    complex delattr dict dir divmod enumerate eval exec filter float format frozenset getattr globals hasattr
+    hash hex id input int isinstance issubclass iter len list locals map max memoryview min next object oct
+    open ord pow print property range repr reversed round set setattr slice sorted staticmethod str sum super
+    tuple type vars zip copyright credits exit quit license help
+    """.split()
+)
+"""What every Python from 3.9 has without an import."""
+
+_LATER = frozenset("aiter anext BaseExceptionGroup ExceptionGroup EncodingWarning PythonFinalizationError".split())
+_OTHERS = frozenset("match case type _ self print_function asyncio".split())
+TAKEN = BUILTINS | _LATER | _OTHERS | frozenset(keyword.kwlist) | {"async", "await", "nonlocal", "True", "None"}
+"""What no name of a flow may be."""
+
+
+class Names:
+    """Gives names, each once.
+
+    Args:
+        taken: names that are never given, besides those of the language.
+
+    >>> names = Names()
+    >>> names.give("Leaves the country?", "node"), names.give("leaves the Country!", "node"), names.give("class", "node")
+    ('leaves_the_country', 'leaves_the_country_2', 'class_node')
+    """
+
+    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
+        self._given = set(TAKEN | taken)
+        self._last: dict[str, int] = {}
+
+    def give(self, wish: str, kind: str, *others: str) -> str:
+        """A name like the wish, or like the first of the others that has letters, or the word of its kind."""
+        base = next(filter(None, map(cleaned, (wish, *others))), kind)
+        if base[0].isdigit():
+            base = f"{kind}_{base}"
+        if base in TAKEN:
+            base = f"{base}_{kind}"
+        name = base
+        while name in self._given:
+            number = self._last.get(base, 1) + 1
+            self._last[base] = number
+            name = f"{base}_{number}"
+        self._given.add(name)
+        return name
+
+    def reserve(self, *names: str) -> None:
+        """Never give these."""
+        self._given.update(names)
+
+
+def cleaned(text: str) -> str:
+    """The letters and digits of a text, in small ASCII, with underscores between its words; "" if none are left.
+
+    >>> cleaned("Résumé (2nd try)")
+    'resume_2nd_try'
+    """
+    plain = unicodedata.normalize("NFKD", text[: 4 * MAX_NAME_CHARACTERS]).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", plain.lower())
+    name = ""
+    for word in words:
+        if name and len(name) + len(word) + 1 > MAX_NAME_CHARACTERS:
+            break
+        name = f"{name}_{word}" if name else word[:MAX_NAME_CHARACTERS]
+    return name
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a parameter of a function may be called so.
+
+    >>> is_parameter("max_length"), is_parameter("class"), is_parameter("max-length")
+    (True, False, False)
+    """
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
