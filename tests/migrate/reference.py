@@ -279,7 +279,7 @@ class Interpreter:
         if config["language"] != "python":
             raise RuntimeError(config["language"])
         names = {"__name__": "__main__", "__builtins__": builtins, "inputs": inputs}
-        exec(compile(config["script"], "script", "exec"), names)
+        exec(compile(config["script"], "script", "exec", dont_inherit=True), names)
         if "output" not in names:
             raise NameError("name 'output' is not defined")
         return names["output"]
