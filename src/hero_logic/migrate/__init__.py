@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hero_logic.migrate.report import Entry, Migration, Report
+from hero_logic.migrate.read import read
+from hero_logic.migrate.report import Entry, Migration, Report, placed
+from hero_logic.migrate.write import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +20,21 @@ __all__ = ["Entry", "Migration", "Report", "translate"]
 _NOTHING: dict[str, str] = {}
 
 
-def translate(text: str, *, known: Mapping[str, str] = _NOTHING) -> Migration:
+def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "", flow: str = "") -> Migration:
     """The flow that a workflow becomes, and the report of it.
 
     Args:
         text: the workflow, as JSON.
         known: the names of other workflows that nodes may name, each with the module that its flow is in;
             the flow's function is called like the module.
+        name: what to call the text in messages.
+        flow: what to call the flow; otherwise it is called like the workflow.
 
     Raises:
         InvalidWorkflow: it is no workflow; it tells of every fault, with its place.
 
     The same text gives the same source and report, byte for byte.
     """
-    raise NotImplementedError
+    workflow = read(text, name=name)
+    source, function, entries = write(workflow, known, flow)
+    return Migration(source, Report(workflow.name, function, placed(entries, text)))

@@ -146,7 +146,7 @@ def quoted(value: str) -> str:
     >>> quoted('say "hi"\n')
     '\'say "hi"\\n\''
     """
-    body = "".join(map(_escaped, value))
+    body = "".join(map(escaped, value))
     if '"' in value and "'" not in value:
         return f"'{body}'"
     return '"' + body.replace('"', '\\"') + '"'
@@ -155,7 +155,8 @@ def quoted(value: str) -> str:
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def _escaped(character: str) -> str:
+def escaped(character: str) -> str:
+    """A character as it may stand in a literal; quotes are not this one's business."""
     if " " <= character <= "~" and character != "\\":
         return character
     if character in _ESCAPES:
@@ -175,23 +176,38 @@ def as_comment(key: str, value: object) -> str:
     return f"# kept from the workflow: {text}".replace("#", "\\u0023").replace("\\u0023", "#", 1)
 
 
-def in_lines(code: Code, prefix: str, suffix: str, indent: int) -> list[str]:
+def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bool = False) -> list[str]:
     """A statement with an expression in it, in lines that are not too long where that can be.
+
+    Args:
+        code: the expression.
+        prefix: what stands before it.
+        suffix: what stands behind it.
+        indent: in characters.
+        is_inside: whether brackets stand around it already.
 
     >>> in_lines(constant(["a" * 40, "b" * 40]), "x = ", "", 0)[0]
     'x = ['
     """
-    line = f"{' ' * indent}{prefix}{code.text}{suffix}"
+    margin = " " * indent
+    line = f"{margin}{prefix}{code.text}{suffix}"
     if len(line) <= WIDTH or not code.parts:
         return [line]
     opening, closing = code.brackets
-    lines = [f"{' ' * indent}{prefix}{opening}"]
-    comma = "" if opening == "(" else ","
-    if len(code.parts) == 1 and opening.endswith("(") and comma and not code.parts[0][0]:
-        only = code.parts[0][1]
-        if only.parts and only.brackets[0] in ("[", "{"):
-            # A lone list or dict hugs the brackets of its call, as formatters set it.
-            return in_lines(only, prefix + opening, closing + suffix, indent)
+    if not closing or opening == "(":
+        word = "" if closing else f"{opening} "
+        bare = is_inside and not prefix
+        lines = [] if bare else [f"{margin}{prefix}("]
+        deeper = indent if bare else indent + 4
+        for number, (_, part) in enumerate(code.parts):
+            last = suffix if bare and number == len(code.parts) - 1 else ""
+            lines += in_lines(part, word if number else "", last, deeper, is_inside=True)
+        return lines if bare else [*lines, f"{margin}){suffix}"]
+    only = code.parts[0][1]
+    if len(code.parts) == 1 and opening.endswith("(") and not code.parts[0][0] and only.brackets[0] in ("[", "{"):
+        # A lone list or dict hugs the brackets of its call, as formatters set it.
+        return in_lines(only, prefix + opening, closing + suffix, indent)
+    lines = [f"{margin}{prefix}{opening}"]
     for name, part in code.parts:
-        lines += in_lines(part, name, comma, indent + 4)
-    return [*lines, f"{' ' * indent}{closing}{suffix}"]
+        lines += in_lines(part, name, ",", indent + 4, is_inside=True)
+    return [*lines, f"{margin}{closing}{suffix}"]

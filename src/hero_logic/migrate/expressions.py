@@ -386,7 +386,8 @@ def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
     # Python itself needs fewer brackets; a reader is glad of these.
     texts = [in_brackets(part) if part.level in (AND, OR) and part.level != level else part.text for part in parts]
     kind: Kind = "bool" if all(part.kind == "bool" for part in parts) else "any"
-    return Code(f" {word} ".join(texts), level, kind, frozenset().union(*(part.uses for part in parts)))
+    uses = frozenset().union(*(part.uses for part in parts))
+    return Code(f" {word} ".join(texts), level, kind, uses, tuple(("", Code(text)) for text in texts), (word, ""))
 
 
 def _compared(operator: str, one: Code, other: Code) -> Code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 import unicodedata
 
 MAX_NAME_CHARACTERS = 40
@@ -35,6 +36,9 @@ _LATER = frozenset("aiter anext BaseExceptionGroup ExceptionGroup EncodingWarnin
 _OTHERS = frozenset("match case type _ self print_function asyncio".split())
 TAKEN = BUILTINS | _LATER | _OTHERS | frozenset(keyword.kwlist) | {"async", "await", "nonlocal", "True", "None"}
 """What no name of a flow may be."""
+
+
+_MODULES = frozenset("hero_tracing hero_logic flow run same at fill less play within whole taken merged message".split())
 
 
 class Names:
@@ -86,6 +90,18 @@ def cleaned(text: str) -> str:
             break
         name = f"{name}_{word}" if name else word[:MAX_NAME_CHARACTERS]
     return name
+
+
+def flow_name(workflow: str) -> str:
+    """What the flow of a workflow is called, and its file: no name of the standard library's, which would hide it.
+
+    >>> flow_name("Greet people!"), flow_name("json"), flow_name("")
+    ('greet_people', 'json_flow', 'workflow')
+    """
+    name = Names(frozenset(sys.stdlib_module_names) | _MODULES).give(workflow, "workflow")
+    # Of a name that is taken a second one was given; another word reads better.
+    base = cleaned(workflow)
+    return name if name == base or not base or base in TAKEN or base[0].isdigit() else f"{base}_flow"
 
 
 def is_parameter(name: str) -> bool:

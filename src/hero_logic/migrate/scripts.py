@@ -18,6 +18,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from hero_logic.migrate.code import escaped
 from hero_logic.migrate.names import BUILTINS
 
 MAX_FUNCTION_CHARACTERS = 50_000
@@ -41,12 +42,14 @@ class Script:
         text: as it was written, with newlines alone between its lines.
         as_text: why it cannot stand in a function; "" where it can.
         keys: the keys that its output surely has, where it is known as an object; else None.
+        is_exact: whether it surely has no others.
         may_exit: whether it may raise SystemExit, for all that its words say.
     """
 
     text: str
     as_text: str
     keys: tuple[str, ...] | None
+    is_exact: bool
     may_exit: bool
 
 
@@ -69,12 +72,28 @@ def read(text: str) -> Script:
         reason = str(found)
     except RecursionError:
         reason = "it is nested too deeply to tell"
-    return Script(text, reason, _keys(tree), _EXITING.search(text) is not None)
+    keys, is_exact = _keys(tree)
+    return Script(text, reason, keys, is_exact, _EXITING.search(text) is not None)
 
 
 def indented(text: str) -> list[str]:
     """The lines of a script as the body of a function."""
     return [f"    {line}" if line.strip() else "" for line in text.strip("\n").rstrip().split("\n")]
+
+
+def as_text(text: str) -> list[str]:
+    """The lines of a script inside of three double quotes, which the last line closes."""
+    lines = [_line_as_text(line) for line in text.split("\n")]
+    if lines[-1].endswith('"'):
+        lines[-1] = lines[-1][:-1] + '\\"'
+    lines[-1] += '"""'
+    return lines
+
+
+def _line_as_text(line: str) -> str:
+    shown = "".join(map(escaped, line)).replace('"""', '\\"\\"\\"')
+    # At the beginning of a line some comments are words to tools, even inside of a text.
+    return "\\x23" + shown[1:] if _DIRECTIVE.match(shown) else shown
 
 
 def _parsed(text: str) -> ast.Module:
@@ -94,14 +113,15 @@ def _parsed(text: str) -> ast.Module:
     return tree
 
 
-def _keys(tree: ast.Module) -> tuple[str, ...] | None:
+def _keys(tree: ast.Module) -> tuple[tuple[str, ...] | None, bool]:
+    """The keys that the output surely has, and whether it has no others."""
     last = tree.body[-1] if tree.body else None
     match last:
         case ast.Assign(targets=[ast.Name(id="output")], value=ast.Dict(keys=keys)):
-            names = [key.value if isinstance(key, ast.Constant) else None for key in keys]
-            return tuple(name for name in names if isinstance(name, str))
+            names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+            return tuple(dict.fromkeys(names)), len(names) == len(keys)
         case _:
-            return None
+            return None, False
 
 
 def _check(text: str, tree: ast.Module) -> None:
