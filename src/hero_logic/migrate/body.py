@@ -94,6 +94,11 @@ class Body:
         margin = " " * self.indent
         self._entries.append(lambda: [margin + line for line in render()])
 
+    def before_block(self, text: str) -> None:
+        """A line before the one that opened the block here; nothing else stands in it yet."""
+        shown = " " * (self.indent - 4) + text
+        self._entries.insert(len(self._entries) - 1, lambda: [shown])
+
     def mark(self, part: str) -> None:
         """Remember at which line the next line stands."""
         self._marked[len(self._entries)] = part

@@ -29,12 +29,26 @@ _LOOKED_AT = 200
 
 @dataclass(eq=False, slots=True)
 class Loop:
-    """Some nodes that a retry edge may run again."""
+    """Some nodes that a retry edge may run again; or several edges, whose ways overlap.
 
-    edge: Edge
+    Attributes:
+        edges: the retry edges.
+        bodies: of each edge its way, from its ``to_node`` to its handler, as a set of bits.
+        nodes: all of them.
+        depth: how many loops are around it.
+        region: the order of its nodes.
+    """
+
+    edges: list[Edge]
+    bodies: list[int]
     nodes: int
     depth: int = 0
     region: Region | None = None
+
+    def rerun_by(self, graph: Graph, node: int) -> list[int]:
+        """The ends of those edges that run a node again."""
+        around = graph.ancestors[node] | 1 << node
+        return [end for end in dict.fromkeys(edge.target for edge in self.edges) if around >> end & 1]
 
 
 Item = int | Loop
@@ -90,49 +104,60 @@ def make_plan(workflow: Workflow) -> Plan:
     """Plan the flow of a workflow."""
     graph = Graph(workflow)
     guards = Guards(workflow, graph)
-    loops, tangled = _loops(graph)
+    tangled: list[Edge] = []
     while True:
-        planner = _Planner(workflow, graph, guards, loops)
         try:
+            planner = _Planner(workflow, graph, guards, _loops(graph, tangled))
             region = planner.plan()
         except _Tangled as found:
-            tangled += [loop.edge for loop in found.loops]
-            loops = [loop for loop in loops if loop not in found.loops]
-            for loop in loops:
-                loop.region = None
+            tangled += found.edges
         else:
             return Plan(graph, guards, region, tangled, planner.has_tasks)
 
 
 class _Tangled(Exception):
-    """Loops that wait for each other."""
+    """Retry edges whose loops wait for each other."""
 
     def __init__(self, loops: list[Loop]) -> None:
         super().__init__()
-        self.loops = loops
+        self.edges = [edge for loop in loops for edge in loop.edges]
 
 
-def _loops(graph: Graph) -> tuple[list[Loop], list[Edge]]:
-    """The loops that lie apart or one in the other, the largest first; and the edges of those that do not."""
+def _loops(graph: Graph, without: list[Edge]) -> list[Loop]:
+    """The loops, the largest first: any two lie apart, or one lies in the other."""
     loops = []
     for edge in graph.retries:
-        inside = graph.descendants[edge.target] & graph.ancestors[edge.source]
-        loops.append(Loop(edge, inside | 1 << edge.target | 1 << edge.source))
-    loops.sort(key=lambda loop: -loop.nodes.bit_count())
-    tangled: set[int] = set()
+        if edge not in without and edge.max_retries and not edge.is_failed:
+            inside = graph.descendants[edge.target] & graph.ancestors[edge.source]
+            inside |= 1 << edge.target | 1 << edge.source
+            loops.append(Loop([edge], [inside], inside))
+    while True:
+        loops.sort(key=lambda loop: -loop.nodes.bit_count())
+        pair = next(((one, other) for one in loops for other in loops if _overlap(one, other)), None)
+        if pair is None:
+            break
+        one, other = pair
+        loops = [loop for loop in loops if loop not in pair]
+        loops.append(Loop(one.edges + other.edges, one.bodies + other.bodies, one.nodes | other.nodes))
     for place, loop in enumerate(loops):
-        for other in loops[:place]:
-            both = loop.nodes & other.nodes
-            if both and (both != loop.nodes or loop.nodes >> other.edge.source & 1):
-                tangled |= {id(loop), id(other)}
-            elif both:
-                loop.depth = max(loop.depth, other.depth + 1)
+        around = [other for other in loops[:place] if other.nodes & loop.nodes]
+        loop.depth = max((other.depth + 1 for other in around), default=0)
+        loop.edges.sort(key=lambda edge: graph.retries.index(edge))
+        loop.bodies = [
+            graph.descendants[edge.target] & graph.ancestors[edge.source] | 1 << edge.target | 1 << edge.source
+            for edge in loop.edges
+        ]
         if loop.depth > MAX_LOOPS_INSIDE:
-            tangled.add(id(loop))
-    return (
-        [loop for loop in loops if id(loop) not in tangled],
-        [loop.edge for loop in loops if id(loop) in tangled],
-    )
+            raise _Tangled([loop])
+    return loops
+
+
+def _overlap(one: Loop, other: Loop) -> bool:
+    """Whether two loops neither lie apart nor one in the other, the first being the larger."""
+    both = one.nodes & other.nodes
+    if not both or one is other or one.nodes.bit_count() < other.nodes.bit_count():
+        return False
+    return both != other.nodes or any(other.nodes >> edge.source & 1 for edge in one.edges)
 
 
 class _Planner:
@@ -147,8 +172,8 @@ class _Planner:
         nodes = [number for number in self.graph.order if self.guards.of[number] is not None]
         return self.region(nodes, self.loops)
 
-    def region(self, nodes: list[int], loops: list[Loop]) -> Region:
-        """The order of some nodes, with the loops among them."""
+    def region(self, nodes: list[int], loops: list[Loop], around: Loop | None = None) -> Region:
+        """The order of some nodes, with the loops among them, inside of a loop or of none."""
         outer = [loop for place, loop in enumerate(loops) if not any(loop.nodes & o.nodes for o in loops[:place])]
         home: dict[int, Item] = {number: number for number in nodes}
         for loop in outer:
@@ -156,10 +181,10 @@ class _Planner:
                 if number in home:
                     home[number] = loop
         items = list(dict.fromkeys(home[number] for number in nodes))
-        region = _Ordering(self, items, home, outer).order()
+        region = _Ordering(self, items, home, outer, around).order()
         for loop in outer:
             inner = [found for found in loops if found is not loop and found.nodes & loop.nodes]
-            loop.region = self.region([number for number in nodes if loop.nodes >> number & 1], inner)
+            loop.region = self.region([number for number in nodes if loop.nodes >> number & 1], inner, loop)
         return region
 
     def guard_of(self, item: Item) -> Guard:
@@ -187,7 +212,15 @@ def loop_guard(loop: Loop, guards: Guards) -> Guard:
 class _Ordering:
     """Puts the items of one region in order."""
 
-    def __init__(self, planner: _Planner, items: list[Item], home: dict[int, Item], loops: list[Loop]) -> None:
+    def __init__(
+        self,
+        planner: _Planner,
+        items: list[Item],
+        home: dict[int, Item],
+        loops: list[Loop],
+        around: Loop | None,
+    ) -> None:
+        self.around = around
         self.planner = planner
         self.items = items
         index = {item: place for place, item in enumerate(items)}
@@ -197,11 +230,13 @@ class _Ordering:
             for edge in planner.graph.incoming[number]:
                 if edge.source in home:
                     self.link(index[home[edge.source]], index[item])
-        for loop in loops:
-            # While the handler may still run, what depends on to_node waits.
-            for number in members(planner.graph.descendants[loop.edge.target] & ~loop.nodes):
-                if number in home:
-                    self.link(index[loop], index[home[number]])
+        # While a handler may still run, what depends on to_node waits.
+        waits = [(edge, loop.nodes) for loop in loops for edge in loop.edges]
+        waits += list(zip(around.edges, around.bodies, strict=True)) if around else []
+        for edge, body in waits:
+            for number in members(planner.graph.descendants[edge.target] & ~body):
+                if number in home and edge.source in home:
+                    self.link(index[home[edge.source]], index[home[number]])
         self.slow = [not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items]
         self.guards = [planner.guard_of(item) for item in items]
         self.ancestors = [0] * len(items)
@@ -243,7 +278,8 @@ class _Ordering:
                     order.append(after)
         if len(order) < len(self.items):
             rest = set(range(len(self.items))) - set(order)
-            raise _Tangled([item for item in (self.items[place] for place in rest) if isinstance(item, Loop)])
+            inside = [item for item in (self.items[place] for place in rest) if isinstance(item, Loop)]
+            raise _Tangled(inside or ([self.around] if self.around else []))
         for place in order:
             for before in self.before[place]:
                 self.ancestors[place] |= self.ancestors[before] | 1 << before
@@ -254,6 +290,8 @@ class _Ordering:
 
     def is_concurrent(self, place: int) -> bool:
         """Whether something slow may run while this runs."""
+        if self.around and len(self.around.edges) > 1:
+            return False  # it may have to go back from anywhere, which a thread cannot
         others = self.slow_set & ~(self.ancestors[place] | self.descendants[place] | 1 << place)
         for looked_at, other in enumerate(members(others)):
             if looked_at >= _LOOKED_AT or not is_exclusive(self.guards[place], self.guards[other]):

@@ -84,9 +84,8 @@ def at(value: Any, *path: Any) -> Any:
         '''\
 def fill(text: str, *values: Any) -> str:
     """The text with values in it: texts as they are, all else as JSON."""
-    return text.format(
-        *(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values)
-    )
+    shown = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    return text.format(*shown)
 ''',
         imports=("json", "Any"),
     ),
@@ -239,6 +238,9 @@ def play(workflow: Any, inputs: dict[str, Any]) -> Any:
     ),
     "Together": Piece(
         '''\
+Work = Callable[[], None]
+
+
 class Together:
     """Work in threads of its own, each begun when what it waits for is done.
 
@@ -249,13 +251,13 @@ class Together:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.failure: BaseException | None = None
-        self.done: set[Any] = set()
-        self.waiting: list[tuple[Any, tuple[Any, ...]]] = []
+        self.done: set[Work] = set()
+        self.waiting: list[tuple[Work, tuple[Work, ...]]] = []
 
-    def start(self, *after: Any) -> Any:
+    def start(self, *after: Work) -> Callable[[Work], Work]:
         """Let a function run as soon as some others are done."""
 
-        def begin(work: Any) -> Any:
+        def begin(work: Work) -> Work:
             with self.changed:
                 self.waiting.append((work, after))
                 self.begin_ready()
@@ -270,7 +272,7 @@ class Together:
         for work, _ in ready:
             threading.Thread(target=self.run, args=(work,), daemon=True).start()
 
-    def run(self, work: Any) -> None:
+    def run(self, work: Work) -> None:
         """Do it; in a thread of its own."""
         try:
             self.check()
@@ -290,13 +292,13 @@ class Together:
         if self.failure:
             raise self.failure
 
-    def wait(self, *works: Any) -> None:
+    def wait(self, *works: Work) -> None:
         """Wait for some of it."""
         with self.changed:
             self.changed.wait_for(lambda: self.failure or self.done.issuperset(works))
         self.check()
 ''',
-        imports=("threading", "Any"),
+        imports=("threading", "Callable"),
     ),
 }
 """By the name under which it is called."""
@@ -310,6 +312,7 @@ IMPORTS = {
     "no_type_check": "from typing import no_type_check",
     "get_args": "from typing import get_args",
     "get_origin": "from typing import get_origin",
+    "Callable": "from collections.abc import Callable",
     "Future": "from concurrent.futures import Future",
     "wait": "from concurrent.futures import wait",
     "signature": "from inspect import signature",
@@ -323,7 +326,7 @@ RESERVED = frozenset(
     [
         *PIECES,
         *IMPORTS,
-        *"flow inputs others together attempt error ended ABSENT nodes_so_far".split(),
+        *"Work flow inputs others together attempt error ended ABSENT nodes_so_far".split(),
         *"bool range Exception SystemExit RuntimeError len next iter dict lambda".split(),
     ]
 )

@@ -44,7 +44,7 @@ class Steps:
         for edge in plan.tangled:
             self.tangled.setdefault(edge.source, []).append(edge)
         self.open_loops: list[Loop] = []
-        self.counters: dict[int, str] = {}
+        self.counters: dict[str, str] = {}
         self.places: dict[int, tuple[Guard, int]] = {}
         self.ready_inputs: dict[int, Code] = {}
 
@@ -103,7 +103,7 @@ class Steps:
         """Write a task: a function that starts when those before it are done."""
         body = self.body
         first = task.items[0]
-        node = first if isinstance(first, int) else first.edge.target
+        node = first if isinstance(first, int) else first.edges[0].target
         handle = self.names.give(f"do_{self.values.variables[node].output}", "task")
         self.handles[id(task)] = handle
         body.line("")
@@ -129,45 +129,116 @@ class Steps:
     # Loops
 
     def loop(self, loop: Loop) -> None:
-        """Write a loop: as long as its retry edge says so, and not more often than it may."""
-        body, values, edge = self.body, self.values, loop.edge
+        """Write a loop: as long as its retry edges say so, and not more often than they may."""
+        body = self.body
         assert loop.region is not None
-        again = values.again(edge.target).text
-        if not any(around.edge.target == edge.target for around in self.open_loops):
-            body.line(f"{again}: dict[str, Any] = {{}}")
         if self.open_loops:
             body.line("while True:")
         else:
-            for inner in loops_in(loop.region):
-                name = f"{values.variables[inner.edge.target].output}_retries"
-                self.counters[id(inner)] = self.names.give(name, "retries")
-                body.line(f"{self.counters[id(inner)]} = 0")
-            body.line(f"for _ in range({edge.max_retries + 1}):")
+            self.begin_loops([loop, *loops_in(loop.region)])
+            is_plain = len(loop.edges) == 1
+            body.line(f"for _ in range({loop.edges[0].max_retries + 1}):" if is_plain else "while True:")
         self.open_loops.append(loop)
         kept = body.enter(body.guard)
         was_first, self.is_first = self.is_first, False
-        body.later(lambda: self.resets(loop))
-        self.region(loop.region)
-        self.retry(edge, self.counters.get(id(loop), ""))
+        if len(loop.edges) == 1:
+            body.later(lambda: self.resets(loop.nodes))
+            self.region(loop.region)
+            self.retry(loop.edges[0])
+        else:
+            self.overlapping(loop)
         self.is_first = was_first and not body.function
         body.leave(kept)
         self.open_loops.pop()
 
-    def resets(self, loop: Loop) -> list[str]:
-        """What has to be forgotten at the beginning of each round."""
+    def begin_loops(self, loops: list[Loop]) -> None:
+        """What stands before an outermost loop: what retry edges give, and how often they were taken."""
+        body = self.body
+        for number, edge in enumerate(edge for loop in loops for edge in loop.edges):
+            again = self.values.again(edge.target).text
+            if again not in body.variables or not body.variables[again].set_in:
+                body.sets(again)
+                body.line(f"{again}: dict[str, Any] = {{}}")
+            if number or len(loops[0].edges) > 1:
+                name = self.names.give(f"{self.values.variables[edge.source].output}_retries", "retries")
+                self.counters[edge.pointer] = name
+                body.line(f"{name} = 0")
+
+    def overlapping(self, loop: Loop) -> None:
+        """Write a loop of several retry edges: some nodes run again, the others keep what they have."""
+        body, graph = self.body, self.plan.graph
+        assert loop.region is not None
+        ends = list(dict.fromkeys(edge.target for edge in loop.edges))
+        back = self.names.give("back_to", "ends")
+        first = f"{back} = {_set_of(self.node_ids(ends))}"
+        body.before_block(first)
+        for line in loop.region.lines:
+            assert not isinstance(line, Task)
+            node = line.item if isinstance(line.item, int) else line.item.edges[0].target
+            nodes = 1 << line.item if isinstance(line.item, int) else line.item.nodes
+            rerun_by = loop.rerun_by(graph, node)
+            body.to_base()
+            is_sometimes = len(rerun_by) < len(ends)
+            if is_sometimes:
+                body.line(f"if {back} & {_set_of(self.node_ids(rerun_by))}:")
+                kept = body.enter(body.guard)
+            body.later(lambda nodes=nodes: self.resets(nodes))  # type: ignore[misc]  # a default is a value
+            self.item(line.item)
+            body.to_base()
+            self.go_back(loop, node, back)
+            if is_sometimes:
+                body.leave(kept)
+        body.line("break")
+
+    def node_ids(self, nodes: list[int]) -> list[str]:
+        """Their ids."""
+        return [self.workflow.nodes[node].node_id for node in nodes]
+
+    def go_back(self, loop: Loop, handler: int, back: str) -> None:
+        """Go through a loop once more, if a retry edge of this handler says so."""
+        body = self.body
+        edges = [edge for edge in loop.edges if edge.source == handler]
+        if not edges:
+            return
+        body.line(f"{back} = set()")
+        for edge in edges:
+            counter = self.counters[edge.pointer]
+            test = joined_by("and", [*self.fires(edge), Code(f"{counter} < {edge.max_retries}", COMPARISON)])
+            body.statement(test, "if ", ":")
+            body.indent += 4
+            body.line(f"{counter} += 1")
+            self.give_again(edge)
+            body.line(f"{back}.add({quoted(self.workflow.nodes[edge.target].node_id)})")
+            body.indent -= 4
+        body.line(f"if {back}:")
+        body.line("    continue")
+
+    def give_again(self, edge: Edge) -> None:
+        """What a retry edge gives."""
+        body = self.body
+        name = self.values.again(edge.target).text
+        given, is_object = self.values.given(edge)
+        if edge.mapping == {}:
+            return
+        body.sets(name)
+        body.statement(given if is_object else call("merged", given), f"{name} |= ")
+
+    def resets(self, nodes: int) -> list[str]:
+        """What has to be forgotten before some nodes run again."""
         lines = []
         for name, node in self.values.owner.items():
             use = self.body.variables.get(name)
-            if loop.nodes >> node & 1 and use is not None and use.read_in and use.is_read_early:
+            if nodes >> node & 1 and use is not None and use.read_in and use.is_read_early:
                 found = self.values.variables[node]
                 if name in (found.output, found.failed, found.ran):
                     lines.append(f"{name} = {'None' if name == found.output else 'False'}")
         return lines
 
-    def retry(self, edge: Edge, counter: str) -> None:
+    def retry(self, edge: Edge) -> None:
         """Leave the loop, or go once more through it with what the retry edge gives."""
-        body, values = self.body, self.values
-        tests = [test for test in [self.fires(edge)] if test is not None]
+        body = self.body
+        counter = self.counters.get(edge.pointer, "")
+        tests = self.fires(edge)
         if counter:
             tests.append(Code(f"{counter} < {edge.max_retries}", COMPARISON))
         if tests:
@@ -176,19 +247,15 @@ class Steps:
             body.statement(test, "if not (" if in_round else "if not ", "):" if in_round else ":")
             body.line("    break")
         if counter:
-            body.sets(counter)
-            body.reads_variable(counter)
             body.line(f"{counter} += 1")
-        given, is_object = values.given(edge)
-        body.assign(values.again(edge.target).text, given if is_object else call("merged", given), instead="pass")
+        self.give_again(edge)
 
-    def fires(self, edge: Edge) -> Code | None:
-        """Whether a retry edge's handler finished and its condition is true; None: surely."""
-        values = self.values
-        guard = self.plan.guards.of[edge.source]
-        if guard is None or edge.is_failed:
-            return Code("False", kind="bool")
-        return values.taken(edge, self.body.guard)
+    def fires(self, edge: Edge) -> list[Code]:
+        """What has to be true for a retry edge to be taken: its handler finished, and its condition."""
+        if self.plan.guards.of[edge.source] is None:
+            return [Code("False", kind="bool")]
+        test = self.values.taken(edge, self.body.guard)
+        return [] if test is None else [test]
 
     # Nodes
 
@@ -308,12 +375,16 @@ class Steps:
 
     def refuse(self, edge: Edge) -> None:
         """Fail where a retry edge that is left to a person would run something again."""
-        test = self.fires(edge)
         body = self.body
-        if test is not None:
-            body.statement(test, "if ", ":")
+        tests = self.fires(edge)
+        if tests:
+            body.statement(joined_by("and", tests), "if ", ":")
         says = "a retry edge of the workflow was not migrated: see the report"
-        body.line(f"{'    ' if test is not None else ''}raise RuntimeError({quoted(says)})")
+        body.line(f"{'    ' if tests else ''}raise RuntimeError({quoted(says)})")
+
+
+def _set_of(words: list[str]) -> str:
+    return "{" + ", ".join(map(quoted, words)) + "}"
 
 
 def loops_in(region: Region) -> list[Loop]:

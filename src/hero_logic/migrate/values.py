@@ -143,9 +143,10 @@ class Values:
         self.variables = [Variables(names.give(node.name, "node", node.node_id)) for node in workflow.nodes]
         self.owner = {found.output: number for number, found in enumerate(self.variables)}
         self.shapes = [shape_of(node) for node in workflow.nodes]
-        self.loops_to: dict[int, list[Loop]] = {}
+        self.loops_to: dict[int, list[Edge]] = {}
         for loop in loops:
-            self.loops_to.setdefault(loop.edge.target, []).append(loop)
+            for edge in loop.edges:
+                self.loops_to.setdefault(edge.target, []).append(edge)
         self.base = self._base()
         self.views: list[View | None] = [None] * len(workflow.nodes)
         self.wanted: list[int] = []
@@ -207,8 +208,8 @@ class Values:
         for edge in self.plan.graph.incoming[node]:
             if self.guards.of_edge(edge) is not None:
                 self._merge(view, edge, is_sure=self.is_sure(edge, self.guards.of[node]))
-        for loop in self.loops_to.get(node, []):
-            self._merge(view, loop.edge, is_sure=False)
+        for edge in self.loops_to.get(node, []):
+            self._merge(view, edge, is_sure=False)
         return view
 
     def _merge(self, view: View, edge: Edge, *, is_sure: bool) -> None:
