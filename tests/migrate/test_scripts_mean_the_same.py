@@ -114,7 +114,6 @@ SCRIPTS = [
     "output = [n for n in range(3) if n]\nn = 'kept'\noutput.append(n)\n",
     "for i in range(3):\n    if i == 1: break\nelse:\n    i = 9\noutput = i\n",
     "while True:\n    output = 1\n    break\n",
-    "import warnings\noutput = '\\d' if False else 1\n",
     "output = ...\n",
     "output = __builtins__ is not None\n",
     "def decorate(f):\n    return f() + 1\n\n@decorate\ndef output():\n    return 1\n",

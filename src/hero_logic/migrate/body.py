@@ -151,6 +151,10 @@ class Body:
         closed = self._stack[same] if same < len(self._stack) else None
         self.indent -= 4 * (len(self._stack) - same)
         self._stack = path[:same]
+        # A test stands outside of the block that it opens, and outside of the one that was closed before it.
+        self.guard = self.base
+        for literal in self._stack:
+            self.guard = self.guard.below(literal)
         for literal in path[same:]:
             if closed is not None and literal == closed.opposite() and literal.kind != "ran":
                 self.line("else:")
@@ -158,6 +162,7 @@ class Body:
                 self.statement(test(literal), "if ", ":")
             closed = None
             self._stack.append(literal)
+            self.guard = self.guard.below(literal)
             self.indent += 4
         self.guard = guard
 

@@ -123,7 +123,7 @@ class Steps:
     def shared_names(self, function: int) -> list[str]:
         """The variables that a task sets for others."""
         uses = self.body.variables
-        names = [name for name, use in uses.items() if function in use.set_in and use.is_shared and use.read_in]
+        names = [name for name, use in uses.items() if function in use.set_in and use.needs_start and use.read_in]
         return [f"nonlocal {', '.join(sorted(names))}"] if names else []
 
     # Loops
