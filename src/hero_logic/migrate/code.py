@@ -7,7 +7,7 @@ nothing else but the bodies of scripts: that is what makes an injection impossib
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Code:
         parts: what it may be broken into where the line is too long: texts, or pieces.
         brackets: what stands around the parts.
         is_wordy: whether it is a constant without a number or a boolean anywhere in it.
+        is_constant: whether it is a constant.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Code:
     parts: tuple[tuple[str, Code], ...] = ()
     brackets: tuple[str, str] = ("", "")
     is_wordy: bool = field(default=False, compare=False)
+    is_constant: bool = field(default=False, compare=False)
 
 
 def in_brackets(code: Code) -> str:
@@ -56,7 +58,7 @@ def kind_of(value: object) -> Kind:
     if value is None:
         return "null"
     for kind, types in (("bool", bool), ("number", (int, float)), ("string", str), ("list", list)):
-        if isinstance(value, types):  # type: ignore[arg-type]  # a type, or a tuple of types
+        if isinstance(value, types):
             return kind  # type: ignore[return-value]  # one of the words above
     return "object"
 
@@ -68,12 +70,14 @@ def constant(value: object) -> Code:
     '{"a": [True, None, 1.5]}'
     """
     if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, list):
-        return listed([constant(item) for item in value])
-    if isinstance(value, dict):
-        return keyed([(key, constant(item)) for key, item in value.items()])
-    return Code(repr(value), ATOM, kind_of(value), is_wordy=value is None)
+        code = _text(value)
+    elif isinstance(value, list):
+        code = listed([constant(item) for item in value])
+    elif isinstance(value, dict):
+        code = keyed([(key, constant(item)) for key, item in value.items()])
+    else:
+        code = Code(repr(value), ATOM, kind_of(value), is_wordy=value is None)
+    return replace(code, is_constant=True)
 
 
 def _text(value: str) -> Code:

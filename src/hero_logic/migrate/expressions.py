@@ -374,9 +374,6 @@ def write_test(tree: Tree, scope: Scope) -> Code:
             return Code(f"not {text}", NOT, "bool", code.uses)
         case Chain(word, operands):
             return _chained(word, [write_test(operand, scope) for operand in operands])
-        case Comparison(operator, Constant() as one, Constant() as other):
-            # Python warns of some of these where they are written plainly.
-            return _by_function(operator, write(one, scope), write(other, scope))
         case Comparison(operator, one, other):
             return _compared(operator, write(one, scope), write(other, scope))
 
@@ -391,6 +388,9 @@ def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
 
 
 def _compared(operator: str, one: Code, other: Code) -> Code:
+    if one.is_constant and other.is_constant:
+        # Python warns of some of these where they are written plainly.
+        return _by_function(operator, one, other)
     if operator == "contains":
         return _contained(one, other)
     if operator in ("<", "<="):

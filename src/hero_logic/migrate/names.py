@@ -63,6 +63,11 @@ class Names:
             base = f"{kind}_{base}"
         if base in TAKEN:
             base = f"{base}_{kind}"
+        return self.unique(base)
+
+    def unique(self, base: str, kind: str = "") -> str:
+        """A name that is like this one, which is a name of Python already."""
+        base = f"{base}_{kind}" if kind and base in self._given else base
         name = base
         while name in self._given:
             number = self._last.get(base, 1) + 1

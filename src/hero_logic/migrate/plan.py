@@ -105,12 +105,16 @@ def make_plan(workflow: Workflow) -> Plan:
     graph = Graph(workflow)
     guards = Guards(workflow, graph)
     tangled: list[Edge] = []
+    joined: list[list[Edge]] = []
     while True:
         try:
-            planner = _Planner(workflow, graph, guards, _loops(graph, tangled))
+            planner = _Planner(workflow, graph, guards, _loops(graph, guards, tangled, joined))
             region = planner.plan()
         except _Tangled as found:
-            tangled += found.edges
+            if len(found.loops) > 1:
+                joined.append(found.edges)
+            else:
+                tangled += found.edges
         else:
             return Plan(graph, guards, region, tangled, planner.has_tasks)
 
@@ -120,17 +124,30 @@ class _Tangled(Exception):
 
     def __init__(self, loops: list[Loop]) -> None:
         super().__init__()
+        self.loops = loops
         self.edges = [edge for loop in loops for edge in loop.edges]
 
 
-def _loops(graph: Graph, without: list[Edge]) -> list[Loop]:
-    """The loops, the largest first: any two lie apart, or one lies in the other."""
+def _loops(graph: Graph, guards: Guards, without: list[Edge], joined: list[list[Edge]]) -> list[Loop]:
+    """The loops, the largest first: any two lie apart, or one lies in the other.
+
+    Args:
+        graph: the edges.
+        guards: when nodes run.
+        without: retry edges that are left out.
+        joined: retry edges that are of one loop, since each would wait for the other.
+    """
     loops = []
     for edge in graph.retries:
-        if edge not in without and edge.max_retries and not edge.is_failed:
+        if edge not in without and edge.max_retries and can_be_taken(edge, guards):
             inside = graph.descendants[edge.target] & graph.ancestors[edge.source]
             inside |= 1 << edge.target | 1 << edge.source
             loops.append(Loop([edge], [inside], inside))
+    for edges in joined:
+        apart = [loop for loop in loops if any(edge in edges for edge in loop.edges)]
+        loops = [loop for loop in loops if loop not in apart]
+        if apart:
+            loops.append(_one_loop(graph, apart))
     while True:
         loops.sort(key=lambda loop: -loop.nodes.bit_count())
         pair = next(((one, other) for one in loops for other in loops if _overlap(one, other)), None)
@@ -138,7 +155,7 @@ def _loops(graph: Graph, without: list[Edge]) -> list[Loop]:
             break
         one, other = pair
         loops = [loop for loop in loops if loop not in pair]
-        loops.append(Loop(one.edges + other.edges, one.bodies + other.bodies, one.nodes | other.nodes))
+        loops.append(_one_loop(graph, [one, other]))
     for place, loop in enumerate(loops):
         around = [other for other in loops[:place] if other.nodes & loop.nodes]
         loop.depth = max((other.depth + 1 for other in around), default=0)
@@ -150,6 +167,22 @@ def _loops(graph: Graph, without: list[Edge]) -> list[Loop]:
         if loop.depth > MAX_LOOPS_INSIDE:
             raise _Tangled([loop])
     return loops
+
+
+def _one_loop(graph: Graph, loops: list[Loop]) -> Loop:
+    """One loop of several, with all that lies between them."""
+    nodes = before = behind = 0
+    for loop in loops:
+        nodes |= loop.nodes
+    for number in members(nodes):
+        before |= graph.ancestors[number]
+        behind |= graph.descendants[number]
+    return Loop([edge for loop in loops for edge in loop.edges], [], nodes | before & behind)
+
+
+def can_be_taken(edge: Edge, guards: Guards) -> bool:
+    """Whether a retry edge may ever be taken: of a handler that finished."""
+    return not edge.is_failed and guards.of_edge(edge) is not None
 
 
 def _overlap(one: Loop, other: Loop) -> bool:
@@ -312,9 +345,9 @@ class _Ordering:
             self.position[place] = len(self.lines)
             self.lines.append(Line(self.items[place], list(tasks.values())))
             return
-        task = self.joined(place, list(tasks.values()))
-        if task is None:
-            task = Task([], list(tasks.values()), len(self.lines))
+        found = self.joined(place, list(tasks.values()))
+        task = found or Task([], list(tasks.values()), len(self.lines))
+        if found is None:
             for before in task.after:
                 before.is_waited_for = True
             self.lines.append(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hero_logic.migrate.plan import can_be_taken
 from hero_logic.migrate.report import NEEDS_PERSON, Entry
 from hero_logic.migrate.values import can_be_parameter
 
@@ -76,7 +77,7 @@ def _edge(edge: Edge, plan: Plan) -> list[tuple[str, str]]:
         )
         return [("entangled_loops", says)]
     if edge.kind == "retry":
-        if edge.is_failed or plan.guards.of[edge.source] is None:
+        if not can_be_taken(edge, plan.guards):
             return [("never_true", "a retry edge is taken of a handler that finished; this one never is")]
         return []
     if plan.guards.of_edge(edge) is None and plan.guards.of[edge.source] is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import FLOW, Body
-from hero_logic.migrate.code import ATOM, COMPARISON, Code, as_comment, call, in_lines, quoted
+from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, in_lines, quoted
 from hero_logic.migrate.plan import Loop, Task, loop_guard
-from hero_logic.migrate.values import joined_by
+from hero_logic.migrate.values import joined_by, opposite
 from hero_logic.migrate.works import Works
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Steps:
         body = self.body
         first = task.items[0]
         node = first if isinstance(first, int) else first.edges[0].target
-        handle = self.names.give(f"do_{self.values.variables[node].output}", "task")
+        handle = self.names.unique(f"do_{self.values.variables[node].output}")
         self.handles[id(task)] = handle
         body.line("")
         after = [Code(self.handles[id(before)]) for before in task.after]
@@ -160,7 +160,7 @@ class Steps:
                 body.sets(again)
                 body.line(f"{again}: dict[str, Any] = {{}}")
             if number or len(loops[0].edges) > 1:
-                name = self.names.give(f"{self.values.variables[edge.source].output}_retries", "retries")
+                name = self.names.unique(f"{self.values.variables[edge.source].output}_retries")
                 self.counters[edge.pointer] = name
                 body.line(f"{name} = 0")
 
@@ -169,7 +169,7 @@ class Steps:
         body, graph = self.body, self.plan.graph
         assert loop.region is not None
         ends = list(dict.fromkeys(edge.target for edge in loop.edges))
-        back = self.names.give("back_to", "ends")
+        back = self.names.unique("back_to")
         first = f"{back} = {_set_of(self.node_ids(ends))}"
         body.before_block(first)
         for line in loop.region.lines:
@@ -242,9 +242,7 @@ class Steps:
         if counter:
             tests.append(Code(f"{counter} < {edge.max_retries}", COMPARISON))
         if tests:
-            test = joined_by("and", tests)
-            in_round = test.level < ATOM
-            body.statement(test, "if not (" if in_round else "if not ", "):" if in_round else ":")
+            body.statement(opposite(joined_by("and", tests)), "if ", ":")
             body.line("    break")
         if counter:
             body.line(f"{counter} += 1")
@@ -272,6 +270,10 @@ class Steps:
         if is_checked and not node.retry_count:
             body.line("together.check()")
         self.inputs(number)
+        if not self.values.shapes[number].is_something:
+            ran = self.values.ran(number).text
+            body.sets(ran)
+            body.later(lambda: [f"{ran} = True"] if body.is_read(ran) else [])
         tries = 0 if node.is_instant else node.retry_count
         if not tries and not self.plan.guards.fails[number] and (node.is_instant or not node.continues):
             self.step(number)
@@ -367,10 +369,6 @@ class Steps:
         )
         body.indent += 4
         self.works.write(number, node)
-        if not self.values.shapes[number].is_something:
-            name = self.values.ran(number).text
-            body.sets(name)
-            body.later(lambda: [f"{name} = True"] if body.is_read(name) else [])
         body.indent -= 4
 
     def refuse(self, edge: Edge) -> None:

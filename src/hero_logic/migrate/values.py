@@ -167,7 +167,7 @@ class Values:
         found = self.variables[node]
         name: str = getattr(found, kind)
         if not name:
-            name = self.names.give(f"{found.output}_{kind}", "node")
+            name = self.names.unique(f"{found.output}_{kind}")
             setattr(found, kind, name)
             self.owner[name] = node
         return name
@@ -438,6 +438,16 @@ def joined_by(word: str, parts: list[Code]) -> Code:
         tuple(("", Code(text)) for text in texts),
         (word, ""),
     )
+
+
+def opposite(test: Code) -> Code:
+    """The opposite of a test."""
+    if test.level == NOT and test.text.startswith("not "):
+        return Code(test.text[4:], uses=test.uses)
+    if test.level == COMPARISON and test.text.endswith(" is not None") and test.text.count(" ") == 3:
+        return Code(test.text.replace(" is not ", " is "), COMPARISON, "bool", test.uses)
+    text = test.text if test.level > COMPARISON else in_brackets(test)
+    return Code(f"not {text}", NOT, "bool", test.uses)
 
 
 def _segment(segment: str) -> Code:

@@ -143,7 +143,7 @@ class Works:
     def _play(self, module: str, inputs: Code) -> Code:
         if module == self.flow:
             return call("play", Code(module), inputs)
-        name = self.names.give(module, "flow")
+        name = self.names.unique(module, "flow")
         self.body.line(f"from {module} import {module}" + (f" as {name}" if name != module else ""))
         return call("play", Code(name), inputs)
 
@@ -154,7 +154,7 @@ class Works:
             inputs = self.values.inputs(number)
         else:
             inputs = self.values.all_inputs(number)
-        name = self.names.give(f"{self.values.variables[number].output}_script", "script")
+        name = self.names.unique(f"{self.values.variables[number].output}_script")
         if script.as_text:
             says = f"the script stays a text of its own, {name.upper()}: {script.as_text}"
             self.remarks[number] = ("script_as_text", says)

@@ -136,13 +136,11 @@ class _Writer:
             node = self.values.owner.get(name)
             if node is None or not use.read_in or not use.needs_start:
                 continue
-            found = self.values.variables[node]
-            if name == found.output or name == found.inputs:
+            of_node = self.values.variables[node]
+            if name in (of_node.output, of_node.inputs):
                 lines.append(f"    {name}: Any = None")
-            elif name in (found.failed, found.ran):
+            elif name in (of_node.failed, of_node.ran):
                 lines.append(f"    {name} = False")
-            elif name == found.again:
-                lines.append(f"    {name}: dict[str, Any] = {{}}")
         if self.values.asks_all:
             lines += self.all_nodes()
         if self.plan.has_tasks:
@@ -261,7 +259,7 @@ def _without_doubles(lines: list[str], marks: dict[int, str]) -> list[str]:
         if number in marks:
             moved[len(kept)] = marks[number]
         if not line.strip():
-            if kept and kept[-1] and not kept[-1].endswith(":"):
+            if not kept or (kept[-1] and not kept[-1].endswith(":")):
                 kept.append("")
             continue
         kept.append(line)
