@@ -157,9 +157,16 @@ class Interpreter:
         But for what leads to the handler itself.
         """
         handler = retry["from_node"]
-        if self.state[handler] != "waiting" or node_id == handler or node_id in self.before(handler):
+        if self.state[handler] != "waiting" or not self.is_in_its_way(retry, node_id):
             return False
-        return node_id in self.after(retry["to_node"])
+        # Where something that leads to the handler waits for this node, this node cannot wait for the handler.
+        own = [edge for edge in self.retries if edge["from_node"] == node_id]
+        return not any(self.is_in_its_way(edge, other) for edge in own for other in self.before(handler))
+
+    def is_in_its_way(self, retry: dict[str, Any], node_id: str) -> bool:
+        """Whether a node depends on where a retry edge leads, and does not itself lead to its handler."""
+        handler = retry["from_node"]
+        return node_id in self.after(retry["to_node"]) and node_id not in {handler, *self.before(handler)}
 
     def incoming(self, node_id: str) -> list[dict[str, Any]]:
         return [edge for edge in self.normal if edge["to_node"] == node_id]

@@ -214,6 +214,24 @@ def test_the_last_pass_decides_what_ran_at_the_end() -> None:
     assert (done.output, done.tries, done.skipped) == ({}, {"work": 2, "mend": 1}, set())
 
 
+def test_a_handler_does_not_wait_for_one_that_waits_for_it() -> None:
+    """Two nodes in a row, each with a handler that goes back to the first: the earlier one comes first."""
+    nodes = [
+        script("a", "assert inputs.get('a')\noutput = inputs"),
+        script("b", "assert inputs.get('b')\noutput = 'done'"),
+        script("mend_a", "output = {'a': 1}"),
+        script("mend_b", "output = {'b': 1}"),
+    ]
+    edges = [edge("a", "b")]
+    for name in "ab":
+        edges.append(edge(name, f"mend_{name}", condition="failed", data_mapping={}))
+        edges.append(edge(f"mend_{name}", "a", kind="retry"))
+
+    done = ran(nodes, edges)
+
+    assert (done.output, done.tries) == ({}, {"a": 3, "b": 2, "mend_a": 1, "mend_b": 1})
+
+
 def test_handlers_that_wait_for_each_other_are_told() -> None:
     """The format does not say what such a graph does."""
     nodes = [script("start", "output = 1")]
