@@ -151,6 +151,9 @@ class Body:
         closed = self._stack[same] if same < len(self._stack) else None
         self.indent -= 4 * (len(self._stack) - same)
         self._stack = path[:same]
+        self.guard = self.base
+        for literal in self._stack:
+            self.guard = self.guard.below(literal)
         for literal in path[same:]:
             if closed is not None and literal == closed.opposite() and literal.kind != "ran":
                 self.line("else:")
@@ -158,8 +161,8 @@ class Body:
                 self.statement(test(literal), "if ", ":")
             closed = None
             self._stack.append(literal)
+            self.guard = self.guard.below(literal)
             self.indent += 4
-        self.guard = guard
 
     def to_base(self) -> None:
         """Close all ``if`` of this place."""
