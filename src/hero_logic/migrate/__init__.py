@@ -6,16 +6,18 @@ docs/migration.md says what stands for what.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.read import read
 from hero_logic.migrate.report import Entry, Migration, Report, placed
-from hero_logic.migrate.write import write
+from hero_logic.migrate.write import is_untouched, write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["Entry", "Migration", "Report", "translate"]
+__all__ = ["Entry", "Migration", "Report", "is_untouched", "module_names", "translate"]
 
 _NOTHING: dict[str, str] = {}
 
@@ -34,7 +36,29 @@ def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "",
         InvalidWorkflow: it is no workflow; it tells of every fault, with its place.
 
     The same text gives the same source and report, byte for byte.
+
+    >>> text = '{"name": "wait", "nodes": [{"node_id": "a", "node_type": "wait", "config": {"duration_ms": 5}}]}'
+    >>> "time.sleep(0.005)" in translate(text).source
+    True
     """
     workflow = read(text, name=name)
     source, function, entries = write(workflow, known, flow)
     return Migration(source, Report(workflow.name, function, placed(entries, text)))
+
+
+def module_names(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """The names of some workflows, each with a module for its flow; no two modules have one name.
+
+    A text that is no workflow has the name "".
+    """
+    names = Names()
+    found = []
+    for text in texts:
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        name = document.get("name") if isinstance(document, dict) else None
+        name = name if isinstance(name, str) else ""
+        found.append((name, names.unique(flow_name(name))))
+    return found

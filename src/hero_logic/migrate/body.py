@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from hero_logic.migrate.guards import Guard, Literal
 
-    Kept = tuple[Guard, list[Literal], list[bool], int]
+    Place = tuple[Guard, list[Literal], list[bool], int]
+    """Where lines went before a loop or a function began."""
 
 FLOW = 0
 """The function that is the flow itself; each task has a number of its own."""
@@ -62,7 +63,7 @@ class Body:
         self.marks: dict[int, str] = {}
         self._guard_of = guard_of
         self._stack: list[Literal] = []
-        self._is_else: list[bool] = []
+        self._by_else: list[bool] = []
         self._entries: list[Callable[[], list[str]]] = []
         self._marked: dict[int, str] = {}
 
@@ -151,49 +152,46 @@ class Body:
         same = 0
         while same < min(len(path), len(self._stack)) and path[same] == self._stack[same]:
             same += 1
-        # A block can be followed by its else, and an else by none.
-        closed = self._stack[same] if same < len(self._stack) and not self._is_else[same] else None
+        # Behind an else no other one can stand.
+        closed = self._stack[same] if same < len(self._stack) and not self._by_else[same] else None
         self.indent -= 4 * (len(self._stack) - same)
-        self._stack = path[:same]
-        self._is_else = self._is_else[:same]
-        # A test stands outside of the block that it opens, and outside of the one that was closed before it.
+        self._stack, self._by_else = path[:same], self._by_else[:same]
         self.guard = self.base
         for literal in self._stack:
             self.guard = self.guard.below(literal)
         for literal in path[same:]:
             is_else = closed is not None and literal == closed.opposite() and literal.kind != "ran"
+            self._by_else.append(is_else)
             if is_else:
                 self.line("else:")
             else:
                 self.statement(test(literal), "if ", ":")
             closed = None
-            self._is_else.append(is_else)
             self._stack.append(literal)
             self.guard = self.guard.below(literal)
             self.indent += 4
-        self.guard = guard
 
     def to_base(self) -> None:
         """Close all ``if`` of this place."""
         self.indent -= 4 * len(self._stack)
-        self._stack, self._is_else = [], []
+        self._stack, self._by_else = [], []
         self.guard = self.base
 
-    def enter(self, base: Guard, function: int | None = None) -> Kept:
+    def enter(self, base: Guard, function: int | None = None) -> Place:
         """Begin a loop or a function, whose lines stand one deeper; gives what :meth:`leave` takes."""
-        kept = (self.base, self._stack, self._is_else, self.function)
+        kept = (self.base, self._stack, self._by_else, self.function)
         self.base = self.guard = base
-        self._stack, self._is_else = [], []
+        self._stack, self._by_else = [], []
         self.indent += 4
         if function is not None:
             self.function = function
         return kept
 
-    def leave(self, kept: Kept) -> None:
+    def leave(self, kept: Place) -> None:
         """End it."""
         self.to_base()
         self.indent -= 4
-        self.base, self._stack, self._is_else, self.function = kept
+        self.base, self._stack, self._by_else, self.function = kept
         self.guard = self.base
         for literal in self._stack:
             self.guard = self.guard.below(literal)

@@ -203,9 +203,11 @@ def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bo
         bare = is_inside and not prefix
         lines = [] if bare else [f"{margin}{prefix}("]
         deeper = indent if bare else indent + 4
-        for number, (_, part) in enumerate(code.parts):
+        if not bare and word and deeper + len(code.text) <= WIDTH:
+            return [*lines, f"{' ' * deeper}{code.text}", f"{margin}){suffix}"]
+        for number, (own, part) in enumerate(code.parts):
             last = suffix if bare and number == len(code.parts) - 1 else ""
-            lines += in_lines(part, word if number else "", last, deeper, is_inside=True)
+            lines += in_lines(part, (own or word) if number else "", last, deeper, is_inside=True)
         return lines if bare else [*lines, f"{margin}){suffix}"]
     only = code.parts[0][1]
     if len(code.parts) == 1 and opening.endswith("(") and not code.parts[0][0] and only.brackets[0] in ("[", "{"):

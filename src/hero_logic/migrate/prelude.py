@@ -84,7 +84,10 @@ def at(value: Any, *path: Any) -> Any:
         '''\
 def fill(text: str, *values: Any) -> str:
     """The text with values in it: texts as they are, all else as JSON."""
-    shown = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    shown = []
+    for value in values:
+        is_text = isinstance(value, str)
+        shown.append(value if is_text else json.dumps(value, ensure_ascii=False))
     return text.format(*shown)
 ''',
         imports=("json", "Any"),
@@ -118,10 +121,8 @@ def ordered(one: Any, other: Any) -> bool:
     """Whether two values have an order: two numbers, or two texts."""
     if isinstance(one, str) and isinstance(other, str):
         return True
-    return all(
-        isinstance(value, (int, float)) and not isinstance(value, bool)
-        for value in (one, other)
-    )
+    kinds = {type(one), type(other)}
+    return kinds <= {int, float}
 ''',
         imports=("Any",),
     ),
@@ -230,7 +231,8 @@ def play(workflow: Any, inputs: dict[str, Any]) -> Any:
     for name, value in inputs.items():
         if name in parameters:
             kind = parameters[name].annotation
-            if type(value) not in (get_args(kind) if isinstance(kind, UnionType) else [get_origin(kind) or kind]):
+            kinds = get_args(kind) if isinstance(kind, UnionType) else [kind]
+            if type(value) not in [get_origin(kind) or kind for kind in kinds]:
                 raise TypeError(f"the input {name} has the wrong type: {value!r}")
     return workflow(**inputs)
 ''',

@@ -17,6 +17,8 @@ from hero_logic.migrate.prelude import RESERVED
 from hero_logic.migrate.workflow import AskModel, Decide, Node, RunScript, Transform, Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hero_logic.migrate.expressions import Path, Tree
     from hero_logic.migrate.guards import Guard
     from hero_logic.migrate.names import Names
@@ -435,9 +437,19 @@ def joined_by(word: str, parts: list[Code]) -> Code:
         AND if word == "and" else OR,
         "bool",
         frozenset().union(*(part.uses for part in parts)),
-        tuple(("", Code(text)) for text in texts),
+        tuple(_lines_of_chain(word, parts, texts)),
         (word, ""),
     )
+
+
+def _lines_of_chain(word: str, parts: list[Code], texts: list[str]) -> Iterator[tuple[str, Code]]:
+    """The operands with what stands before each, where each has a line: "and" in "or" needs no brackets there."""
+    for part, text in zip(parts, texts, strict=True):
+        if word == "or" and part.level == AND and part.parts:
+            for number, (own, inner) in enumerate(part.parts):
+                yield (own or "and ") if number else "", inner
+        else:
+            yield "", Code(text)
 
 
 def opposite(test: Code) -> Code:
