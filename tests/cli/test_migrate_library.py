@@ -49,7 +49,9 @@ def test_a_workflow_becomes_the_next_version_of_its_flow(flows: Flows) -> None:
     done = migrated(flows)["greet"]
 
     flow = flows.get("greet")
-    assert done.put == FlowPut(flow.flow_sid, flow.version_sid, True, [])
+    assert done.put == FlowPut(
+        flow_sid=flow.flow_sid, version_sid=flow.version_sid, is_new_version=True, problems=[]
+    )
     assert done.migration is not None
     assert (flow.kind, flow.source, flow.description, flow.tags) == (
         "python",
