@@ -34,12 +34,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a workflow's file, or a directory: all *.json in it that are none of *.cases.json"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a workflow's file, or a directory: all *.json in it that are none of *.cases.json",
     )
-    parser.add_argument("--out", default=".", metavar="DIR", help="where the flows go (default: here); it is made if need be")
+    parser.add_argument(
+        "--out", default=".", metavar="DIR", help="where the flows go (default: here); it is made if need be"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, and say what would become of it")
     parser.add_argument("--force", action="store_true", help="overwrite files that somebody has changed")
-    parser.add_argument("--json", action="store_true", help="print the reports as one JSON document, and nothing else")
+    parser.add_argument(
+        "--json", action="store_true", help="print the reports as one JSON document, and nothing else"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,14 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         put_json([_document(arguments.out, done, invalid)])
     else:
         for flow, migration in done:
-            _put_report(flow, migration.report, _target(arguments.out, flow), is_check=arguments.check or bool(invalid))
-    for _, error in invalid:
-        say(f"hero-logic: {error}")
+            _put_report(
+                flow,
+                migration.report,
+                _target(arguments.out, flow),
+                is_check=arguments.check or bool(invalid),
+            )
+    for _, refused in invalid:
+        say(f"hero-logic: {refused}")
     if invalid:
         return EXIT_USAGE
     return EXIT_FAILED if any(migration.report.needs_person for _, migration in done) else EXIT_OK
@@ -110,7 +122,9 @@ def _read(path: str) -> str:
         with open(path, "rb") as file:
             return file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}. Save it as UTF-8.") from error
+        raise UsageError(
+            f"{path} is no UTF-8 text: {error.reason} at byte {error.start}. Save it as UTF-8."
+        ) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 

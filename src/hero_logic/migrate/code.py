@@ -210,7 +210,12 @@ def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bo
             lines += in_lines(part, (own or word) if number else "", last, deeper, is_inside=True)
         return lines if bare else [*lines, f"{margin}){suffix}"]
     only = code.parts[0][1]
-    if len(code.parts) == 1 and opening.endswith("(") and not code.parts[0][0] and only.brackets[0] in ("[", "{"):
+    if (
+        len(code.parts) == 1
+        and opening.endswith("(")
+        and not code.parts[0][0]
+        and only.brackets[0] in ("[", "{")
+    ):
         # A lone list or dict hugs the brackets of its call, as formatters set it.
         return in_lines(only, prefix + opening, closing + suffix, indent)
     lines = [f"{margin}{prefix}{opening}"]

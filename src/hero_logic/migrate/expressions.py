@@ -143,7 +143,9 @@ def read_path(text: str) -> Path:
     if root not in _ROOTS:
         raise ExpressionFault(f"{text!r} begins with none of {', '.join(_ROOTS)}")
     if not all(segments) or re.search(r"""[\s()\[\]{}'"=!<>]""", text):
-        raise ExpressionFault(f"{text!r} is no path: an empty segment, a space, a bracket, a quote or an operator")
+        raise ExpressionFault(
+            f"{text!r} is no path: an empty segment, a space, a bracket, a quote or an operator"
+        )
     return Path(root, tuple(segments))
 
 
@@ -319,12 +321,16 @@ class _Reader:
 def _string(word: str, text: str) -> str:
     if word[0] == "'":
         # JSON's escapes, and \' besides; a double quote needs none in here.
-        body = re.sub(r"""\\.|\"""", lambda found: {"\\'": "'", '"': '\\"'}.get(found[0], found[0]), word[1:-1])
+        body = re.sub(
+            r"""\\.|\"""", lambda found: {"\\'": "'", '"': '\\"'}.get(found[0], found[0]), word[1:-1]
+        )
         word = f'"{body}"'
     try:
         value = json.loads(word)
     except ValueError as error:
-        raise ExpressionFault(f"{word[:40]} has an escape that JSON does not know, in {_shown(text)}") from error
+        raise ExpressionFault(
+            f"{word[:40]} has an escape that JSON does not know, in {_shown(text)}"
+        ) from error
     assert isinstance(value, str)
     return value
 
@@ -381,10 +387,14 @@ def write_test(tree: Tree, scope: Scope) -> Code:
 def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
     level = AND if word == "and" else OR
     # Python itself needs fewer brackets; a reader is glad of these.
-    texts = [in_brackets(part) if part.level in (AND, OR) and part.level != level else part.text for part in parts]
+    texts = [
+        in_brackets(part) if part.level in (AND, OR) and part.level != level else part.text for part in parts
+    ]
     kind: Kind = "bool" if all(part.kind == "bool" for part in parts) else "any"
     uses = frozenset().union(*(part.uses for part in parts))
-    return Code(f" {word} ".join(texts), level, kind, uses, tuple(("", Code(text)) for text in texts), (word, ""))
+    return Code(
+        f" {word} ".join(texts), level, kind, uses, tuple(("", Code(text)) for text in texts), (word, "")
+    )
 
 
 def _compared(operator: str, one: Code, other: Code) -> Code:

@@ -96,7 +96,9 @@ def check_graph(workflow: Workflow) -> list[tuple[str, str]]:
         return faults
     for edge in graph.retries:
         if not any(found.is_failed for found in graph.incoming[edge.source]):
-            faults.append((f"a retry edge starts at a handler, and {names[edge.source]!r} is none", edge.pointer))
+            faults.append(
+                (f"a retry edge starts at a handler, and {names[edge.source]!r} is none", edge.pointer)
+            )
         elif not graph.ancestors[edge.source] >> edge.target & 1:
             faults.append(
                 (f"a retry edge ends before its start, and {names[edge.target]!r} is not", edge.pointer)

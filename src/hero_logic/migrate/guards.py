@@ -170,9 +170,9 @@ def _plain(tree: Tree, source: Node) -> tuple[Tree, bool]:
         match tree:
             case Not(operand):
                 tree, holds = operand, not holds
-            case Comparison("==" | "!=" as operator, Path("outputs", ("result",)) as path, Constant(bool(value))) if (
-                isinstance(source.work, Decide)
-            ):
+            case Comparison(
+                "==" | "!=" as operator, Path("outputs", ("result",)) as path, Constant(bool(value))
+            ) if isinstance(source.work, Decide):
                 tree, holds = path, holds == (value == (operator == "=="))
             case _:
                 return tree, holds

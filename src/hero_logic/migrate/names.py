@@ -12,33 +12,180 @@ MAX_NAME_CHARACTERS = 40
 # A list of its own and not that of the interpreter here: the flow may run in another, and the same workflow
 # has to give the same file everywhere.
 BUILTINS = frozenset(
-    """
-    ArithmeticError AssertionError AttributeError BaseException BlockingIOError BrokenPipeError BufferError
-    BytesWarning ChildProcessError ConnectionAbortedError ConnectionError ConnectionRefusedError
-    ConnectionResetError DeprecationWarning EOFError Ellipsis EnvironmentError Exception FileExistsError
-    FileNotFoundError FloatingPointError FutureWarning GeneratorExit IOError ImportError ImportWarning
-    IndentationError IndexError InterruptedError IsADirectoryError KeyError KeyboardInterrupt LookupError
-    MemoryError ModuleNotFoundError NameError NotADirectoryError NotImplemented NotImplementedError OSError
-    OverflowError PendingDeprecationWarning PermissionError ProcessLookupError RecursionError ReferenceError
-    ResourceWarning RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxError SyntaxWarning
-    SystemError SystemExit TabError TimeoutError TypeError UnboundLocalError UnicodeDecodeError
-    UnicodeEncodeError UnicodeError UnicodeTranslateError UnicodeWarning UserWarning ValueError Warning
-    ZeroDivisionError abs all any ascii bin bool breakpoint bytearray bytes callable chr classmethod compile
-    complex delattr dict dir divmod enumerate eval exec filter float format frozenset getattr globals hasattr
-    hash hex id input int isinstance issubclass iter len list locals map max memoryview min next object oct
-    open ord pow print property range repr reversed round set setattr slice sorted staticmethod str sum super
-    tuple type vars zip copyright credits exit quit license help
-    """.split()
+    [
+        "ArithmeticError",
+        "AssertionError",
+        "AttributeError",
+        "BaseException",
+        "BlockingIOError",
+        "BrokenPipeError",
+        "BufferError",
+        "BytesWarning",
+        "ChildProcessError",
+        "ConnectionAbortedError",
+        "ConnectionError",
+        "ConnectionRefusedError",
+        "ConnectionResetError",
+        "DeprecationWarning",
+        "EOFError",
+        "Ellipsis",
+        "EnvironmentError",
+        "Exception",
+        "FileExistsError",
+        "FileNotFoundError",
+        "FloatingPointError",
+        "FutureWarning",
+        "GeneratorExit",
+        "IOError",
+        "ImportError",
+        "ImportWarning",
+        "IndentationError",
+        "IndexError",
+        "InterruptedError",
+        "IsADirectoryError",
+        "KeyError",
+        "KeyboardInterrupt",
+        "LookupError",
+        "MemoryError",
+        "ModuleNotFoundError",
+        "NameError",
+        "NotADirectoryError",
+        "NotImplemented",
+        "NotImplementedError",
+        "OSError",
+        "OverflowError",
+        "PendingDeprecationWarning",
+        "PermissionError",
+        "ProcessLookupError",
+        "RecursionError",
+        "ReferenceError",
+        "ResourceWarning",
+        "RuntimeError",
+        "RuntimeWarning",
+        "StopAsyncIteration",
+        "StopIteration",
+        "SyntaxError",
+        "SyntaxWarning",
+        "SystemError",
+        "SystemExit",
+        "TabError",
+        "TimeoutError",
+        "TypeError",
+        "UnboundLocalError",
+        "UnicodeDecodeError",
+        "UnicodeEncodeError",
+        "UnicodeError",
+        "UnicodeTranslateError",
+        "UnicodeWarning",
+        "UserWarning",
+        "ValueError",
+        "Warning",
+        "ZeroDivisionError",
+        "abs",
+        "all",
+        "any",
+        "ascii",
+        "bin",
+        "bool",
+        "breakpoint",
+        "bytearray",
+        "bytes",
+        "callable",
+        "chr",
+        "classmethod",
+        "compile",
+        "complex",
+        "delattr",
+        "dict",
+        "dir",
+        "divmod",
+        "enumerate",
+        "eval",
+        "exec",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "globals",
+        "hasattr",
+        "hash",
+        "hex",
+        "id",
+        "input",
+        "int",
+        "isinstance",
+        "issubclass",
+        "iter",
+        "len",
+        "list",
+        "locals",
+        "map",
+        "max",
+        "memoryview",
+        "min",
+        "next",
+        "object",
+        "oct",
+        "open",
+        "ord",
+        "pow",
+        "print",
+        "property",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "setattr",
+        "slice",
+        "sorted",
+        "staticmethod",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "vars",
+        "zip",
+        "copyright",
+        "credits",
+        "exit",
+        "quit",
+        "license",
+        "help",
+    ]
 )
 """What every Python from 3.9 has without an import."""
 
-_LATER = frozenset("aiter anext BaseExceptionGroup ExceptionGroup EncodingWarning PythonFinalizationError".split())
-_OTHERS = frozenset("match case type _ self print_function asyncio".split())
-TAKEN = BUILTINS | _LATER | _OTHERS | frozenset(keyword.kwlist) | {"async", "await", "nonlocal", "True", "None"}
+_LATER = frozenset(
+    ["aiter", "anext", "BaseExceptionGroup", "ExceptionGroup", "EncodingWarning", "PythonFinalizationError"]
+)
+_OTHERS = frozenset(["match", "case", "type", "_", "self", "print_function", "asyncio"])
+TAKEN = (
+    BUILTINS | _LATER | _OTHERS | frozenset(keyword.kwlist) | {"async", "await", "nonlocal", "True", "None"}
+)
 """What no name of a flow may be."""
 
 
-_MODULES = frozenset("hero_tracing hero_logic flow run same at fill less play within whole taken merged message".split())
+_MODULES = frozenset(
+    [
+        "hero_tracing",
+        "hero_logic",
+        "flow",
+        "run",
+        "same",
+        "at",
+        "fill",
+        "less",
+        "play",
+        "within",
+        "whole",
+        "taken",
+        "merged",
+        "message",
+    ]
+)
 
 
 class Names:
@@ -48,8 +195,8 @@ class Names:
         taken: names that are never given, besides those of the language.
 
     >>> names = Names()
-    >>> names.give("Leaves the country?", "node"), names.give("leaves the Country!", "node"), names.give("class", "node")
-    ('leaves_the_country', 'leaves_the_country_2', 'class_node')
+    >>> [names.give(name, "node") for name in ("Leaves the country?", "leaves the Country!", "class")]
+    ['leaves_the_country', 'leaves_the_country_2', 'class_node']
     """
 
     def __init__(self, taken: frozenset[str] = frozenset()) -> None:
@@ -115,4 +262,6 @@ def is_parameter(name: str) -> bool:
     >>> is_parameter("max_length"), is_parameter("class"), is_parameter("max-length")
     (True, False, False)
     """
-    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
+    return (
+        name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
+    )

@@ -61,7 +61,9 @@ def _offsets(text: str, wanted: set[str]) -> dict[str, int]:
         while pointer and (pointer := pointer.rpartition("/")[0]) not in around:
             around.add(pointer)
     found: dict[str, int] = {}
-    open_: list[tuple[str, int]] = []  # the pointer of each container around here, and -1 for objects or an index
+    open_: list[
+        tuple[str, int]
+    ] = []  # the pointer of each container around here, and -1 for objects or an index
     pointer, key = "", False
     for token in _TOKEN.finditer(text):
         word = token[0]

@@ -7,7 +7,7 @@
    reason for a thread.
 3. A task is as long as nobody waits for a part of it: so nothing starts later than it did in the graph.
 
-Source: docs/design/0022-legacy-workflows.md.
+Source: docs/design/0023-legacy-workflows.md.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def _loops(graph: Graph, guards: Guards, without: list[Edge], joined: list[list[
         loop.depth = max((other.depth + 1 for other in around), default=0)
         loop.edges.sort(key=lambda edge: graph.retries.index(edge))
         loop.bodies = [
-            graph.descendants[edge.target] & graph.ancestors[edge.source] | 1 << edge.target | 1 << edge.source
+            graph.descendants[edge.target] & graph.ancestors[edge.source]
+            | 1 << edge.target
+            | 1 << edge.source
             for edge in loop.edges
         ]
         if loop.depth > MAX_LOOPS_INSIDE:
@@ -207,7 +209,9 @@ class _Planner:
 
     def region(self, nodes: list[int], loops: list[Loop], around: Loop | None = None) -> Region:
         """The order of some nodes, with the loops among them, inside of a loop or of none."""
-        outer = [loop for place, loop in enumerate(loops) if not any(loop.nodes & o.nodes for o in loops[:place])]
+        outer = [
+            loop for place, loop in enumerate(loops) if not any(loop.nodes & o.nodes for o in loops[:place])
+        ]
         home: dict[int, Item] = {number: number for number in nodes}
         for loop in outer:
             for number in members(loop.nodes):
@@ -270,7 +274,9 @@ class _Ordering:
             for number in members(planner.graph.descendants[edge.target] & ~body):
                 if number in home and edge.source in home:
                     self.link(index[home[edge.source]], index[home[number]])
-        self.slow = [not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items]
+        self.slow = [
+            not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items
+        ]
         self.guards = [planner.guard_of(item) for item in items]
         self.ancestors = [0] * len(items)
         self.descendants = [0] * len(items)
@@ -338,7 +344,11 @@ class _Ordering:
         return 1 if self.concurrent[place] else 2
 
     def put(self, place: int) -> None:
-        tasks = {id(self.task[before]): self.task[before] for before in sorted(self.before[place]) if before in self.task}
+        tasks = {
+            id(self.task[before]): self.task[before]
+            for before in sorted(self.before[place])
+            if before in self.task
+        }
         if not self.concurrent[place] or (not self.slow[place] and not tasks):
             for task in tasks.values():
                 task.is_waited_for = True

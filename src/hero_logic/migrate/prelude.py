@@ -194,7 +194,7 @@ def taken(given: dict[str, Any], **inputs: tuple[Any, bool, Any]) -> dict[str, A
         if name in given:
             found[name] = given[name]
             if type(found[name]) not in kinds:
-                raise TypeError(f"the input {name!r} has the wrong type: {found[name]!r}")
+                raise TypeError(f"the input {name!r} has the wrong type")
         elif required:
             raise TypeError(f"the input {name!r} is missing")
         elif default:
@@ -328,8 +328,30 @@ RESERVED = frozenset(
     [
         *PIECES,
         *IMPORTS,
-        *"Work flow inputs others together attempt error ended ABSENT nodes_so_far".split(),
-        *"bool range Exception SystemExit RuntimeError len next iter dict lambda".split(),
+        *[
+            "Work",
+            "flow",
+            "inputs",
+            "others",
+            "together",
+            "attempt",
+            "error",
+            "ended",
+            "ABSENT",
+            "nodes_so_far",
+        ],
+        *[
+            "bool",
+            "range",
+            "Exception",
+            "SystemExit",
+            "RuntimeError",
+            "len",
+            "next",
+            "iter",
+            "dict",
+            "lambda",
+        ],
     ]
 )
 """Names that nothing of a workflow may take in its flow's file."""
@@ -356,7 +378,8 @@ def import_lines(names: set[str]) -> list[str]:
         if IMPORTS[name].startswith("from "):
             grouped.setdefault(IMPORTS[name].split()[1], []).append(name)
     return plain + [
-        f"from {module} import {', '.join(sorted(grouped[module], key=_import_order))}" for module in sorted(grouped)
+        f"from {module} import {', '.join(sorted(grouped[module], key=_import_order))}"
+        for module in sorted(grouped)
     ]
 
 

@@ -59,7 +59,8 @@ def read(text: str, *, name: str = "") -> Workflow:
         shown = "\n".join(f"{name}:{fault}" if name else str(fault) for fault in faults)
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         raise InvalidWorkflow(
-            f"{name or 'the workflow'} means nothing as it stands: {count}. Nothing was written.\n{shown}", tuple(faults)
+            f"{name or 'the workflow'} means nothing as it stands: {count}. Nothing was written.\n{shown}",
+            tuple(faults),
         )
     return workflow
 
@@ -180,7 +181,9 @@ class _Keys:
             self.fault(key, f"{key!r} may be {', '.join(words)}")
         return value if value in words else words[0]
 
-    def number(self, key: str, default: int | None = None, *, whole: bool, least: float | None = 0) -> int | float:
+    def number(
+        self, key: str, default: int | None = None, *, whole: bool, least: float | None = 0
+    ) -> int | float:
         given = self.has(key)
         value = self.take(key, default, required=default is None)
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
@@ -340,7 +343,9 @@ class _Reader:
 
     def decide(self, keys: _Keys) -> Work:
         text = keys.text("expression")
-        return Decide(self.expression(text, keys.pointer + joined("expression")) or expressions.Constant(False))
+        return Decide(
+            self.expression(text, keys.pointer + joined("expression")) or expressions.Constant(False)
+        )
 
     def wait(self, keys: _Keys) -> Work:
         return Wait(keys.number("duration_ms", whole=False))

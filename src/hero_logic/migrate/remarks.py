@@ -25,7 +25,11 @@ def entries_of(
         found += _of_part(f"input {given.name}", given.pointer, given.kept, _input(given), first_line)
     for number, node in enumerate(workflow.nodes):
         found += _of_part(
-            node.node_id, node.pointer, node.kept, _node(number, node, plan, steps), lines_of.get(node.node_id, 0)
+            node.node_id,
+            node.pointer,
+            node.kept,
+            _node(number, node, plan, steps),
+            lines_of.get(node.node_id, 0),
         )
     for edge in workflow.edges:
         ends = [workflow.nodes[end].node_id for end in (edge.source, edge.target)]
@@ -41,7 +45,9 @@ def _of_part(
     part: str, pointer: str, kept: Kept, remarks: list[tuple[str, str]], line: int
 ) -> Iterator[Entry]:
     for code, says in remarks:
-        yield Entry("person" if code in NEEDS_PERSON else "remark", code, part, says, pointer, target_line=line)
+        yield Entry(
+            "person" if code in NEEDS_PERSON else "remark", code, part, says, pointer, target_line=line
+        )
     for key, _, place in kept:
         says = f"the key {key[:80]!r} is none of the format's; it stands in the flow as a comment"
         yield Entry("remark", "kept_key", part, says, place, target_line=line)
@@ -52,7 +58,12 @@ def _of_part(
 def _input(given: Input) -> list[tuple[str, str]]:
     if can_be_parameter(given.name):
         return []
-    return [("free_inputs", f"no parameter can be called {given.name[:80]!r}; the flow takes it by its name all the same")]
+    return [
+        (
+            "free_inputs",
+            f"no parameter can be called {given.name[:80]!r}; the flow takes it by its name all the same",
+        )
+    ]
 
 
 def _node(number: int, node: Node, plan: Plan, steps: Steps) -> list[tuple[str, str]]:
@@ -62,7 +73,9 @@ def _node(number: int, node: Node, plan: Plan, steps: Steps) -> list[tuple[str, 
     if number in steps.works.remarks:
         found.append(steps.works.remarks[number])
     if node.is_instant and node.timeout_ms:
-        found.append(("instant_timeout", f"it takes no time, so that its timeout_ms of {node.timeout_ms} is not kept"))
+        found.append(
+            ("instant_timeout", f"it takes no time, so that its timeout_ms of {node.timeout_ms} is not kept")
+        )
     if number in steps.values.loose:
         says = f"an expression looks at {steps.values.loose[number]}: what it finds is null, or depends on who is faster"
         found.append(("loose_reference", says))

@@ -29,7 +29,7 @@ REMARKS = {
 """Each remark that the report may hold: what it says of the flow."""
 
 NEEDS_PERSON = {
-    "unknown_workflow": "a subworkflow that is not among the flows beside it: its step fails until it is there",
+    "unknown_workflow": "a subworkflow that is not beside it: its step fails until it is there",
     "entangled_loops": "retry edges whose loops wait for each other",
     "hidden_method": "a method of a service whose name begins with an underscore",
 }
@@ -124,5 +124,7 @@ def placed(entries: Iterable[Entry], text: str) -> tuple[Entry, ...]:
     places = Places(text, [entry.pointer for entry in found])
     return tuple(
         replace(entry, line=line, column=column)
-        for entry, (line, column) in zip(found, map(places.of, (entry.pointer for entry in found)), strict=True)
+        for entry, (line, column) in zip(
+            found, map(places.of, (entry.pointer for entry in found)), strict=True
+        )
     )

@@ -24,10 +24,16 @@ from hero_logic.migrate.names import BUILTINS
 MAX_FUNCTION_CHARACTERS = 50_000
 """A script that is longer stays a text: nobody reads it as a function, and reading it costs."""
 
-_SCOPE_WORDS = frozenset(("exec", "eval", "globals", "locals", "vars", "dir", "super", "compile", "breakpoint"))
-_DIRECTIVE = re.compile(r"#\s*(?:type|mypy|pyright|ruff|fmt|yapf|isort|flake8|pylint|noqa|nosec|pragma|///|-\*-)", re.I)
+_SCOPE_WORDS = frozenset(
+    ("exec", "eval", "globals", "locals", "vars", "dir", "super", "compile", "breakpoint")
+)
+_DIRECTIVE = re.compile(
+    r"#\s*(?:type|mypy|pyright|ruff|fmt|yapf|isort|flake8|pylint|noqa|nosec|pragma|///|-\*-)", re.IGNORECASE
+)
 _FRAGILE = re.compile(r'"""|\'\'\'|\\\n|\t|[fFtT][rR]?["\']|[rR][fFtT]["\']')
-_EXITING = re.compile(r"exit|quit|Exit|exec|eval|argparse|optparse|unittest|runpy|import_module|__import__|interact")
+_EXITING = re.compile(
+    r"exit|quit|Exit|exec|eval|argparse|optparse|unittest|runpy|import_module|__import__|interact"
+)
 
 
 class ScriptFault(ValueError):
@@ -118,7 +124,9 @@ def _keys(tree: ast.Module) -> tuple[tuple[str, ...] | None, bool]:
     last = tree.body[-1] if tree.body else None
     match last:
         case ast.Assign(targets=[ast.Name(id="output")], value=ast.Dict(keys=keys)):
-            names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+            names = [
+                key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            ]
             return tuple(dict.fromkeys(names)), len(names) == len(keys)
         case _:
             return None, False
@@ -154,7 +162,9 @@ def _check_indented(text: str, tree: ast.Module) -> None:
             raise _OnlyAsText("indenting it changes it") from error
     function = moved.body[0]
     assert isinstance(function, ast.FunctionDef)
-    if [ast.dump(statement) for statement in function.body] != [ast.dump(statement) for statement in tree.body]:
+    if [ast.dump(statement) for statement in function.body] != [
+        ast.dump(statement) for statement in tree.body
+    ]:
         raise _OnlyAsText("a text over several lines would change where it is indented")
 
 
@@ -179,7 +189,7 @@ def _check_node(node: ast.AST, bound: set[str]) -> None:
 
 
 def _harmless_calls(tree: ast.Module) -> set[int]:
-    """The words ``exec`` and ``eval`` that are called with a dict of the script's own: those see nothing else."""
+    """The words ``exec`` and ``eval`` that are called with a dict of the script's own: they see no more."""
     own = {
         target.id
         for node in ast.walk(tree)
@@ -187,7 +197,9 @@ def _harmless_calls(tree: ast.Module) -> set[int]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    stores = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    stores = [
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
     sure = {name for name in own if stores.count(name) == 1}
     return {
         id(node.func)
@@ -197,14 +209,19 @@ def _harmless_calls(tree: ast.Module) -> set[int]:
         and node.func.id in ("exec", "eval")
         and len(node.args) == 2
         and not node.keywords
-        and (isinstance(node.args[1], ast.Dict) or (isinstance(node.args[1], ast.Name) and node.args[1].id in sure))
+        and (
+            isinstance(node.args[1], ast.Dict)
+            or (isinstance(node.args[1], ast.Name) and node.args[1].id in sure)
+        )
     }
 
 
 def _is_plain(annotation: ast.expr) -> bool:
     """Whether evaluating it does nothing, in any Python."""
     match annotation:
-        case ast.Name(id="int" | "float" | "str" | "bool" | "list" | "dict" | "set" | "tuple" | "bytes" | "object"):
+        case ast.Name(
+            id="int" | "float" | "str" | "bool" | "list" | "dict" | "set" | "tuple" | "bytes" | "object"
+        ):
             return True
         case ast.Subscript(value=ast.Name(id="list" | "dict" | "set" | "tuple"), slice=inner):
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
@@ -220,7 +237,11 @@ def _bound_names(tree: ast.AST) -> set[str]:
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 bound.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ExceptHandler(name=str(name)):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ExceptHandler(name=str(name))
+            ):
                 bound.add(name)
             case ast.arg(arg=name) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 bound.add(name)
@@ -449,7 +470,11 @@ class _Assignment:
             inside = state.copy()
             for part in ast.walk(case.pattern):
                 match part:
-                    case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                    case (
+                        ast.MatchAs(name=str(name))
+                        | ast.MatchStar(name=str(name))
+                        | ast.MatchMapping(rest=str(name))
+                    ):
                         inside.assigned.add(name)
                     case ast.expr():
                         self.read(part, state)
@@ -476,9 +501,9 @@ class _Assignment:
             case ast.Starred(value=value):
                 self.bind(value, state)
             case _:
-                for part in ast.iter_child_nodes(target):
-                    if isinstance(part, ast.expr):
-                        self.read(part, state)
+                for inner in ast.iter_child_nodes(target):
+                    if isinstance(inner, ast.expr):
+                        self.read(inner, state)
 
     def read(self, node: ast.expr, state: _State) -> _State:
         """Follow an expression; what ``:=`` surely sets is set in the state."""
@@ -537,7 +562,11 @@ class _Assignment:
                     own.add(name)
                 case ast.alias():
                     own.add(_imported(part))
-                case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                case (
+                    ast.MatchAs(name=str(name))
+                    | ast.MatchStar(name=str(name))
+                    | ast.MatchMapping(rest=str(name))
+                ):
                     own.add(name)
                 case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                     own.add(name)

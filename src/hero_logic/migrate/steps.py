@@ -29,7 +29,13 @@ class Steps:
     """
 
     def __init__(
-        self, workflow: Workflow, plan: Plan, values: Values, names: Names, known: Mapping[str, str], flow: str
+        self,
+        workflow: Workflow,
+        plan: Plan,
+        values: Values,
+        names: Names,
+        known: Mapping[str, str],
+        flow: str,
     ) -> None:
         self.workflow = workflow
         self.plan = plan
@@ -123,7 +129,9 @@ class Steps:
     def shared_names(self, function: int) -> list[str]:
         """The variables that a task sets for others."""
         uses = self.body.variables
-        names = [name for name, use in uses.items() if function in use.set_in and use.needs_start and use.read_in]
+        names = [
+            name for name, use in uses.items() if function in use.set_in and use.needs_start and use.read_in
+        ]
         return [f"nonlocal {', '.join(sorted(names))}"] if names else []
 
     # Loops
@@ -365,7 +373,9 @@ class Steps:
         body, node = self.body, self.workflow.nodes[number]
         body.mark(node.node_id)
         body.statement(
-            call("flow.step", Code(quoted(node.name)), named=[("node_id", Code(quoted(node.node_id)))]), "with ", ":"
+            call("flow.step", Code(quoted(node.name)), named=[("node_id", Code(quoted(node.node_id)))]),
+            "with ",
+            ":",
         )
         body.indent += 4
         self.works.write(number, node)
@@ -405,4 +415,3 @@ def _edge_comments(workflow: Workflow) -> dict[int, list[str]]:
         for key, value, _ in edge.kept:
             found.setdefault(edge.target, []).append(as_comment(key, value))
     return found
-

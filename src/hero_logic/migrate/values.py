@@ -1,4 +1,5 @@
-"""What the names of a workflow's expressions stand for in its flow: which variable, and what is known of it.
+"""What the names of a workflow's expressions stand for in its flow: which variable, and what
+is known of it.
 
 The more is known (that a key is surely there, that a node surely ran), the plainer the Python that is written.
 """
@@ -102,6 +103,7 @@ class View:
     is_exact: bool = True
 
     def copy(self) -> View:
+        """Another one that says the same."""
         return View(dict(self.known), set(self.present), set(self.unsure), self.is_exact)
 
     def sets(self, key: str, code: Code | None) -> None:
@@ -273,7 +275,9 @@ class Values:
             return call("merged", *parts, kind="object")
         texts = [part.text for part in parts]
         uses = frozenset().union(*(part.uses for part in parts))
-        return Code(" | ".join(texts), COMPARISON, "object", uses, tuple(("", part) for part in parts), ("|", ""))
+        return Code(
+            " | ".join(texts), COMPARISON, "object", uses, tuple(("", part) for part in parts), ("|", "")
+        )
 
     def given(self, edge: Edge) -> tuple[Code, bool]:
         """What an edge gives, and whether it surely is an object."""
@@ -283,9 +287,7 @@ class Values:
         return self.output(edge.source), edge.is_failed or self.shapes[edge.source].is_object
 
     def _if_taken(self, edge: Edge, guard: Guard, given: Code) -> Code:
-        ran_alone = (
-            edge.mapping is None and edge.condition is None and not self.guards.fails[edge.source]
-        )
+        ran_alone = edge.mapping is None and edge.condition is None and not self.guards.fails[edge.source]
         if ran_alone:
             return given  # of a node that did not run it is None, which is left out
         test = self.taken(edge, guard)
@@ -341,9 +343,11 @@ class Values:
     # Paths
 
     def edge_scope(self, edge: Edge) -> _Scope:
+        """What the names of an expression of an edge stand for."""
         return _Scope(self, edge.source, is_edge=True, is_failed=edge.is_failed)
 
     def node_scope(self, node: int) -> _Scope:
+        """What the names of an expression of a node stand for."""
         return _Scope(self, node, is_edge=False, is_failed=False)
 
     def input_at(self, node: int, segments: tuple[str, ...]) -> Code:

@@ -39,7 +39,13 @@ class Works:
     """
 
     def __init__(
-        self, workflow: Workflow, values: Values, names: Names, body: Body, known: Mapping[str, str], flow: str
+        self,
+        workflow: Workflow,
+        values: Values,
+        names: Names,
+        body: Body,
+        known: Mapping[str, str],
+        flow: str,
     ) -> None:
         self.values = values
         self.names = names
@@ -65,7 +71,10 @@ class Works:
         match node.work:
             case RunScript(language, None):
                 says = f"a script in {language[:80]!r}: only Python is run"
-                self.remarks[number] = ("foreign_language", f"{says}; write it in Python, or call a service that runs it")
+                self.remarks[number] = (
+                    "foreign_language",
+                    f"{says}; write it in Python, or call a service that runs it",
+                )
                 self._fail(number, says)
             case CallService(_, method, _) if method.startswith("_") or not method:
                 says = f"the method {method[:80]!r} of a service has a name that is hidden"
@@ -73,7 +82,10 @@ class Works:
                 self._fail(number, says)
             case RunWorkflow(workflow, _) if workflow not in self.known:
                 says = f"there is no workflow {workflow[:80]!r} beside this one"
-                self.remarks[number] = ("unknown_workflow", f"{says}; migrate it together with this one, or call its flow here")
+                self.remarks[number] = (
+                    "unknown_workflow",
+                    f"{says}; migrate it together with this one, or call its flow here",
+                )
                 self._fail(number, says)
             case Wait(duration_ms):
                 code = call("time.sleep", constant(_seconds(duration_ms)))
@@ -101,7 +113,9 @@ class Works:
         else:
             limited = call("within", limit, named=[("lambda: ", code)])
             text = f"within({limit.text}, lambda: {code.text})"
-            limited = Code(text, uses=limited.uses, parts=(("", limit), ("lambda: ", code)), brackets=("within(", ")"))
+            limited = Code(
+                text, uses=limited.uses, parts=(("", limit), ("lambda: ", code)), brackets=("within(", ")")
+            )
         return Code(
             limited.text, uses=limited.uses | code.uses, parts=limited.parts, brackets=limited.brackets
         )
@@ -136,8 +150,12 @@ class Works:
             ("output_format", constant(work.output_format)),
         ]
         answer = _method("ai", "complete", given)
-        text = Code(f'{answer.text}["text"]', uses=answer.uses, parts=answer.parts,
-                    brackets=(answer.brackets[0], answer.brackets[1] + '["text"]'))
+        text = Code(
+            f'{answer.text}["text"]',
+            uses=answer.uses,
+            parts=answer.parts,
+            brackets=(answer.brackets[0], answer.brackets[1] + '["text"]'),
+        )
         return keyed([("text", text)]) if work.output_format == "text" else call("parsed", text)
 
     def _play(self, module: str, inputs: Code) -> Code:

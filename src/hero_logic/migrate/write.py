@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hero_logic.migrate.report import Entry
     from hero_logic.migrate.workflow import Input, Workflow
 
+SPARED = ": BLE001, PYI041, SIM102"
+"""What linters say of every flow: it catches what any node may raise, an int is not made a float, and ``if``
+follows the graph."""
 HEAD = "# Made by hero-logic migrate; checksum "
 _ANNOTATIONS = {
     "string": "str",
@@ -43,7 +46,11 @@ def write(workflow: Workflow, known: Mapping[str, str], flow: str = "") -> tuple
     """The file of a workflow's flow, the flow's name, and what became of each part."""
     writer = _Writer(workflow, known, flow or flow_name(workflow.name))
     source = writer.file()
-    return source, writer.flow, entries_of(workflow, writer.plan, writer.steps, writer.lines_of, writer.first_line)
+    return (
+        source,
+        writer.flow,
+        entries_of(workflow, writer.plan, writer.steps, writer.lines_of, writer.first_line),
+    )
 
 
 def checksum(rest: str) -> str:
@@ -95,7 +102,13 @@ class _Writer:
         if len(line) <= WIDTH:
             return [decorator, line]
         comma = "" if parameters and parameters[-1].startswith("**") else ","
-        return [decorator, f"def {self.flow}(", *(f"    {p}," for p in parameters[:-1]), f"    {parameters[-1]}{comma or ','}", ") -> Any:"]
+        return [
+            decorator,
+            f"def {self.flow}(",
+            *(f"    {p}," for p in parameters[:-1]),
+            f"    {parameters[-1]}{comma or ','}",
+            ") -> Any:",
+        ]
 
     def parameter(self, found: Input) -> str:
         """One parameter."""
@@ -109,11 +122,16 @@ class _Writer:
 
     def docstring(self) -> list[str]:
         """The description, and what the inputs are."""
-        text = _documented(self.workflow.description) or _documented(self.workflow.name) or ["A migrated workflow."]
-        about = []
-        for found in self.workflow.inputs:
-            if found.description.strip():
-                about.append(f"        {_one_line(found.name)}: {_one_line(found.description)}")
+        text = (
+            _documented(self.workflow.description)
+            or _documented(self.workflow.name)
+            or ["A migrated workflow."]
+        )
+        about = [
+            f"        {_one_line(found.name)}: {_one_line(found.description)}"
+            for found in self.workflow.inputs
+            if found.description.strip()
+        ]
         lines = [f'    """{text[0]}', *(f"    {line}" if line else "" for line in text[1:])]
         if about:
             lines += ["", "    Args:", *about]
@@ -150,7 +168,9 @@ class _Writer:
 
     def inputs(self) -> list[str]:
         """The dict of the inputs, if anybody asks for it."""
-        absent = [f for f in self.workflow.inputs if can_be_parameter(f.name) and not (f.required or f.has_default)]
+        absent = [
+            f for f in self.workflow.inputs if can_be_parameter(f.name) and not (f.required or f.has_default)
+        ]
         free = [f for f in self.workflow.inputs if not can_be_parameter(f.name)]
         if not self.body.is_read("inputs") and not free:
             return []
@@ -160,7 +180,10 @@ class _Writer:
 
         lines = in_lines(code, "inputs: dict[str, Any] = ", "", 4)
         for found in absent:
-            lines += [f"    if {found.name} is not ABSENT:", f"        inputs[{quoted(found.name)}] = {found.name}"]
+            lines += [
+                f"    if {found.name} is not ABSENT:",
+                f"        inputs[{quoted(found.name)}] = {found.name}",
+            ]
         if free:
             self.body.uses.add("taken")
             kinds = keyed(
@@ -175,7 +198,9 @@ class _Writer:
                     for f in free
                 ]
             )
-            lines += in_lines(call("inputs.update", call("taken", Code("others"), Code(f"**{kinds.text}"))), "", "", 4)
+            lines += in_lines(
+                call("inputs.update", call("taken", Code("others"), Code(f"**{kinds.text}"))), "", "", 4
+            )
         return lines
 
     def all_nodes(self) -> list[str]:
@@ -194,7 +219,11 @@ class _Writer:
     def end(self) -> list[str]:
         """The lines that give the workflow's output."""
         body, values, root = self.body, self.values, self.plan.guards.root
-        sinks = [n for n, edges in enumerate(self.plan.graph.outgoing) if not edges and self.plan.guards.of[n] is not None]
+        sinks = [
+            n
+            for n, edges in enumerate(self.plan.graph.outgoing)
+            if not edges and self.plan.guards.of[n] is not None
+        ]
         if not sinks:
             return ["    return {}"]
         for node in sinks:
@@ -208,14 +237,23 @@ class _Writer:
             body.reads(values.ran(sinks[0]))
             return [f"    return {output.text} if {values.ran(sinks[0]).text} else {{}}"]
         lines = [
-            "    ended: dict[str, Any] = {" + ", ".join(f"{names[n]}: {values.output(n).text}" for n in sure) + "}"
+            "    ended: dict[str, Any] = {"
+            + ", ".join(f"{names[n]}: {values.output(n).text}" for n in sure)
+            + "}"
         ]
         if len(lines[0]) > WIDTH:
-            lines = ["    ended: dict[str, Any] = {", *(f"        {names[n]}: {values.output(n).text}," for n in sure), "    }"]
+            lines = [
+                "    ended: dict[str, Any] = {",
+                *(f"        {names[n]}: {values.output(n).text}," for n in sure),
+                "    }",
+            ]
         for node in sinks:
             if node not in sure:
                 body.reads(values.ran(node))
-                lines += [f"    if {values.ran(node).text}:", f"        ended[{names[node]}] = {values.output(node).text}"]
+                lines += [
+                    f"    if {values.ran(node).text}:",
+                    f"        ended[{names[node]}] = {values.output(node).text}",
+                ]
         if len(sure) > 1:
             return [*lines, "    return ended"]
         return [*lines, "    return next(iter(ended.values())) if len(ended) == 1 else ended"]
@@ -247,7 +285,9 @@ class _Writer:
             for number, script in enumerate(works.functions):
                 lines += [*([""] if number else []), *script]
         rest = "\n".join(lines) + "\n"
-        noqa = "  # ruff: noqa (scripts stand as they were written)" if works.functions or works.texts else ""
+        noqa = f"  # ruff: noqa{SPARED}"
+        if works.functions or works.texts:
+            noqa = "  # ruff: noqa (scripts stand as they were written)"
         return f"{HEAD}{checksum(rest)}{noqa}\n{rest}"
 
 

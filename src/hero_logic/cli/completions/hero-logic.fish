@@ -51,8 +51,8 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen serve token open doctor
-set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --plays --policy --port --python --rate --rpc --sandbox --socket --status --stop-after --tag --text --timeout --uds --workers -i
+set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' migrate ingest listen serve token open doctor
+set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --out --plays --policy --port --python --rate --rpc --sandbox --socket --status --stop-after --tag --text --timeout --uds --workers -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
@@ -150,6 +150,13 @@ complete -c hero-logic -n '_shtab_hero_logic_using flows; and test $_shtab_hero_
 complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -l archive -d 'keep all of it, and have it neither listed nor found nor run'
 complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -l unarchive -d 'bring back one that is archived'
+complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a migrate -d 'Make flows of legacy workflows.'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate' -s h -l help -d 'show this help message and exit'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l out -xka "(__fish_complete_directories)" -d 'where the flows go (default: here); it is made if need be'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l check -d 'write nothing, and say what would become of it'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l force -d 'overwrite files that somebody has changed'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l json -d 'print the reports as one JSON document, and nothing else'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate; and test $_shtab_hero_logic_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a workflow'"'"'s file, or a directory: all *.json in it that are none of *.cases.json'
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a ingest -d 'Record a file of span events as a play.'
 complete -c hero-logic -n '_shtab_hero_logic_using ingest' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using ingest; and test $_shtab_hero_logic_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'events as JSON Lines; - is standard input'
