@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from hero_logic.core.library import FlowPut
 from hero_logic.migrate import translate
 from hero_logic.service.flows import Flows
 from hero_logic.store.memory import MemoryStore
+from support.command import hero_logic
 
 INVALID = '{"name": "broken", "nodes": [{"node_id": "a"}], "edges": []}'
 PYTHON = "from hero_tracing import flow\n\n\n@flow\ndef main():\n    return 1\n"
@@ -117,3 +119,61 @@ def test_a_library_of_more_than_a_page_is_migrated_whole(flows: Flows) -> None:
 
     assert list(migrated(flows)) == names
     assert {flow.kind for flow in flows.list(limit=1000).flows} == {"python"}
+
+
+# By the command
+
+
+def add(path: Path, name: str, text: str) -> None:
+    path.write_text(text)
+    assert hero_logic("flows", "add", str(path), "--name", name).returncode == 0
+
+
+def test_the_command_migrates_the_library_and_the_flow_plays(tmp_path: Path) -> None:
+    """One that means nothing is told with its faults, and the status says so; the others play."""
+    add(tmp_path / "a.json", "greet", workflow())
+    add(tmp_path / "b.json", "broken", INVALID)
+    refused = hero_logic("run", "greet")
+    tried = hero_logic("migrate", "--library", "--check", "--json")
+
+    done = hero_logic("migrate", "--library")
+
+    assert (refused.returncode, b"hero-logic migrate" in refused.stderr) == (2, True)
+    assert [one["version_sid"] for one in json.loads(tried.stdout)["migrated"]] == [None]
+    assert json.loads(tried.stdout)["refused"][0]["faults"]
+    assert done.returncode == 2
+    assert b"greet@" in done.stdout
+    assert b"broken" in done.stderr
+    assert json.loads(hero_logic("run", "greet", "--json").stdout)["output"] == {"text": "hello"}
+    again = hero_logic("migrate", "--library", "--json")
+    assert json.loads(again.stdout)["migrated"] == []
+
+
+def test_a_workflow_that_needs_a_person_is_published_and_told(tmp_path: Path) -> None:
+    """A flow of the library is its source alone, so it cannot run another one."""
+    asks = {"node_id": "ask", "node_type": "subworkflow", "config": {"workflow": "other", "inputs": {}}}
+    add(tmp_path / "a.json", "outer", workflow(nodes=[asks]))
+
+    done = hero_logic("migrate", "--library")
+
+    assert done.returncode == 1
+    assert b"needs a person [unknown_workflow] ask: " in done.stdout
+    assert b"(outer@" in done.stdout
+    assert json.loads(hero_logic("flows", "show", "outer", "--json").stdout)["kind"] == "python"
+
+
+@pytest.mark.parametrize("arguments", [["x.json", "--library"], ["--library", "--force"], []])
+def test_it_is_files_or_the_library(arguments: list[str]) -> None:
+    """Neither is a message that says what to give."""
+    done = hero_logic("migrate", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--library" in done.stderr
+
+
+def test_an_empty_library_has_nothing_to_migrate() -> None:
+    """Which is said, and is no failure."""
+    done = hero_logic("migrate", "--library")
+
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"no workflow to migrate" in done.stderr

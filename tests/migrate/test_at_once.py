@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hero_logic.migrate import translate
 
+from hero_logic.migrate import translate
 from migrate.plays import Played, Stage, stage
 
 SHARED = "import builtins, threading\nshared = builtins.__dict__.setdefault\n"

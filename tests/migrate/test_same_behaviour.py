@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hero_logic.migrate import translate
 from hypothesis import HealthCheck, assume, given, note, settings
 
+from hero_logic.migrate import translate
 from migrate.graphs import Graph, expected, graphs
 from migrate.plays import Played, Stage, stage
 from migrate.reference import Run, Stuck

@@ -153,6 +153,7 @@ complete -c hero-logic -n '_shtab_hero_logic_using flows rm' -l unarchive -d 'br
 complete -c hero-logic -n '_shtab_hero_logic_using; and test $_shtab_hero_logic_npos -eq 0' -a migrate -d 'Make flows of legacy workflows.'
 complete -c hero-logic -n '_shtab_hero_logic_using migrate' -s h -l help -d 'show this help message and exit'
 complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l out -xka "(__fish_complete_directories)" -d 'where the flows go (default: here); it is made if need be'
+complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l library -d 'migrate the workflows in the library instead: each gets a version in Python'
 complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l check -d 'write nothing, and say what would become of it'
 complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l force -d 'overwrite files that somebody has changed'
 complete -c hero-logic -n '_shtab_hero_logic_using migrate' -l json -d 'print the reports as one JSON document, and nothing else'

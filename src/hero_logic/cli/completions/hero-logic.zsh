@@ -166,10 +166,11 @@ _shtab_hero_logic_ls_defaults_added=0
 _shtab_hero_logic_migrate_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--out[where the flows go (default\: here)\; it is made if need be]:DIR:_files -/"
+  "--library[migrate the workflows in the library instead\: each gets a version in Python]"
   "--check[write nothing, and say what would become of it]"
   "--force[overwrite files that somebody has changed]"
   "--json[print the reports as one JSON document, and nothing else]"
-  "(*):a workflow\'s file, or a directory\: all \*.json in it that are none of \*.cases.json:_files"
+  "(*)::a workflow\'s file, or a directory\: all \*.json in it that are none of \*.cases.json:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
