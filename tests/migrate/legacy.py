@@ -32,6 +32,6 @@ def given(name: str, kind: str = "string", **more: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "description": "", "required": True, "default": "", **more}
 
 
-def workflow(nodes: list[Any], edges: list[Any] = [], inputs: list[Any] = [], **more: Any) -> str:
+def workflow(nodes: list[Any], edges: Any = (), inputs: Any = (), **more: Any) -> str:
     """A workflow's text."""
-    return json.dumps({"name": "w", "nodes": nodes, "edges": edges, "inputs": inputs, **more})
+    return json.dumps({"name": "w", "nodes": nodes, "edges": list(edges), "inputs": list(inputs), **more})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from hero_logic.core.flow_source import read_flow_file
 from hero_logic.migrate import is_untouched, translate
-from hero_logic.migrate.write import SPARED
+from hero_logic.migrate.write import spared
 from migrate.legacy import condition, edge, script, transform, workflow
 from migrate.legacy import given as an_input
 
@@ -94,7 +95,8 @@ def tools_on(directory: Path) -> list[str]:
 
 def without_word_to_linters(source: str) -> str:
     """A flow without its scripts and without the word that spares them, so that all else is looked at."""
-    return source.replace("noqa (scripts stand as they were written)", f"noqa{SPARED}").partition("# fmt: off")[0]
+    bare = source.partition("\n")[2].partition("# fmt: off")[0]
+    return f"#{spared(bare)}\n{bare}"
 
 
 MANY = workflow(
@@ -122,21 +124,25 @@ MANY = workflow(
 
 
 def test_ruff_and_mypy_find_nothing_even_where_nobody_spares_the_flow(tmp_path: Path) -> None:
-    """Lint, format and strict types: of whole files, and of all but the scripts without any word to linters."""
-    for number, text in enumerate([*(path.read_text() for path in EXAMPLES if "service" not in path.name), MANY]):
+    """Lint, format, strict types: of whole files, and of all but scripts without a word to linters."""
+    without_services = [path.read_text() for path in EXAMPLES if "service" not in path.name]
+    for number, text in enumerate([*without_services, MANY]):
         source = source_of(text)
         (tmp_path / f"whole_{number}.py").write_text(source)
         bare = without_word_to_linters(source)
-        names = [line for line in source.splitlines() if line.startswith("def ") and line.endswith("_script(inputs):")]
-        stubs = "".join(f"\n\ndef {name[4:].partition('(')[0]}(inputs: Any) -> Any:\n    return inputs\n" for name in names)
-        (tmp_path / f"bare_{number}.py").write_text(bare.replace(", no_type_check", "").rstrip() + "\n" + stubs)
+        names = re.findall(r"^def (\w+_script)\(inputs\):$", source, re.MULTILINE)
+        stubs = "".join(f"\n\ndef {name}(inputs: Any) -> Any:\n    return inputs\n" for name in names)
+        (tmp_path / f"bare_{number}.py").write_text(
+            bare.replace(", no_type_check", "").rstrip() + "\n" + stubs
+        )
 
     assert tools_on(tmp_path) == []
 
 
 def test_a_chain_of_three_scripts_is_short() -> None:
     """Three nodes in a line are at most forty lines, all told."""
-    nodes = [script("output = {'n': 1}", "a"), script("output = inputs", "b"), script("output = inputs['n']", "c")]
+    texts = {"a": "output = {'n': 1}", "b": "output = inputs", "c": "output = inputs['n']"}
+    nodes = [script(text, name) for name, text in texts.items()]
 
     source = source_of(workflow(nodes, [edge("a", "b"), edge("b", "c")], [an_input("who")]))
 
@@ -202,7 +208,12 @@ def hostile(text: str) -> str:
         {"node_id": "g", "node_type": "subworkflow", "config": {"workflow": "?" + text, "inputs": {}}},
     ]  # fmt: skip
     edges = [
-        edge("a" + text, "b", condition=f"outputs.x == {json.dumps(text)}", data_mapping={"k" + text: "inputs.a"}),
+        edge(
+            "a" + text,
+            "b",
+            condition=f"outputs.x == {json.dumps(text)}",
+            data_mapping={"k" + text: "inputs.a"},
+        ),
         edge("b", "s", **{"note " + text: text}),
     ]
     inputs = [an_input("p-" + text, description=text, default=json.dumps(text), required=False)]

@@ -37,7 +37,8 @@ def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "",
 
     The same text gives the same source and report, byte for byte.
 
-    >>> text = '{"name": "wait", "nodes": [{"node_id": "a", "node_type": "wait", "config": {"duration_ms": 5}}]}'
+    >>> node = '{"node_id": "a", "node_type": "wait", "config": {"duration_ms": 5}}'
+    >>> text = f'{{"name": "w", "nodes": [{node}]}}'
     >>> "time.sleep(0.005)" in translate(text).source
     True
     """

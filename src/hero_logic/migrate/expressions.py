@@ -111,13 +111,19 @@ class Scope(Protocol):
         ...
 
 
+def segment_of(segment: str) -> Code:
+    """A segment of a path as ``at`` takes it: an index of a list, or a key that looks like one, is a number."""
+    is_index = re.fullmatch(r"0|[1-9][0-9]{0,8}", segment) is not None
+    return constant(int(segment) if is_index else segment)
+
+
 class Bare:
     """A scope that knows nothing: each root is a variable of its own name."""
 
     def path(self, path: Path) -> Code:
         """The value at a path."""
         base = Code(path.root)
-        return call("at", base, *map(constant, path.segments)) if path.segments else base
+        return call("at", base, *map(segment_of, path.segments)) if path.segments else base
 
     def failed(self) -> Code:
         """Whether the source failed."""
@@ -453,6 +459,7 @@ __all__ = [
     "paths",
     "read",
     "read_path",
+    "segment_of",
     "write",
     "write_test",
 ]

@@ -229,7 +229,7 @@ class Names:
 
 
 def cleaned(text: str) -> str:
-    """The letters and digits of a text, in small ASCII, with underscores between its words; "" if none are left.
+    """The words of a text in small ASCII letters and digits, joined by underscores; "" if none are left.
 
     >>> cleaned("Résumé (2nd try)")
     'resume_2nd_try'
@@ -245,7 +245,7 @@ def cleaned(text: str) -> str:
 
 
 def flow_name(workflow: str) -> str:
-    """What the flow of a workflow is called, and its file: no name of the standard library's, which would hide it.
+    """What the flow of a workflow is called, and its file: no module of Python's, which would hide it.
 
     >>> flow_name("Greet people!"), flow_name("json"), flow_name("")
     ('greet_people', 'json_flow', 'workflow')

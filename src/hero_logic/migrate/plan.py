@@ -75,7 +75,7 @@ class Line:
 
 @dataclass(eq=False, slots=True)
 class Region:
-    """The items of a workflow, or of one loop, in the order in which they stand; and the tasks left to wait for."""
+    """The items of a workflow or of one loop, in the order in which they stand; the tasks to wait for."""
 
     lines: list[Line | Task]
     last: list[Task]
@@ -338,7 +338,7 @@ class _Ordering:
         return False
 
     def rank(self, place: int) -> int:
-        """What stands first of all that is ready: what takes no time, then tasks, then what waits for tasks."""
+        """What stands first of all that is ready: what takes no time, then tasks, then what waits."""
         if not self.slow[place] and all(before not in self.task for before in self.before[place]):
             return 0
         return 1 if self.concurrent[place] else 2

@@ -345,6 +345,7 @@ RESERVED = frozenset(
             "range",
             "Exception",
             "SystemExit",
+            "isinstance",
             "RuntimeError",
             "len",
             "next",

@@ -77,7 +77,7 @@ def _node(number: int, node: Node, plan: Plan, steps: Steps) -> list[tuple[str, 
             ("instant_timeout", f"it takes no time, so that its timeout_ms of {node.timeout_ms} is not kept")
         )
     if number in steps.values.loose:
-        says = f"an expression looks at {steps.values.loose[number]}: what it finds is null, or depends on who is faster"
+        says = f"an expression looks at {steps.values.loose[number]}: it finds null, or what is there by then"
         found.append(("loose_reference", says))
     return found
 
@@ -85,8 +85,8 @@ def _node(number: int, node: Node, plan: Plan, steps: Steps) -> list[tuple[str, 
 def _edge(edge: Edge, plan: Plan) -> list[tuple[str, str]]:
     if edge in plan.tangled:
         says = (
-            "its loop and that of another retry edge wait for each other; the flow fails where it would go back: "
-            "write that part by hand, from the functions that are there"
+            "its loop and that of another retry edge wait for each other; the flow fails where it would go "
+            "back: write that part by hand, from the functions that are there"
         )
         return [("entangled_loops", says)]
     if edge.kind == "retry":

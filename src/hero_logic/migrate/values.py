@@ -1,7 +1,7 @@
 """What the names of a workflow's expressions stand for in its flow: which variable, and what
 is known of it.
 
-The more is known (that a key is surely there, that a node surely ran), the plainer the Python that is written.
+The more is known (that a key is surely there, that a node surely ran), the plainer the Python.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate import expressions, templates
-from hero_logic.migrate.code import AND, COMPARISON, NOT, OR, Code, Kind, call, constant, in_brackets, keyed
+from hero_logic.migrate.code import AND, ATOM, COMPARISON, NOT, OR, Code, Kind, call, constant, in_brackets, keyed
+from hero_logic.migrate.expressions import segment_of
 from hero_logic.migrate.guards import Literal
 from hero_logic.migrate.names import is_parameter
 from hero_logic.migrate.prelude import RESERVED
@@ -271,6 +272,14 @@ class Values:
             parts.append(given)
         if node in self.loops_to:
             parts.append(self.again(node))
+        if not plain and len(parts) == 2 and parts[1].level == ATOM:
+            only = parts[1]
+            return Code(
+                f"inputs | ({only.text} if isinstance({only.text}, dict) else {{}})",
+                COMPARISON,
+                "object",
+                parts[0].uses | only.uses,
+            )
         if not plain:
             return call("merged", *parts, kind="object")
         texts = [part.text for part in parts]
@@ -447,7 +456,7 @@ def joined_by(word: str, parts: list[Code]) -> Code:
 
 
 def _lines_of_chain(word: str, parts: list[Code], texts: list[str]) -> Iterator[tuple[str, Code]]:
-    """The operands with what stands before each, where each has a line: "and" in "or" needs no brackets there."""
+    """The operands, each for a line, with what stands before it: "and" in "or" needs no brackets there."""
     for part, text in zip(parts, texts, strict=True):
         if word == "or" and part.level == AND and part.parts:
             for number, (own, inner) in enumerate(part.parts):
@@ -466,14 +475,8 @@ def opposite(test: Code) -> Code:
     return Code(f"not {text}", NOT, "bool", test.uses)
 
 
-def _segment(segment: str) -> Code:
-    # An index of a list, or a key that looks like one: the value decides that.
-    is_index = re.fullmatch(r"0|[1-9][0-9]{0,8}", segment) is not None
-    return constant(int(segment) if is_index else segment)
-
-
 def _below(base: Code, segments: tuple[str, ...]) -> Code:
-    return call("at", base, *map(_segment, segments)) if segments else base
+    return call("at", base, *map(segment_of, segments)) if segments else base
 
 
 def _item(base: Code, key: str, kind: Kind) -> Code:

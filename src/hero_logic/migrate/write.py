@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import Use
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from hero_logic.migrate.report import Entry
     from hero_logic.migrate.workflow import Input, Workflow
 
-SPARED = ": BLE001, PYI041, SIM102"
-"""What linters say of every flow: it catches what any node may raise, an int is not made a float, and ``if``
-follows the graph."""
 HEAD = "# Made by hero-logic migrate; checksum "
 _ANNOTATIONS = {
     "string": "str",
@@ -53,6 +52,29 @@ def write(workflow: Workflow, known: Mapping[str, str], flow: str = "") -> tuple
     )
 
 
+def spared(source: str) -> str:
+    """The word to linters that a flow without scripts needs: it catches what any node may raise, an int is made
+    no float, and ``if`` follows the graph.
+    """
+    codes = []
+    if "except Exception" in source or "except BaseException" in source:
+        codes.append("BLE001")
+    if "int | float" in source:
+        codes.append("PYI041")
+    if re.search(r":\n +if ", source) and any(map(_is_nested, ast.walk(ast.parse(source)))):
+        codes.append("SIM102")
+    return f"  # ruff: noqa: {', '.join(codes)}" if codes else ""
+
+
+def _is_nested(node: ast.AST) -> bool:
+    """Whether an ``if`` holds another one and nothing else."""
+    match node:
+        case ast.If(body=[ast.If(orelse=[])], orelse=[]):
+            return True
+        case _:
+            return False
+
+
 def checksum(rest: str) -> str:
     """What tells whether somebody has changed a file: of all that stands behind its first line."""
     return hashlib.sha256(rest.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -81,13 +103,37 @@ class _Writer:
         self.steps.region(self.plan.region)
         end = self.end()
         self.steps.finish_inputs()
+        if self.values.asks_all:
+            for number, found in enumerate(self.values.variables):
+                if self.plan.guards.of[number] is not None:
+                    self.body.reads(self.values.output(number))
+                    self.body.is_never_set(found.output)
         lines = [*self.signature(), *self.docstring(), *self.beginning()]
         marked_from = len(lines)
         lines += _without_doubles(self.body.render(), self.body.marks)
-        lines += end
+        lines += self.returned_at_once(lines, end)
         return self.put_together(lines, marked_from)
 
     # The flow
+
+    def returned_at_once(self, lines: list[str], end: list[str]) -> list[str]:
+        """The lines of the end; a last step that sets what is returned returns it itself."""
+        name = end[0].removeprefix("    return ") if len(end) == 1 else ""
+        use = self.body.variables.get(name)
+        place = next((n for n in range(len(lines) - 1, 0, -1) if lines[n].startswith("        ")), 0)
+        while place and lines[place].startswith("         "):
+            place -= 1
+        if lines[place][8:9] in (")", "}", "]"):
+            place -= 1
+            while place and lines[place].startswith("         "):
+                place -= 1
+        is_last = all(line.startswith("        ") for line in lines[place:])
+        if use is None or use.needs_start or not is_last or not lines[place].startswith(f"        {name} = "):
+            return end
+        if not lines[place - 1].startswith(("    with ", "    ):")):
+            return end
+        lines[place] = lines[place].replace(f"{name} = ", "return ", 1)
+        return []
 
     def signature(self) -> list[str]:
         """The decorator and the ``def``."""
@@ -285,7 +331,7 @@ class _Writer:
             for number, script in enumerate(works.functions):
                 lines += [*([""] if number else []), *script]
         rest = "\n".join(lines) + "\n"
-        noqa = f"  # ruff: noqa{SPARED}"
+        noqa = spared(rest)
         if works.functions or works.texts:
             noqa = "  # ruff: noqa (scripts stand as they were written)"
         return f"{HEAD}{checksum(rest)}{noqa}\n{rest}"

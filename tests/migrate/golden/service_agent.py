@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 53b1450f90feaf43  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum 7381cc7ea34cbf64  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -46,7 +46,7 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
             if attempt == 1:
                 raise
     if at(select_services, "chosen") != []:
-        generate_code_inputs = merged(inputs, select_services)
+        generate_code_inputs = inputs | (select_services if isinstance(select_services, dict) else {})
         with flow.step("Generate code", node_id="generate_code"):
             generate_code = {
                 "text": flow.service("ai").complete(

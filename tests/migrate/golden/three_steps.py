@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum e25a9dbddc513b4e  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum 719da02a40ef5763  # ruff: noqa (scripts stand as they were written)
 import json
 from typing import Any, no_type_check
 
@@ -20,7 +20,7 @@ def three_steps(text: str, top: int | float = 3) -> Any:
     with flow.step("Count the words", node_id="count"):
         count_the_words = run(count_the_words_script, inputs | split_into_words)
     with flow.step("Report", node_id="report"):
-        report = {
+        return {
             "headline": fill(
                 "{} words, {} different ones",
                 count_the_words["total"],
@@ -30,7 +30,6 @@ def three_steps(text: str, top: int | float = 3) -> Any:
             "longest": count_the_words["longest"],
             "most_common": count_the_words["most_common"],
         }
-    return report
 
 
 def run(script: Any, inputs: Any) -> Any:
