@@ -151,6 +151,16 @@ class PlayRun:
         """End it without a grace. May be called from a signal handler."""
         self._staged.kill()
 
+    def close_inbox(self, session: Session) -> None:
+        """It has ended: nothing more is pushed to it, and what was is taken in.
+
+        Raises:
+            StoreError: the store failed; it can be tried again.
+        """
+        from hero_logic.service.inbox import take_in_last
+
+        take_in_last(session.store, session.ingest, self.sid)
+
     def collect(self, session: Session) -> None:
         """It has ended: take in the last of its events, and read what it left.
 

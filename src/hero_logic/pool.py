@@ -149,6 +149,7 @@ class Pool:
     def _look(self) -> None:
         """Another process has written something, or a while has passed."""
         self._wake()
+        self._session.take_in_pushed()
         for sid, asked_by in self._session.store.asked_cancels(self._session.runtimes.own_sid):
             with self._changed:
                 place = self._running.get(sid)
@@ -243,6 +244,7 @@ class Pool:
                 place.ends()
             # Not as a command does it, which gives up at the first try that fails: it has to come to an end.
             for step in (
+                lambda: run.close_inbox(session),
                 lambda: run.collect(session),
                 lambda: session.ingest.flush(place.sid),
                 lambda: run.record_end(session, cancelled_by=place.asked_by),

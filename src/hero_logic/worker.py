@@ -168,6 +168,7 @@ def run_play(
         face.begin(play, sandbox_line=run.sandbox.line)
         session.ring_at_commits()
         session.ears.listen(lambda: interruption.look(session))
+        session.ears.listen(session.take_in_pushed)
         _watch(session, run, face, interruption)
         session.ingest.hurry(sid)
         run.collect(session)
@@ -305,6 +306,7 @@ def listen(
         with _SignalHandlers(end_input):
             handle = listener.run()
             session.ears.listen(look)
+            session.ears.listen(session.take_in_pushed)
             is_listening(path)
             handle.wait()
     finally:

@@ -14,7 +14,7 @@ import pytest
 from httpx_sse import connect_sse
 
 from support.command import hero_logic
-from support.serving import Server, begin_play, serving, session_over, span_start
+from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.waiting import wait_until
 from support.working import PATIENT, QUICK, STUBBORN
 
@@ -273,13 +273,36 @@ def test_a_published_flow_never_sees_the_directory_of_a_file_with_its_text(
     assert [(play["flow"], play["output"]) for play in (ended, again)] == [("published", "alone")] * 2
 
 
-def test_a_play_of_another_process_takes_no_events(server: Server) -> None:
-    """They would not be in the order of those that it sends."""
+def test_a_play_of_another_process_has_what_was_pushed_by_its_end(server: Server) -> None:
+    """Though that process looked for nothing before it; after it, the play takes nothing more."""
     with session_over(server.home) as session:
         sid = begin_play(session, "elsewhere")
-        code, message = server.refused("span_push", play_sid=sid, event_json=span_start("a").decode())
+        server.call("span_push", play_sid=sid, event_json=span_start("a").decode())
+        server.call("span_push", play_sid=sid, event_json=span_end("a").decode())
+        end_play(session, sid)
+    code, message = server.refused("span_push", play_sid=sid, event_json=span_start("b").decode())
 
-    assert (code, "another process" in message) == ("illegal_move", True)
+    assert [
+        (span["span_id"], span["status"]) for span in server.call("play_spans", play_sid=sid)["spans"]
+    ] == [("a", "ok")]
+    assert (code, "has ended" in message) == ("illegal_move", True)
+
+
+def test_a_full_inbox_is_told(server: Server) -> None:
+    """And takes events again once its runtime has taken in what waits."""
+    with session_over(server.home) as session:
+        sid = begin_play(session, "slow")
+        large = span_start("a", tags={"text": "x" * 1_000_000}).decode()
+        for _ in range(4):
+            server.call("span_push", play_sid=sid, event_json=large)
+        code, _ = server.refused("span_push", play_sid=sid, event_json=large)
+        session.ingest.open(sid)
+        session.take_in_pushed()
+        session.ingest.flush(sid)
+        server.call("span_push", play_sid=sid, event_json=large)
+        end_play(session, sid)
+
+    assert code == "inbox_full"
 
 
 def test_a_play_of_the_server_takes_events(pooled: Server, tmp_path: Path) -> None:

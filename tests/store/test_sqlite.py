@@ -222,6 +222,7 @@ MAY_SCAN = {
     "COUNT_WAITING": "SCAN plays USING INDEX plays_waiting",  # which has no others in it
     "NEXT_WAITING": "SCAN waiting",  # what its own recursion made
     "OLDEST_ENDED": "SCAN plays",  # from its beginning, as many as are asked for, past those that run
+    "PUSHED_PLAYS": "SCAN pushed",  # what its own recursion made
     "CANCELS_OF": "SCAN cancels",  # of plays that are about to end
     "ARTIFACT_BYTES": "SCAN json_each VIRTUAL TABLE INDEX 1:",  # those of one play
     "PLAYS_WITH_OPEN_SPANS": "SCAN open_plays",  # what its own recursion made

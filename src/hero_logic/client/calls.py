@@ -122,9 +122,11 @@ class Calls(ABC):
         """The logs of a span: docs/rpc.md has more."""
         return self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
 
-    def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
+    def span_push(self, play_sid: str, *, event_json: str, writer: str = "") -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
-        return self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+        return self._call(
+            "span_push", {"play_sid": play_sid, "event_json": event_json, "writer": writer}, Pushed
+        )
 
     def flow_put(
         self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
@@ -268,9 +270,11 @@ class AsyncCalls(ABC):
         """The logs of a span: docs/rpc.md has more."""
         return await self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
 
-    async def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
+    async def span_push(self, play_sid: str, *, event_json: str, writer: str = "") -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
-        return await self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+        return await self._call(
+            "span_push", {"play_sid": play_sid, "event_json": event_json, "writer": writer}, Pushed
+        )
 
     async def flow_put(
         self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None

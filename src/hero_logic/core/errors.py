@@ -25,6 +25,7 @@ The tree, one class for each thing a caller would do differently::
     │   ├── ForeignRequest         of another site, or to a name that is not the server's
     │   ├── TooLarge               a request, or what it asks for, is over a limit
     │   ├── TooMany                too many requests, connections or failures at a time
+    │   │   └── InboxFull          too many events wait for a play
     │   └── ServerStopping         it takes no more requests
     ├── ServerUnreachable          no server answers, or not as one of ours does
     └── StoreError                 the store cannot do what was asked
@@ -177,6 +178,12 @@ class TooMany(ServerRefused):
 
     code = "too_many"
     wait_s = 1.0
+
+
+class InboxFull(TooMany):
+    """An event was not taken, since too many wait for the runtime of its play to take them in."""
+
+    code = "inbox_full"
 
 
 class ServerStopping(ServerRefused):

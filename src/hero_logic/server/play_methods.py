@@ -21,6 +21,7 @@ from hero_logic.core.errors import (
     BadInput,
     FlowArchived,
     IllegalMove,
+    InboxFull,
     LegacyFlow,
     MalformedEvent,
     NotFound,
@@ -173,14 +174,22 @@ class SpanLogsParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SpanPushParams(msgspec.Struct, forbid_unknown_fields=True):
-    """One event of a play that the server itself runs, as one line of its stream.
+    """One event of a play that runs, as one line of its stream.
 
-    [protocol.md](protocol.md#events) has the events. It is on disk when this
-    answers. One that repeats an event (the same `seq` of a writer) changes nothing.
+    [protocol.md](protocol.md#events) has the events. It is on disk when this answers, and is taken into the
+    play by whichever process runs it, once, in the order in which one sender sends; a moment later where
+    that is another process. What has come before the play ends is in its record.
+
+    A sender that says who it is, by `writer`, may send an event again where no answer came: one whose `seq`
+    is not above that of its last one changes nothing.
+
+    At most 1,000 events and 4 MiB wait for a play. A play that was granted variables takes events from the
+    process that runs it alone: their values are not to be on disk.
     """
 
     play_sid: PlaySid
     event_json: Annotated[str, Meta(description="a JSON object, as text")]
+    writer: Annotated[str, Meta(max_length=128, description="who sends it; its `seq` rises")] = ""
 
 
 def _status(desk: Desk, params: PlayStatusParams) -> msgspec.Raw:
@@ -238,9 +247,7 @@ def _logs(desk: Desk, params: SpanLogsParams) -> SpanLogs:
 def _push(desk: Desk, params: SpanPushParams) -> Pushed:
     sid = desk.sid(params.play_sid)
     line = params.event_json.encode("utf-8", "replace")
-    if b"\n" in line.strip():
-        raise MalformedEvent("an event is one line: event_json has several. Push them one by one.")
-    desk.verbs.span_push(sid, line.strip())
+    desk.verbs.span_push(sid, line.strip(), writer=params.writer)
     return Pushed(revision=desk.store.revision())
 
 
@@ -413,7 +420,7 @@ METHODS = (
         "give a play one event",
         params=SpanPushParams,
         result=Pushed,
-        errors=(NotFound, IllegalMove, MalformedEvent, StoreError),
+        errors=(NotFound, IllegalMove, MalformedEvent, InboxFull, StoreError),
         mode="write",
         handle=_push,
     ),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_LINKS = 1000
 _MAX_ASKED_BY = 200
 _MAX_PAGE = 1000
+_SETTLE_S = 1.0
+"""How long who pushes an event to a play of this process waits until it can be read, too."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -313,22 +315,44 @@ class PlayVerbs:
 
     # --- writing -------------------------------------------------------------------------------------
 
-    def span_push(self, play_sid: str, event_json: str | bytes) -> None:
-        """Take one event of a play that runs here; it is on disk when this returns.
+    def span_push(self, play_sid: str, event_json: str | bytes, *, writer: str = "") -> None:
+        """Take one event of a play that runs; it is on disk when this returns, and folded by who runs it.
+
+        Args:
+            play_sid: the play, whichever process runs it.
+            event_json: one line of a stream.
+            writer: who sends it: an event whose ``seq`` is not above that of one of its before is a repeat.
 
         Raises:
             NotFound: there is no such play.
             MalformedEvent: it is no event.
-            IllegalMove: the play has ended, has not begun, or another process runs it and takes its events.
+            IllegalMove: the play has not begun, has ended, or is about to; or it was granted variables, and
+                another process runs it.
+            InboxFull: too many wait for who runs it.
         """
+        from hero_logic.service import inbox
+
+        session = self._session
         play = self._store.brief_play(self._sid(play_sid))
-        is_here = play.runtime_sid == self._session.runtimes.own_sid
-        if not is_terminal(play.status) and (play.status == "pending" or not is_here):
-            why = "it has not begun" if play.status == "pending" else "another process runs it"
-            raise IllegalMove(
-                f"the play {play.sid} takes no events here: {why}. Send them to its span socket, from in it."
-            )
         line = event_json.encode() if isinstance(event_json, str) else event_json
+        is_here = play.runtime_sid == session.runtimes.own_sid
+        if play.access.grants.get("env") and not is_terminal(play.status):
+            # Their values are taken out before anything is on disk, by who has them.
+            self._push_redacted(play, line, is_here=is_here)
+            return
+        inbox.push(self._store, play.sid, line, writer=writer, received_ms=session.now_ms())
+        if is_here:
+            inbox.take_in(self._store, session.ingest, play.sid)
+            session.ingest.settle(play.sid, timeout_s=_SETTLE_S)
+        else:
+            session.ears.bells.ring()
+
+    def _push_redacted(self, play: Play, line: bytes, *, is_here: bool) -> None:
+        if not is_here or self._session.ingest.sink(play.sid) is None:
+            raise IllegalMove(
+                f"the play {play.sid} takes no events here: it was granted variables, whose values only the "
+                "process that runs it can take out of them. Send them to its span socket, from in it."
+            )
         self._session.ingest.apply_event_json(play.sid, line)
 
     def play_delete(self, play_sid: str) -> None:

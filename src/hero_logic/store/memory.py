@@ -15,8 +15,10 @@ import msgspec
 
 from hero_logic.core.errors import StoreError
 from hero_logic.core.lifecycle import check_move, is_terminal
+from hero_logic.core.lines import Chunk
 from hero_logic.core.records import (
     COLUMNS,
+    PUSHED_SOURCES,
     Changes,
     FlowVersion,
     FoldState,
@@ -72,6 +74,9 @@ class _Memory(msgspec.Struct):
     claims: int = 0
     cancel: tuple[float, str] | None = None
     """When it was asked for, and by whom."""
+    pushed: list[Chunk] = []
+    """Events for its runtime that are not folded."""
+    takes_pushed: bool = True
 
 
 def _ignore(commit: Commit) -> None:
@@ -129,6 +134,7 @@ class MemoryStore(MemoryQueue, MemoryFlows):
             check_move(play.status, end.status)
             kept = _copy(end)
             of.cancel = None
+            of.pushed = []
             for field in PlayEnd.__struct_fields__:
                 setattr(play, field, getattr(kept, field))
             self._tell_of(play)
@@ -404,6 +410,8 @@ class MemoryStore(MemoryQueue, MemoryFlows):
                 of.logs.setdefault(row.ordinal, []).append((row.revision, row.new_logs))
         of.writers.update(kept.writers)
         of.positions.update(kept.positions)
+        folded = max((kept.positions.get(source, 0) for source in PUSHED_SOURCES), default=0)
+        of.pushed = [chunk for chunk in of.pushed if chunk.position > folded]
         self._touch(of.play)
 
     def _touch(self, play: Play) -> int:

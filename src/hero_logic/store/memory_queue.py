@@ -1,4 +1,4 @@
-"""The part of the store in memory that is about the queue, about finding plays and about deleting them."""
+"""The part of the store in memory that is about plays that wait, are sent events, are found or deleted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import msgspec
 
 from hero_logic.core.finding import PlayFilter, StoreSize
 from hero_logic.core.lifecycle import check_move, is_terminal
-from hero_logic.core.records import Play, PlayOrder
-from hero_logic.store.refusals import not_ended
+from hero_logic.core.lines import Chunk
+from hero_logic.core.records import PUSHED_SOURCES, Play, PlayOrder
+from hero_logic.store.refusals import check_room, check_takes_pushed, not_ended
 from hero_logic.store.rows import ascii_lower
 
 if TYPE_CHECKING:
@@ -108,6 +109,44 @@ class MemoryQueue:
                 if of.cancel is not None and of.play.runtime_sid == runtime_sid
             ]
             return [(sid, asked_by) for (_, asked_by), sid in sorted(asked)]
+
+    # --- pushing -------------------------------------------------------------------------------------
+
+    def push_event(
+        self, sid: str, lines: bytes, *, source: str, received_ms: float, max_events: int, max_bytes: int
+    ) -> None:
+        """Keep an event for the runtime of its play (queue_contract.py)."""
+        with self._lock:
+            of = self._find(sid)
+            check_takes_pushed(sid, of.play.status, is_open=of.takes_pushed)
+            pushed: list[Chunk] = of.pushed
+            size_bytes = sum(len(chunk.data) for chunk in pushed) + len(lines)
+            check_room(sid, len(pushed) + 1, size_bytes, max_events=max_events, max_bytes=max_bytes)
+            last = max(of.positions.get(one, 0) for one in PUSHED_SOURCES)
+            position = (pushed[-1].position if pushed else last) + len(lines)
+            pushed.append(Chunk(lines, source=source, position=position, received_ms=received_ms))
+
+    def pushed_plays(self, runtime_sid: str) -> list[str]:
+        """The plays of a runtime for which there are events (queue_contract.py)."""
+        with self._lock:
+            self._check_open()
+            return [
+                sid for sid, of in self._plays.items() if of.pushed and of.play.runtime_sid == runtime_sid
+            ]
+
+    def pushed_events(self, sid: str, *, after: int) -> list[Chunk]:
+        """The events that there are for a play behind a position (queue_contract.py)."""
+        with self._lock:
+            self._check_open()
+            of = self._plays.get(sid)
+            return [] if of is None else [chunk for chunk in of.pushed if chunk.position > after]
+
+    def close_inbox(self, sid: str) -> bool:
+        """Let nothing more be pushed to a play; whether anything is not folded yet (queue_contract.py)."""
+        with self._lock:
+            of = self._find(sid)
+            of.takes_pushed = False
+            return bool(of.pushed)
 
     # --- finding -------------------------------------------------------------------------------------
 

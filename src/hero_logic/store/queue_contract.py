@@ -1,4 +1,4 @@
-"""What every store promises of plays that wait, are to end, are looked for, or are to go.
+"""What every store promises of plays that wait, are to end, are sent events, are looked for, or are to go.
 
 The laws of :mod:`hero_logic.store.contract` hold, with one word more to law 3: the deletion of a play takes
 no revision, since nothing is there that could have one.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from hero_logic.core.finding import PlayFilter, StoreSize
+    from hero_logic.core.lines import Chunk
     from hero_logic.core.records import Play, PlayOrder
 
 
@@ -61,6 +62,44 @@ class QueueStore(Protocol):
 
     def asked_cancels(self, runtime_sid: str) -> list[tuple[str, str]]:
         """(sid, who asked) of the plays of a runtime that it is to end, in the order of the asking."""
+        ...
+
+    # --- pushing ------------------------------------------------------------------------------------
+    # An event that was pushed stays until what came of it is written: ``write_spans`` removes, in its own
+    # transaction, all up to the positions that its delta has for ``PUSHED_SOURCES``. Pushing takes no
+    # revision: nothing that is shown has changed.
+
+    def push_event(
+        self, sid: str, lines: bytes, *, source: str, received_ms: float, max_events: int, max_bytes: int
+    ) -> None:
+        """Keep an event, as whole lines, for the runtime of its play.
+
+        Raises:
+            NotFound: there is no such play.
+            IllegalMove: it has not begun, has ended, or its inbox was closed.
+            InboxFull: with it more events, or more bytes of them, would wait than may.
+        """
+        ...
+
+    def pushed_plays(self, runtime_sid: str) -> list[str]:
+        """The sids of the plays of a runtime for which there are events."""
+        ...
+
+    def pushed_events(self, sid: str, *, after: int) -> list[Chunk]:
+        """The events that there are for a play behind a position, in the order in which they came.
+
+        Of a play that is not there it is empty.
+        """
+        ...
+
+    def close_inbox(self, sid: str) -> bool:
+        """Let nothing more be pushed to a play; whether there is anything that is not folded yet.
+
+        So who closes it, folds what there is and then ends the play has left nothing out.
+
+        Raises:
+            NotFound: there is no such play.
+        """
         ...
 
     # --- finding ------------------------------------------------------------------------------------

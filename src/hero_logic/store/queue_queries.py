@@ -72,6 +72,55 @@ CANCELS_OF = """
 FORGET_CANCEL = "DELETE FROM cancels WHERE play = ?"
 """A play has ended."""
 
+# --- pushing -----------------------------------------------------------------------------------------
+
+FIND_INBOX = "SELECT id, status, takes_pushed FROM plays WHERE sid = ?"
+"""A play's id and status, and whether anything may be pushed to it."""
+
+COUNT_PUSHED = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM pushed_events WHERE play = ?"
+"""How many events wait for a play, and how many bytes they have."""
+
+LAST_PUSHED = "SELECT coalesce(max(position), 0) FROM pushed_events WHERE play = ?"
+"""The position of the last event that waits for a play."""
+
+LAST_FOLDED = "SELECT coalesce(max(position), 0) FROM sources WHERE play = ? AND source IN (?, ?)"
+"""The position of the last event of a play that is folded."""
+
+ADD_PUSHED = """
+    INSERT INTO pushed_events (play, position, source, received_ms, size_bytes, lines)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
+"""Keep an event."""
+
+PUSHED_PLAYS = """
+    WITH RECURSIVE pushed (play) AS (
+        SELECT min(play) FROM pushed_events
+        UNION ALL
+        SELECT (SELECT min(play) FROM pushed_events WHERE play > pushed.play)
+        FROM pushed WHERE pushed.play IS NOT NULL
+    )
+    SELECT plays.sid FROM pushed CROSS JOIN plays ON plays.id = pushed.play WHERE plays.runtime_sid = ?
+"""
+"""The plays of a runtime for which there are events; it hops from play to play."""
+
+READ_PUSHED = """
+    SELECT lines, source, position, received_ms FROM pushed_events
+    WHERE play = (SELECT id FROM plays WHERE sid = ?) AND position > ? ORDER BY position
+"""
+"""The events that wait for a play behind a position."""
+
+CLOSE_INBOX = "UPDATE plays SET takes_pushed = 0 WHERE id = ?"
+"""Let nothing more be pushed to a play."""
+
+HAS_PUSHED = "SELECT 1 FROM pushed_events WHERE play = ? LIMIT 1"
+"""Whether any event waits for a play."""
+
+FORGET_FOLDED = "DELETE FROM pushed_events WHERE play = ? AND position <= ?"
+"""What came of these events is written."""
+
+FORGET_PUSHED = "DELETE FROM pushed_events WHERE play = ?"
+"""A play has ended: its events are folded, and what is left of them has said nothing of any span."""
+
 # --- finding -----------------------------------------------------------------------------------------
 
 BRIEF_PLAY = f"SELECT {PLAY_COLUMNS} FROM plays WHERE sid = ?"  # noqa: S608 - columns are a constant
@@ -134,6 +183,7 @@ DELETE_PLAY = (
     "DELETE FROM play_texts WHERE play = ?",
     "DELETE FROM play_orders WHERE play = ?",
     "DELETE FROM cancels WHERE play = ?",
+    FORGET_PUSHED,
 )
 """Remove the rows that a play has one of."""
 

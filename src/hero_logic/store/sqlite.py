@@ -173,6 +173,7 @@ class SqliteStore(SqliteQueue, SqliteFlows):
                 )
                 connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
                 connection.execute(queue_queries.FORGET_CANCEL, (play,))
+                connection.execute(queue_queries.FORGET_PUSHED, (play,))
                 if end.artifacts:
                     connection.execute(queue_queries.COUNT_PLAY, (0, rows.artifact_bytes(end)))
             self._tell(Commit(revision, plays=(sid,)))

@@ -1,10 +1,12 @@
-"""The part of the embedded store that is about the queue, about finding plays and about deleting them."""
+"""The part of the embedded store that is about plays that wait, are sent events, are found or deleted."""
 
 from __future__ import annotations
 
 from hero_logic.core.lifecycle import check_move, is_terminal
+from hero_logic.core.lines import Chunk
+from hero_logic.core.records import PUSHED_SOURCES
 from hero_logic.store import queries, queue_queries, rows, writing
-from hero_logic.store.refusals import no_such_play, not_ended
+from hero_logic.store.refusals import check_room, check_takes_pushed, no_such_play, not_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +109,48 @@ class SqliteQueue:
         with self._read_lock, self._reading() as connection:
             return list(connection.execute(queue_queries.CANCELS_OF, (runtime_sid,)))
 
+    # --- pushing -------------------------------------------------------------------------------------
+
+    def push_event(
+        self, sid: str, lines: bytes, *, source: str, received_ms: float, max_events: int, max_bytes: int
+    ) -> None:
+        """Keep an event for the runtime of its play (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            play, status, is_open = _inbox_of(connection, sid)
+            check_takes_pushed(sid, status, is_open=is_open)
+            count, size_bytes = connection.execute(queue_queries.COUNT_PUSHED, (play,)).fetchone()
+            check_room(sid, count + 1, size_bytes + len(lines), max_events=max_events, max_bytes=max_bytes)
+            position = len(lines) + (
+                connection.execute(queue_queries.LAST_PUSHED, (play,)).fetchone()[0]
+                or connection.execute(queue_queries.LAST_FOLDED, (play, *PUSHED_SOURCES)).fetchone()[0]
+            )
+            connection.execute(
+                queue_queries.ADD_PUSHED, (play, position, source, received_ms, len(lines), lines)
+            )
+
+    def pushed_plays(self, runtime_sid: str) -> list[str]:
+        """The plays of a runtime for which there are events (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return [sid for (sid,) in connection.execute(queue_queries.PUSHED_PLAYS, (runtime_sid,))]
+
+    def pushed_events(self, sid: str, *, after: int) -> list[Chunk]:
+        """The events that there are for a play behind a position (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return [
+                Chunk(lines, source=source, position=position, received_ms=received_ms)
+                for lines, source, position, received_ms in connection.execute(
+                    queue_queries.READ_PUSHED, (sid, after)
+                )
+            ]
+
+    def close_inbox(self, sid: str) -> bool:
+        """Let nothing more be pushed to a play; whether anything is not folded yet (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            play, _, is_open = _inbox_of(connection, sid)
+            if is_open:
+                connection.execute(queue_queries.CLOSE_INBOX, (play,))
+            return connection.execute(queue_queries.HAS_PUSHED, (play,)).fetchone() is not None
+
     # --- finding -------------------------------------------------------------------------------------
 
     def brief_play(self, sid: str) -> Play:
@@ -199,6 +243,18 @@ def _runtime_of(connection: sqlite3.Connection, sid: str) -> tuple[int, str, str
     if found is None:
         raise no_such_play(sid)
     return found
+
+
+def _inbox_of(connection: sqlite3.Connection, sid: str) -> tuple[int, str, bool]:
+    """The id and the status of a play, and whether its inbox is open.
+
+    Raises:
+        NotFound: there is no such play.
+    """
+    found = connection.execute(queue_queries.FIND_INBOX, (sid,)).fetchone()
+    if found is None:
+        raise no_such_play(sid)
+    return found[0], found[1], bool(found[2])
 
 
 def _found(
