@@ -6,7 +6,8 @@ reads spans. Laws:
 
 1. What was claimed gets an end here, whatever goes wrong: this runtime lives, so nobody else will end it.
    Where the store cannot be written that is tried until it can, or until the pool is stopped.
-2. A play is claimed when there is a place for it and not before: what waits is there for other workers.
+2. A play is claimed when there is a place for it and not before: what waits is there for other workers. One
+   that runs and waits for another play has given its place back until that one's end.
 3. A stop claims nothing more, gives what runs its time, then cancels it, then ends it.
 
 Source: docs/design/0020-the-queue.md.
@@ -93,6 +94,7 @@ class Pool:
         self._is_stopping = False
         self._is_over = False
         self._running: dict[str, _Place] = {}
+        self._given_back = 0
         self._choices: dict[tuple[str, str], Choice] = {}
         self._claimer = Thread(target=self._claim_all, name="claimer", daemon=True)
 
@@ -148,6 +150,7 @@ class Pool:
 
     def _look(self) -> None:
         """Another process has written something, or a while has passed."""
+        self._count_given_back()
         self._wake()
         self._session.take_in_pushed()
         for sid, asked_by in self._session.store.asked_cancels(self._session.runtimes.own_sid):
@@ -169,11 +172,24 @@ class Pool:
             self._claim_one()
 
     def _should_claim(self) -> bool:
-        has_room = len(self._running) < self._plays_at_once
-        return self._is_stopping or (self._may_be_waiting and has_room)
+        return self._is_stopping or (self._may_be_waiting and self._has_room())
+
+    def _has_room(self) -> bool:
+        return len(self._running) - self._given_back < self._plays_at_once
+
+    def _count_given_back(self) -> None:
+        """Look which plays that run here wait for another one."""
+        waiting = self._session.store.waiting_parents(self._session.runtimes.own_sid)
+        with self._changed:
+            self._given_back = sum(sid in self._running for sid in waiting)
 
     def _claim_one(self) -> None:
         try:
+            if self._given_back:
+                # They may have their places again since the last look.
+                self._count_given_back()
+            if not self._has_room():
+                return
             sid = self._session.store.claim_play(self._session.runtimes.own_sid)
         except StoreError as error:
             self._note(f"plays wait: {error}")

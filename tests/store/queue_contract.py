@@ -140,6 +140,87 @@ class QueueContract:
 
         assert sorted(claimed) == sorted(f"p{number}" for number in range(40))
 
+    def test_what_a_play_waits_for_is_claimed_first(self, store: Store) -> None:
+        """The deepest first, of one parent the oldest; whatever else waits, and for how long."""
+        for number in range(3):
+            add_waiting(store, f"other-{number}", "other")
+        for sid in ("a", "b"):
+            add_running_play(store, sid)
+        for sid in ("b1", "a1", "a2"):
+            add_waiting(store, sid, "other")
+        for parent, child in (("a", "a2"), ("a", "a1"), ("b", "b1")):
+            store.begin_wait(parent, child, max_chain=9)
+
+        assert claim_all(store) == ["b1", "a1", "a2", "other-0", "other-1", "other-2"]
+
+    def test_a_play_waits_until_each_of_its_calls_has_ended(self, store: Store) -> None:
+        """Its runtime is told of it, and nobody else's."""
+        for sid, runtime_sid in (("p", "me"), ("q", "them")):
+            store.create_play(Play(sid=sid, runtime_sid=runtime_sid))
+            store.begin_play(sid, start_ms=1.0, sandbox=Sandbox())
+        add_waiting(store, "c")
+        waiting = []
+        for act in (store.begin_wait, store.begin_wait, store.end_wait, store.end_wait, store.end_wait):
+            act("p", "c", **({"max_chain": 9} if act == store.begin_wait else {}))
+            waiting.append(store.waiting_parents("me"))
+
+        assert waiting == [["p"], ["p"], ["p"], [], []]
+        store.begin_wait("q", "c", max_chain=9)
+        assert (store.waiting_parents("me"), store.waiting_parents("them")) == ([], ["q"])
+
+    @pytest.mark.parametrize("end", ["child", "parent", "cancel", "before"])
+    def test_nobody_waits_for_what_has_ended(self, store: Store, end: str) -> None:
+        """Nor does what has ended: a server that was killed in between has left nothing."""
+        store.create_play(Play(sid="p", runtime_sid="me"))
+        store.begin_play("p", start_ms=1.0, sandbox=Sandbox())
+        add_waiting(store, "c")
+        if end == "before":
+            store.ask_cancel("c", asked_by="x", now_ms=1.0)
+        store.begin_wait("p", "c", max_chain=9)
+        if end == "cancel":
+            store.ask_cancel("c", asked_by="x", now_ms=1.0)
+        elif end == "child":
+            store.claim_play("me")
+            store.end_play("c", PlayEnd("failed", 2.0))
+        elif end == "parent":
+            store.end_play("p", PlayEnd("failed", 2.0))
+
+        assert store.waiting_parents("me") == []
+
+    def test_a_play_does_not_wait_for_itself(self, store: Store) -> None:
+        """However long the way round: nobody would ever end."""
+        for sid in "abc":
+            add_running_play(store, sid)
+        store.begin_wait("a", "b", max_chain=9)
+        store.begin_wait("b", "c", max_chain=9)
+
+        for parent, child in (("c", "a"), ("c", "b"), ("c", "c")):
+            with pytest.raises(IllegalMove, match="wait for itself"):
+                store.begin_wait(parent, child, max_chain=9)
+
+    def test_so_many_plays_wait_for_each_other_and_no_more(self, store: Store) -> None:
+        """A flow that runs itself for ever comes to an end."""
+        for number in range(5):
+            add_running_play(store, f"p{number}")
+        for number in range(3):
+            store.begin_wait(f"p{number}", f"p{number + 1}", max_chain=3)
+
+        assert [store.wait_chain(f"p{number}", limit=2) for number in range(5)] == [0, 1, 2, 2, 0]
+        with pytest.raises(IllegalMove, match="3 plays wait already"):
+            store.begin_wait("p3", "p4", max_chain=3)
+
+    @pytest.mark.parametrize("status", ["waiting", "ended"])
+    def test_only_a_play_that_runs_waits(self, store: Store, status: str) -> None:
+        """Who says so is somebody else."""
+        if status == "waiting":
+            add_waiting(store, "p")
+        else:
+            add_ended_play(store, sid="p")
+        add_running_play(store, "c")
+
+        with pytest.raises(IllegalMove, match="only a play that runs"):
+            store.begin_wait("p", "c", max_chain=9)
+
     def test_a_claim_is_given_back(self, store: Store) -> None:
         """By its own runtime, while nothing has run."""
         add_waiting(store, "p")
@@ -199,7 +280,7 @@ class QueueContract:
         assert store.asked_cancels("me") == []
         assert store.get_play("p") == before
 
-    @pytest.mark.parametrize("call", ["cancel", "release", "brief", "delete", "push", "close"])
+    @pytest.mark.parametrize("call", ["cancel", "release", "brief", "delete", "push", "close", "wait"])
     def test_an_unknown_play_is_not_found_by_the_queue(self, store: Store, call: str) -> None:
         """The message says which play."""
         calls = {
@@ -209,6 +290,7 @@ class QueueContract:
             "delete": lambda: store.delete_play("gone"),
             "push": lambda: push(store, "gone"),
             "close": lambda: store.close_inbox("gone"),
+            "wait": lambda: store.begin_wait("gone", "gone", max_chain=9),
         }
 
         with pytest.raises(NotFound, match=UNKNOWN_PLAY):

@@ -110,9 +110,13 @@ class Calls(ABC):
         """How a play stands: docs/rpc.md has more."""
         return self._call("play_status", {"play_sid": play_sid}, PlayState)
 
-    def play_wait(self, play_sid: str, *, timeout_ms: float = 0) -> PlayFacts:
+    def play_wait(self, play_sid: str, *, timeout_ms: float = 0, parent_play_sid: str = "") -> PlayFacts:
         """Wait for the end of a play: docs/rpc.md has more."""
-        return self._call("play_wait", {"play_sid": play_sid, "timeout_ms": timeout_ms}, PlayFacts)
+        return self._call(
+            "play_wait",
+            {"play_sid": play_sid, "timeout_ms": timeout_ms, "parent_play_sid": parent_play_sid},
+            PlayFacts,
+        )
 
     def play_spans(self, play_sid: str, *, start: int = 0, limit: int = 100) -> SpanPage:
         """The spans of a play, in pages: docs/rpc.md has more."""
@@ -256,9 +260,15 @@ class AsyncCalls(ABC):
         """How a play stands: docs/rpc.md has more."""
         return await self._call("play_status", {"play_sid": play_sid}, PlayState)
 
-    async def play_wait(self, play_sid: str, *, timeout_ms: float = 0) -> PlayFacts:
+    async def play_wait(
+        self, play_sid: str, *, timeout_ms: float = 0, parent_play_sid: str = ""
+    ) -> PlayFacts:
         """Wait for the end of a play: docs/rpc.md has more."""
-        return await self._call("play_wait", {"play_sid": play_sid, "timeout_ms": timeout_ms}, PlayFacts)
+        return await self._call(
+            "play_wait",
+            {"play_sid": play_sid, "timeout_ms": timeout_ms, "parent_play_sid": parent_play_sid},
+            PlayFacts,
+        )
 
     async def play_spans(self, play_sid: str, *, start: int = 0, limit: int = 100) -> SpanPage:
         """The spans of a play, in pages: docs/rpc.md has more."""

@@ -149,13 +149,20 @@ class PlayListParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PlayWaitParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Wait until a play has ended; then, or when the time is over, how it stands."""
+    """Wait until a play has ended; then, or when the time is over, how it stands.
+
+    A flow that waits for a play says which play it is itself, by `parent_play_sid`: its place is given to
+    another play until then, first of all to the one that it waits for.
+    """
 
     play_sid: PlaySid
     timeout_ms: Annotated[
         float,
         Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it has ended"),
     ] = 0
+    parent_play_sid: Annotated[
+        str, Meta(max_length=64, description="the play that waits, where it is one; its `HERO_FLOW_PLAY_SID`")
+    ] = ""
 
 
 class PlaySpansParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -300,7 +307,14 @@ async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
     sid = params.play_sid
     if sid == LAST:
         sid = await lobby.reading(lambda desk: desk.sid(LAST))
-    await lobby.hub.until(sid, lambda play: is_terminal(play.status), timeout_s)
+    parent_sid = params.parent_play_sid
+    if parent_sid:
+        await lobby.writing(lambda desk: desk.verbs.begin_wait(parent_sid, sid))
+    try:
+        await lobby.hub.until(sid, lambda play: is_terminal(play.status), timeout_s)
+    finally:
+        if parent_sid:
+            await lobby.writing(lambda desk: desk.verbs.end_wait(parent_sid, sid))
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
@@ -321,7 +335,7 @@ METHODS = (
         "have a flow run; gives the id of its play at once",
         params=PlayRunAsyncParams,
         result=str,
-        errors=_UNRUNNABLE,
+        errors=(*_UNRUNNABLE, IllegalMove),
         mode="write",
         handle=_run_async,
     ),
@@ -393,7 +407,7 @@ METHODS = (
         "wait for the end of a play",
         params=PlayWaitParams,
         result=PlayFacts,
-        errors=(NotFound,),
+        errors=(NotFound, IllegalMove),
         mode="wait",
         handle=_wait,
     ),

@@ -14,6 +14,7 @@ import msgspec
 from hero_logic.core.errors import IllegalMove, UsageError
 from hero_logic.core.finding import PlayFilter
 from hero_logic.core.lifecycle import MOVES, is_terminal
+from hero_logic.core.policy import default
 from hero_logic.core.records import Access, Play, PlayOrder
 from hero_logic.service.document import state
 from hero_logic.service.versions import as_ordered
@@ -130,11 +131,12 @@ class PlayVerbs:
 
         Raises:
             NotFound: there is no such flow, or no such parent.
+            IllegalMove: so many plays wait for each other, up to the parent, that no more may.
             UsageError: it cannot be run so, and why.
         """
         version = self._find_version(flow_sid)
         if parent_play_sid:
-            self._store.brief_play(parent_play_sid)
+            self._check_chain(parent_play_sid)
         return self.queue_version(
             version,
             _with_input(wanted or Wanted(), input_data),
@@ -187,15 +189,52 @@ class PlayVerbs:
         self._session.news.wait(sid, lambda play: play.status != "pending", timeout_s=_seconds(timeout_ms))
         return self._store.get_play(sid)
 
-    def play_wait(self, play_sid: str, *, timeout_ms: float = 0.0) -> Play:
+    def play_wait(self, play_sid: str, *, timeout_ms: float = 0.0, parent_play_sid: str = "") -> Play:
         """The play once it has ended, or as it stands when the time is over; 0 waits for ever.
+
+        ``parent_play_sid`` is the play that waits, where one does: it gives its place back until then.
 
         Raises:
             NotFound: there is no such play, or it was deleted meanwhile.
+            IllegalMove: the play that waits does not run, or would wait for itself, or too many wait for each
+                other.
         """
         sid = self._sid(play_sid)
-        self._session.news.wait(sid, lambda play: False, timeout_s=_seconds(timeout_ms))
-        return self._store.get_play(sid)
+        if not parent_play_sid:
+            self._session.news.wait(sid, lambda play: False, timeout_s=_seconds(timeout_ms))
+            return self._store.get_play(sid)
+        self.begin_wait(parent_play_sid, sid)
+        try:
+            return self.play_wait(sid, timeout_ms=timeout_ms)
+        finally:
+            self.end_wait(parent_play_sid, sid)
+
+    def _check_chain(self, parent_play_sid: str) -> None:
+        """Refuse what its parent could not wait for: a flow that runs itself for ever would do so again."""
+        most = default("waiting_chain")
+        if self._store.wait_chain(parent_play_sid, limit=most) >= most:
+            raise IllegalMove(
+                f"the play {parent_play_sid} asks for no more plays: {most} plays wait already, each for the "
+                "next one, up to it. A flow that runs itself needs an end."
+            )
+
+    def begin_wait(self, parent_play_sid: str, play_sid: str) -> None:
+        """A play waits for another one, and its worker may run another one meanwhile.
+
+        Errors are those of :meth:`play_wait`. Source: docs/design/0022-plays-that-wait-for-plays.md.
+        """
+        self._store.begin_wait(parent_play_sid, play_sid, max_chain=default("waiting_chain"))
+        self._tell_workers()
+
+    def end_wait(self, parent_play_sid: str, play_sid: str) -> None:
+        """It waits no more, by one call."""
+        self._store.end_wait(parent_play_sid, play_sid)
+        self._tell_workers()
+
+    def _tell_workers(self) -> None:
+        """Have them look: one may be in this very process."""
+        self._session.ears.wake()
+        self._session.ears.bells.ring()
 
     def play_cancel(self, play_sid: str, *, asked_by: str = "somebody") -> Play:
         """Have a play ended, whoever runs it; as it stands then, without the heavy fields.

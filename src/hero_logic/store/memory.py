@@ -77,6 +77,8 @@ class _Memory(msgspec.Struct):
     pushed: list[Chunk] = []
     """Events for its runtime that are not folded."""
     takes_pushed: bool = True
+    waits: dict[str, int] = {}
+    """The plays that it waits for, by their sids, and how many calls of it do."""
 
 
 def _ignore(commit: Commit) -> None:
@@ -135,6 +137,7 @@ class MemoryStore(MemoryQueue, MemoryFlows):
             kept = _copy(end)
             of.cancel = None
             of.pushed = []
+            self._forget_waits(sid)
             for field in PlayEnd.__struct_fields__:
                 setattr(play, field, getattr(kept, field))
             self._tell_of(play)

@@ -11,7 +11,7 @@ from hero_logic.core.finding import PlayFilter, StoreSize
 from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.lines import Chunk
 from hero_logic.core.records import PUSHED_SOURCES, Play, PlayOrder
-from hero_logic.store.refusals import check_room, check_takes_pushed, not_ended
+from hero_logic.store.refusals import check_room, check_takes_pushed, check_wait, not_ended
 from hero_logic.store.rows import ascii_lower
 
 if TYPE_CHECKING:
@@ -51,18 +51,33 @@ class MemoryQueue:
     def claim_play(self, runtime_sid: str) -> str | None:
         """Give a play that waits to a runtime; its sid, or None (queue_contract.py)."""
         with self._lock:
-            first: dict[str, tuple[int, Play]] = {}
-            for number, play in enumerate(self._select(lambda play: play.is_waiting)):
-                first.setdefault(play.flow, (number, play))
-            if not first:
+            play = self._next_awaited() or self._next_waiting()
+            if play is None:
                 return None
-            in_hand = [play.flow for play in self._select(is_in_hand)]
-            flow = min(first, key=lambda one: (in_hand.count(one), self._turns.get(one, 0), first[one][0]))
-            play = first[flow][1]
             play.runtime_sid = runtime_sid
             self._find(play.sid).claims += 1
-            self._turns[flow] = self._tell_of(play)
+            self._turns[play.flow] = self._tell_of(play)
             return play.sid
+
+    def _next_awaited(self) -> Play | None:
+        waiting = self._select(lambda play: play.is_waiting)
+        for of in reversed(self._plays.values()):
+            for play in waiting:
+                if play.sid in of.waits:
+                    return play
+        return None
+
+    def _next_waiting(self) -> Play | None:
+        first: dict[str, tuple[int, Play]] = {}
+        for number, play in enumerate(self._select(lambda play: play.is_waiting)):
+            first.setdefault(play.flow, (number, play))
+        in_hand = [play.flow for play in self._select(is_in_hand)]
+        flow = min(
+            first,
+            key=lambda one: (in_hand.count(one), self._turns.get(one, 0), first[one][0]),
+            default=None,
+        )
+        return None if flow is None else first[flow][1]
 
     def release_play(self, sid: str, *, runtime_sid: str) -> bool:
         """Let a pending play of this runtime wait again (queue_contract.py)."""
@@ -81,6 +96,63 @@ class MemoryQueue:
             of = self._plays.get(sid)
             return None if of is None or of.order is None else (of.order, of.claims)
 
+    # --- waiting for another play --------------------------------------------------------------------
+
+    def begin_wait(self, parent_sid: str, child_sid: str, *, max_chain: int) -> None:
+        """A play waits for another one from now on (queue_contract.py)."""
+        with self._lock:
+            parent, child = self._find(parent_sid), self._find(child_sid)
+            above = self._above(parent_sid, max_chain)
+            check_wait(
+                parent_sid,
+                parent.play.status,
+                child_sid,
+                is_above=any(child_sid in level for level in above),
+                chain=len(above),
+                max_chain=max_chain,
+            )
+            if not is_terminal(child.play.status):
+                parent.waits[child_sid] = parent.waits.get(child_sid, 0) + 1
+
+    def end_wait(self, parent_sid: str, child_sid: str) -> None:
+        """One call less waits (queue_contract.py)."""
+        with self._lock:
+            self._check_open()
+            of = self._plays.get(parent_sid)
+            if of is not None and child_sid in of.waits:
+                of.waits[child_sid] -= 1
+                if not of.waits[child_sid]:
+                    del of.waits[child_sid]
+
+    def wait_chain(self, sid: str, *, limit: int) -> int:
+        """How many plays wait one above the other for a play (queue_contract.py)."""
+        with self._lock:
+            self._find(sid)
+            return len(self._above(sid, limit)) - 1
+
+    def _above(self, sid: str, limit: int) -> list[set[str]]:
+        """A play, those that wait for it, those that wait for these and so on."""
+        levels = [{sid}]
+        while len(levels) <= limit:
+            level = {one for one, of in self._plays.items() if levels[-1] & set(of.waits)}
+            if not level:
+                break
+            levels.append(level)
+        return levels
+
+    def waiting_parents(self, runtime_sid: str) -> list[str]:
+        """The plays of a runtime that wait for another one (queue_contract.py)."""
+        with self._lock:
+            self._check_open()
+            return [sid for sid, of in self._plays.items() if of.waits and of.play.runtime_sid == runtime_sid]
+
+    def _forget_waits(self, sid: str) -> None:
+        """A play has ended, or is gone."""
+        for one, of in self._plays.items():
+            of.waits = (
+                {} if one == sid else {child: calls for child, calls in of.waits.items() if child != sid}
+            )
+
     # --- cancelling ----------------------------------------------------------------------------------
 
     def ask_cancel(self, sid: str, *, asked_by: str, now_ms: float) -> str:
@@ -96,6 +168,7 @@ class MemoryQueue:
             check_move(play.status, "cancelled")
             play.status, play.end_ms = "cancelled", now_ms
             play.error = f"cancelled by {asked_by} before it began"
+            self._forget_waits(sid)
             self._tell_of(play)
             return ""
 
@@ -190,6 +263,7 @@ class MemoryQueue:
             if not is_terminal(status):
                 raise not_ended(sid, status)
             del self._plays[sid]
+            self._forget_waits(sid)
 
     def sweep_deleted(self, *, limit: int) -> bool:
         """Nothing is left of a play that was deleted."""

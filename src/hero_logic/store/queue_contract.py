@@ -32,7 +32,8 @@ class QueueStore(Protocol):
 
         Flows take turns. The one with the fewest plays in hand is next; among equals the one that was
         served longest ago, and among those the one whose oldest waiting play is the oldest. Of a flow the
-        oldest play is given.
+        oldest play is given. Before all of them comes what a play waits for that runs: it has given its place
+        back for that. Of several that of the parent that was created last, and of those the oldest.
         """
         ...
 
@@ -46,6 +47,36 @@ class QueueStore(Protocol):
 
     def read_order(self, sid: str) -> tuple[PlayOrder, int] | None:
         """What a play is to be run with, and how often it was claimed; None where that was not said."""
+        ...
+
+    # --- waiting for another play -------------------------------------------------------------------
+
+    def begin_wait(self, parent_sid: str, child_sid: str, *, max_chain: int) -> None:
+        """A play waits for another one from now on; of one that has ended nothing is kept.
+
+        Each call has its own :meth:`end_wait`; the end of either play ends all of them.
+
+        Raises:
+            NotFound: there is no such play.
+            IllegalMove: the parent does not run, the child waits for it, or with it more than ``max_chain``
+                plays would wait each for the next one.
+        """
+        ...
+
+    def end_wait(self, parent_sid: str, child_sid: str) -> None:
+        """One call less waits; nothing where none does."""
+        ...
+
+    def wait_chain(self, sid: str, *, limit: int) -> int:
+        """How many plays wait one above the other for a play; not more than ``limit`` are counted.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        ...
+
+    def waiting_parents(self, runtime_sid: str) -> list[str]:
+        """The sids of the plays of a runtime that wait for another one."""
         ...
 
     # --- cancelling ---------------------------------------------------------------------------------

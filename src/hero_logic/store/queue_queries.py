@@ -44,6 +44,13 @@ NEXT_WAITING = f"""
 It hops from flow to flow in the index: its cost grows with the flows that wait, not with their plays.
 """
 
+NEXT_AWAITED = """
+    SELECT plays.flow, plays.id FROM play_waits CROSS JOIN plays ON plays.id = play_waits.child
+    WHERE plays.status = 'pending' AND plays.runtime_sid = ''
+    ORDER BY play_waits.parent DESC, plays.id LIMIT 1
+"""
+"""What waits for a worker and another play waits for: the deepest first, so that chains come to an end."""
+
 CLAIM = "UPDATE plays SET runtime_sid = ?, revision = ? WHERE id = ?"
 """Give a play to a runtime."""
 
@@ -57,6 +64,44 @@ WRITE_TURN = """
 
 RUNTIME_OF = "SELECT id, status, runtime_sid FROM plays WHERE sid = ?"
 """A play's id, status and runtime."""
+
+# --- waiting for another play ------------------------------------------------------------------------
+
+WAITS_FOR = """
+    WITH RECURSIVE waiting (play, depth) AS (
+        SELECT id, 1 FROM plays WHERE id = ?
+        UNION
+        SELECT play_waits.parent, depth + 1
+        FROM waiting CROSS JOIN play_waits ON play_waits.child = waiting.play WHERE depth <= ?
+    )
+    SELECT play, depth FROM waiting ORDER BY depth
+"""
+"""A play, and those that wait for it, for one of these and so on: up to so many above it."""
+
+BEGIN_WAIT = """
+    INSERT INTO play_waits (parent, child, calls) VALUES (?, ?, 1)
+    ON CONFLICT (parent, child) DO UPDATE SET calls = calls + 1
+"""
+"""One call more of a play waits for another one."""
+
+END_WAIT = """
+    UPDATE play_waits SET calls = calls - 1
+    WHERE parent = (SELECT id FROM plays WHERE sid = ?) AND child = (SELECT id FROM plays WHERE sid = ?)
+    RETURNING parent, child, calls
+"""
+"""One call less."""
+
+FORGET_WAIT = "DELETE FROM play_waits WHERE parent = ? AND child = ?"
+"""No call waits any more."""
+
+FORGET_WAITS = ("DELETE FROM play_waits WHERE parent = ?", "DELETE FROM play_waits WHERE child = ?")
+"""A play has ended: it waits for nobody, and nobody for it."""
+
+WAITING_PARENTS = """
+    SELECT DISTINCT plays.sid FROM play_waits CROSS JOIN plays ON plays.id = play_waits.parent
+    WHERE plays.runtime_sid = ?
+"""
+"""The plays of a runtime that wait for another one."""
 
 # --- cancelling --------------------------------------------------------------------------------------
 
@@ -184,6 +229,7 @@ DELETE_PLAY = (
     "DELETE FROM play_orders WHERE play = ?",
     "DELETE FROM cancels WHERE play = ?",
     FORGET_PUSHED,
+    *FORGET_WAITS,
 )
 """Remove the rows that a play has one of."""
 

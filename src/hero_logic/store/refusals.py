@@ -77,6 +77,26 @@ def check_room(sid: str, events: int, size_bytes: int, *, max_events: int, max_b
         )
 
 
+def check_wait(
+    parent_sid: str, status: str, child_sid: str, *, is_above: bool, chain: int, max_chain: int
+) -> None:
+    """Raise IllegalMove where a play may not wait for another one."""
+    if status != "running":
+        raise IllegalMove(
+            f"the play {parent_sid!r} is {status}; only a play that runs can wait for another one."
+        )
+    if is_above:
+        raise IllegalMove(
+            f"the play {parent_sid!r} would wait for itself: {child_sid!r} is that play, or waits for it. "
+            "Wait for what it asked for itself."
+        )
+    if chain > max_chain:
+        raise IllegalMove(
+            f"the play {parent_sid!r} cannot wait for {child_sid!r}: {max_chain} plays wait already, each "
+            "for the next one, up to it. A flow that runs itself needs an end."
+        )
+
+
 def not_stored(count: int) -> StoreError:
     """For rows that are said to be stored, and are not."""
     return StoreError(

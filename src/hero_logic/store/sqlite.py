@@ -174,6 +174,8 @@ class SqliteStore(SqliteQueue, SqliteFlows):
                 connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
                 connection.execute(queue_queries.FORGET_CANCEL, (play,))
                 connection.execute(queue_queries.FORGET_PUSHED, (play,))
+                for statement in queue_queries.FORGET_WAITS:
+                    connection.execute(statement, (play,))
                 if end.artifacts:
                     connection.execute(queue_queries.COUNT_PLAY, (0, rows.artifact_bytes(end)))
             self._tell(Commit(revision, plays=(sid,)))

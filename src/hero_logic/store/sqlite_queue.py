@@ -6,7 +6,7 @@ from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.lines import Chunk
 from hero_logic.core.records import PUSHED_SOURCES
 from hero_logic.store import queries, queue_queries, rows, writing
-from hero_logic.store.refusals import check_room, check_takes_pushed, no_such_play, not_ended
+from hero_logic.store.refusals import check_room, check_takes_pushed, check_wait, no_such_play, not_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ class SqliteQueue:
             return None
         with self._write_lock:
             with self._writing() as connection:
-                found = connection.execute(queue_queries.NEXT_WAITING).fetchone()
+                found = (
+                    connection.execute(queue_queries.NEXT_AWAITED).fetchone()
+                    or connection.execute(queue_queries.NEXT_WAITING).fetchone()
+                )
                 if found is None:
                     return None
                 flow, play = found[:2]
@@ -85,6 +88,42 @@ class SqliteQueue:
             found = connection.execute(queue_queries.GET_ORDER, (sid,)).fetchone()
             return None if found is None else (rows.order(found[0]), int(found[1]))
 
+    # --- waiting for another play --------------------------------------------------------------------
+
+    def begin_wait(self, parent_sid: str, child_sid: str, *, max_chain: int) -> None:
+        """A play waits for another one from now on (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            parent, status, _ = _runtime_of(connection, parent_sid)
+            child, child_status, _ = _runtime_of(connection, child_sid)
+            above = connection.execute(queue_queries.WAITS_FOR, (parent, max_chain)).fetchall()
+            is_above = child in [play for play, _ in above]
+            check_wait(
+                parent_sid, status, child_sid, is_above=is_above, chain=above[-1][1], max_chain=max_chain
+            )
+            if not is_terminal(child_status):
+                connection.execute(queue_queries.BEGIN_WAIT, (parent, child))
+
+    def end_wait(self, parent_sid: str, child_sid: str) -> None:
+        """One call less waits (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            for parent, child, calls in connection.execute(
+                queue_queries.END_WAIT, (parent_sid, child_sid)
+            ).fetchall():
+                if calls <= 0:
+                    connection.execute(queue_queries.FORGET_WAIT, (parent, child))
+
+    def wait_chain(self, sid: str, *, limit: int) -> int:
+        """How many plays wait one above the other for a play (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            play = _runtime_of(connection, sid)[0]
+            depths = connection.execute(queue_queries.WAITS_FOR, (play, limit)).fetchall()
+            return int(depths[-1][1]) - 1
+
+    def waiting_parents(self, runtime_sid: str) -> list[str]:
+        """The plays of a runtime that wait for another one (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return [sid for (sid,) in connection.execute(queue_queries.WAITING_PARENTS, (runtime_sid,))]
+
     # --- cancelling ----------------------------------------------------------------------------------
 
     def ask_cancel(self, sid: str, *, asked_by: str, now_ms: float) -> str:
@@ -101,6 +140,8 @@ class SqliteQueue:
                 revision = writing.next_revision(connection)
                 error = f"cancelled by {asked_by} before it began"
                 connection.execute(queries.END_PLAY, ("cancelled", now_ms, error, None, "[]", revision, play))
+                for statement in queue_queries.FORGET_WAITS:
+                    connection.execute(statement, (play,))
             self._tell_of(revision, sid)
         return ""
 

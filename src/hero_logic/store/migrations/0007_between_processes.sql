@@ -17,13 +17,14 @@ CREATE TABLE pushed_events (
 -- Whether more may be pushed to a play that runs: its end begins with taking in what was.
 ALTER TABLE plays ADD COLUMN takes_pushed INTEGER NOT NULL DEFAULT 1;
 
--- Plays that wait for others; a play that does gives its place back until then.
+-- Plays that wait for others; a play that does gives its place back until then. Gone with the end of either.
 CREATE TABLE play_waits (
     parent INTEGER NOT NULL,            -- plays.id, of the one that waits
     child INTEGER NOT NULL,             -- plays.id, of the one that it waits for
     calls INTEGER NOT NULL,             -- how many calls of it do
     PRIMARY KEY (parent, child)
 ) WITHOUT ROWID;
+CREATE INDEX play_waits_by_child ON play_waits (child);
 
 -- The plays that were deleted last, so that who watches hears of it; numbered without a gap.
 CREATE TABLE deletions (
