@@ -35,7 +35,7 @@ def test_every_event_of_a_stream_has_a_heading() -> None:
     }
 
     assert set(listed) == sent
-    assert sent == {"span", "play", "reset", "end"}
+    assert sent == {"span", "play", "deleted", "reset", "end"}
 
 
 def test_every_number_of_an_error_has_a_heading() -> None:

@@ -49,6 +49,26 @@ def test_ids_say_up_to_where_all_is_told(store: Store) -> None:
         assert data["revision"] == number
 
 
+@pytest.mark.parametrize("limit", [1, 100])
+def test_a_deletion_is_told_in_its_place(store: Store, limit: int) -> None:
+    """To who watches all plays, once; by then nothing else is told of that play."""
+    for sid in "abc":
+        Writer(store, sid).end()
+    since = store.revision()
+    store.delete_play("b")
+    Writer(store, "d").end()
+    store.delete_play("a")
+    found: list[tuple[str, str]] = []
+    page = None
+    while page is None or not page.is_all:
+        page = read_page(store, None, since=page.revision if page else since, limit=limit)
+        found += [(name, data.get("play_sid") or data["play"]["sid"]) for _, name, data in events(page)]
+
+    assert found == [("deleted", "b"), ("play", "d"), ("deleted", "a")]
+    assert page.revision == store.revision()
+    assert read_page(store, None, since=page.revision).text == b""
+
+
 def test_a_page_that_is_cut_leaves_nothing_out(store: Store) -> None:
     """Pages of any size hold each row once."""
     writer = Writer(store)

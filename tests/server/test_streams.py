@@ -16,7 +16,9 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from hero_logic.service.session import Session
+from hero_logic.store import sqlite_queue
 from hero_logic.store.contract import Store
+from support.command import hero_logic
 from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.span_writer import Writer
 from support.waiting import wait_until
@@ -262,6 +264,39 @@ def test_one_stream_has_all_plays(server: Server, session: Session) -> None:
 
     assert set(picture.plays) == set(sids)
     assert json.loads(event.data)["play_sid"] == sids[1]
+
+
+def test_a_play_that_another_process_removes_is_told_at_once(server: Server, session: Session) -> None:
+    """Woken by it, and not by the net that catches what nobody heard."""
+    sid = begin_play(session, "removed")
+    end_play(session, sid)
+    with connect_sse(server.http(), "GET", f"/events?after={session.store.revision()}") as source:
+        events = source.iter_sse()
+        done = hero_logic("rm", sid, HERO_LOGIC_HOME=str(server.home))
+        began_s = time.monotonic()
+        event = next(events)
+        took_s = time.monotonic() - began_s
+
+    assert done.returncode == 0, done.stderr
+    assert (event.event, json.loads(event.data)["play_sid"]) == ("deleted", sid)
+    assert took_s < 2.5
+
+
+def test_a_reader_from_before_what_is_remembered_of_deletions_begins_anew(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be told which of the plays that it knows are gone."""
+    monkeypatch.setattr(sqlite_queue, "KEPT_DELETIONS", 1)
+    since = session.store.revision()
+    for number in range(3):
+        end_play(session, begin_play(session, f"gone-{number}"))
+        session.store.delete_play(f"gone-{number}")
+    with connect_sse(server.http(), "GET", f"/events?after={since}") as source:
+        old = next(source.iter_sse())
+    with connect_sse(server.http(), "GET", f"/events?after={session.store.revision() - 1}") as source:
+        new = next(source.iter_sse())
+
+    assert (old.event, new.event) == ("reset", "deleted")
 
 
 def test_a_revision_that_the_store_does_not_have_is_reset(server: Server, session: Session) -> None:

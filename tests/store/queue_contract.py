@@ -7,6 +7,7 @@ import pytest
 from hero_logic.core.errors import IllegalMove, InboxFull, NotFound, StoreError
 from hero_logic.core.finding import PlayFilter
 from hero_logic.core.records import PUSHED, PUSHED_BY, Artifact, Play, PlayEnd, PlayOrder, Sandbox
+from hero_logic.store import memory_queue, sqlite_queue
 from hero_logic.store.contract import Commit, Store
 from store.facts import UNKNOWN_PLAY, add_ended_play, add_running_play, delta, row
 
@@ -555,6 +556,37 @@ class DeletingContract:
         assert [span.span_id for span in store.read_spans("p")] == ["s0"]
         assert store.read_logs("p", "s0") == ""
         assert [span.span_id for _, span in store.changes(since=0, limit=99).spans] == ["s0"]
+
+    def test_a_deletion_takes_a_revision_and_is_told(self, store: Store) -> None:
+        """As any other change: who watches hears of it."""
+        for sid in "pqr":
+            add_ended_play(store, sid=sid)
+        since = store.revision()
+        told: list[Commit] = []
+        store.on_commit = told.append
+        store.delete_play("q")
+        store.delete_play("p")
+
+        assert told == [Commit(since + 1, plays=("q",)), Commit(since + 2, plays=("p",))]
+        assert store.revision() == since + 2
+        assert store.deletions(since=since, until=since + 2) == [("q", since + 1), ("p", since + 2)]
+        assert store.deletions(since=since + 1, until=since + 9) == [("p", since + 2)]
+        assert store.deletions(since=since, until=since + 1) == [("q", since + 1)]
+        assert store.changed_statuses(since) == [("q", since + 1, "deleted"), ("p", since + 2, "deleted")]
+        assert store.deletions_since() == 0
+
+    def test_so_many_deletions_are_remembered(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And it is known how long ago the others were."""
+        for module in (sqlite_queue, memory_queue):
+            monkeypatch.setattr(module, "KEPT_DELETIONS", 2)
+        for sid in "abcd":
+            add_ended_play(store, sid=sid)
+        since = store.revision()
+        for sid in "abcd":
+            store.delete_play(sid)
+
+        assert store.deletions(since=0, until=10**9) == [("c", since + 3), ("d", since + 4)]
+        assert store.deletions_since() == since + 2
 
     def test_other_plays_lose_nothing(self, store: Store) -> None:
         """Whether they came before or after."""

@@ -34,7 +34,7 @@ BUSY_S = 0.020
 LOOK_S = 0.1
 """How often the store is asked whether another process has written."""
 NET_S = 5.0
-"""How often everybody looks without having been woken: a play that is deleted leaves no trace."""
+"""How often everybody looks without having been woken, whatever was not heard."""
 TOLD_BYTES_A_SECOND = 16 * 1024 * 1024
 MAX_RING_BYTES = 4 * 1024 * 1024
 MAX_RING_PAGES = 4096

@@ -36,6 +36,9 @@ async def stream(lobby: Lobby, sid: str | None, *, after: int) -> AsyncIterator[
         if after > lobby.at_loop.store.revision():
             told = channel.revision
             yield reset_event(told, "that revision is not of this store, or not yet")
+        elif sid is None and after < lobby.at_loop.store.deletions_since():
+            told = channel.revision
+            yield reset_event(told, "it is too long ago: what was deleted since is not known any more")
         else:
             # An event source knows that it is connected by the head of the answer, which comes with the
             # first bytes.

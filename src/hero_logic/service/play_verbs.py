@@ -404,18 +404,21 @@ class PlayVerbs:
         from hero_logic.service.retention import delete
 
         delete(self._store, self._sid(play_sid), remove_files=self._remove_files)
+        self._session.ears.bells.ring()
 
     def play_prune(self, retention: Retention, *, is_dry: bool = False) -> Pruned:
         """Remove the oldest plays that have ended, as many as a retention does not want kept."""
         from hero_logic.service.retention import prune
 
-        return prune(
+        pruned = prune(
             self._store,
             retention,
             now_ms=self._session.now_ms(),
             remove_files=self._remove_files,
             is_dry=is_dry,
         )
+        self._session.ears.bells.ring()
+        return pruned
 
     def _sid(self, play_sid: str) -> str:
         """``last`` by its name."""

@@ -100,6 +100,8 @@ class MemoryStore(MemoryQueue, MemoryFlows):
         self._versions: dict[str, FlowVersion] = {}
         self._revision = 0
         self._turns: dict[str, int] = {}
+        self._deletions: list[tuple[str, int]] = []
+        self._deletions_since = 0
         self._is_closed = False
 
     def create_play(
@@ -449,6 +451,7 @@ class _Reader(MemoryStore):
         self._lock = origin._lock
         self._plays = origin._plays
         self._versions = origin._versions
+        self._deletions = origin._deletions
 
     def revision(self) -> int:
         """The revision of the last change."""

@@ -11,6 +11,7 @@ from hero_logic.core.finding import PlayFilter, StoreSize
 from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.lines import Chunk
 from hero_logic.core.records import PUSHED_SOURCES, Play, PlayOrder
+from hero_logic.store.queue_contract import KEPT_DELETIONS
 from hero_logic.store.refusals import check_room, check_takes_pushed, check_wait, not_ended
 from hero_logic.store.rows import ascii_lower
 
@@ -27,7 +28,10 @@ class MemoryQueue:
 
     _lock: AbstractContextManager[bool]
     _plays: dict[str, Any]
+    _revision: int
     _turns: dict[str, int]
+    _deletions: list[tuple[str, int]]
+    _deletions_since: int
 
     def _find(self, sid: str) -> Any:  # noqa: ANN401  # what memory.py keeps of a play
         raise NotImplementedError
@@ -240,9 +244,13 @@ class MemoryQueue:
 
     def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
         """What changed after a revision, in few words (queue_contract.py)."""
-        changed = self._select(lambda play: play.revision > since)
-        changed.sort(key=lambda play: play.revision)
-        return [(play.sid, play.revision, play.status) for play in changed]
+        with self._lock:
+            changed = [
+                (play.sid, play.revision, str(play.status))
+                for play in self._select(lambda play: play.revision > since)
+            ]
+            changed += [(sid, revision, "deleted") for sid, revision in self._deletions if revision > since]
+        return sorted(changed, key=lambda one: one[1])
 
     def child_plays(self, sid: str, *, limit: int) -> list[Play]:
         """The plays that a play asked for, the oldest first."""
@@ -262,8 +270,25 @@ class MemoryQueue:
             status = self._find(sid).play.status
             if not is_terminal(status):
                 raise not_ended(sid, status)
-            del self._plays[sid]
+            play = self._plays.pop(sid).play
             self._forget_waits(sid)
+            self._deletions.append((sid, self._revision + 1))
+            self._tell_of(play)
+            while len(self._deletions) > KEPT_DELETIONS:
+                del self._deletions[0]
+                self._deletions_since = self._deletions[0][1] - 1
+
+    def deletions(self, *, since: int, until: int) -> list[tuple[str, int]]:
+        """The plays that were deleted between two revisions (queue_contract.py)."""
+        with self._lock:
+            self._check_open()
+            return [(sid, revision) for sid, revision in self._deletions if since < revision <= until]
+
+    def deletions_since(self) -> int:
+        """The revision after which each deletion is still known."""
+        with self._lock:
+            self._check_open()
+            return self._deletions_since
 
     def sweep_deleted(self, *, limit: int) -> bool:
         """Nothing is left of a play that was deleted."""

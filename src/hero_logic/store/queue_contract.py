@@ -1,7 +1,7 @@
 """What every store promises of plays that wait, are to end, are sent events, are looked for, or are to go.
 
 The laws of :mod:`hero_logic.store.contract` hold, with one word more to law 3: the deletion of a play takes
-no revision, since nothing is there that could have one.
+a revision too, which is kept beside its sid for the last :data:`KEPT_DELETIONS` of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from hero_logic.core.finding import PlayFilter, StoreSize
     from hero_logic.core.lines import Chunk
     from hero_logic.core.records import Play, PlayOrder
+
+
+KEPT_DELETIONS = 10_000
+"""So many deletions are told to who asks later."""
 
 
 class QueueStore(Protocol):
@@ -155,7 +159,10 @@ class QueueStore(Protocol):
         ...
 
     def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
-        """(sid, revision, status) of the plays that changed after a revision, in the order of revisions."""
+        """(sid, revision, status) of the plays that changed after a revision, in the order of revisions.
+
+        Those that were deleted are among them, ``deleted``.
+        """
         ...
 
     def child_plays(self, sid: str, *, limit: int) -> list[Play]:
@@ -171,10 +178,20 @@ class QueueStore(Protocol):
     def delete_play(self, sid: str) -> None:
         """Remove a play that has ended: nobody finds it any more. Its spans go by :meth:`sweep_deleted`.
 
+        It takes a revision, and ``on_commit`` is told.
+
         Raises:
             NotFound: there is no such play.
             IllegalMove: it has not ended.
         """
+        ...
+
+    def deletions(self, *, since: int, until: int) -> list[tuple[str, int]]:
+        """(sid, revision) of the plays that were deleted after a revision and up to another one, in order."""
+        ...
+
+    def deletions_since(self) -> int:
+        """The revision after which each deletion is still known."""
         ...
 
     def sweep_deleted(self, *, limit: int) -> bool:

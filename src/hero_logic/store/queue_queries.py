@@ -190,9 +190,12 @@ FIND_PLAYS_OF_STATUS = (
 """The same of one status."""
 
 CHANGED_STATUSES = """
-    SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision
+    SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision WHERE revision > ?
+    UNION ALL
+    SELECT sid, revision, 'deleted' FROM deletions INDEXED BY deletions_by_revision WHERE revision > ?
+    ORDER BY revision
 """
-"""The plays that changed after a revision, in few words."""
+"""The plays that changed after a revision, or were deleted, in few words."""
 
 CHILD_PLAYS = (
     f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_parent"  # noqa: S608 - columns are a constant
@@ -219,6 +222,20 @@ ARTIFACT_BYTES = """
     WHERE plays.id = ?
 """
 """The size of what a play left."""
+
+ADD_DELETION = "INSERT INTO deletions (sid, revision) VALUES (?, ?)"
+"""Remember that a play was deleted; its number is the one after the last."""
+
+FORGET_DELETIONS = "DELETE FROM deletions WHERE number <= ?"
+"""Those up to a number were long ago."""
+
+DELETIONS = "SELECT sid, revision FROM deletions WHERE revision > ? AND revision <= ? ORDER BY revision"
+"""The plays that were deleted between two revisions."""
+
+FIRST_DELETION = """
+    SELECT number, revision FROM deletions WHERE number = (SELECT min(number) FROM deletions)
+"""
+"""The oldest deletion that is remembered."""
 
 MARK_DELETED = "INSERT INTO deleted_plays (play) VALUES (?)"
 """What belongs to a play is to be removed."""

@@ -6,6 +6,7 @@ from hero_logic.core.lifecycle import check_move, is_terminal
 from hero_logic.core.lines import Chunk
 from hero_logic.core.records import PUSHED_SOURCES
 from hero_logic.store import queries, queue_queries, rows, writing
+from hero_logic.store.queue_contract import KEPT_DELETIONS
 from hero_logic.store.refusals import check_room, check_takes_pushed, check_wait, no_such_play, not_ended
 
 TYPE_CHECKING = False
@@ -212,7 +213,7 @@ class SqliteQueue:
     def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
         """What changed after a revision, in few words (queue_contract.py)."""
         with self._read_lock, self._reading() as connection:
-            return list(connection.execute(queue_queries.CHANGED_STATUSES, (since,)))
+            return list(connection.execute(queue_queries.CHANGED_STATUSES, (since, since)))
 
     def child_plays(self, sid: str, *, limit: int) -> list[Play]:
         """The plays that a play asked for, the oldest first."""
@@ -230,15 +231,31 @@ class SqliteQueue:
 
     def delete_play(self, sid: str) -> None:
         """Remove a play that has ended (queue_contract.py)."""
-        with self._write_lock, self._writing() as connection:
-            play, status = writing.find_play(connection, sid)
-            if not is_terminal(status):
-                raise not_ended(sid, status)
-            artifact_bytes = connection.execute(queue_queries.ARTIFACT_BYTES, (play,)).fetchone()[0]
-            connection.execute(queue_queries.MARK_DELETED, (play,))
-            for statement in queue_queries.DELETE_PLAY:
-                connection.execute(statement, (play,))
-            connection.execute(queue_queries.COUNT_PLAY, (-1, -artifact_bytes))
+        with self._write_lock:
+            with self._writing() as connection:
+                play, status = writing.find_play(connection, sid)
+                if not is_terminal(status):
+                    raise not_ended(sid, status)
+                artifact_bytes = connection.execute(queue_queries.ARTIFACT_BYTES, (play,)).fetchone()[0]
+                connection.execute(queue_queries.MARK_DELETED, (play,))
+                for statement in queue_queries.DELETE_PLAY:
+                    connection.execute(statement, (play,))
+                connection.execute(queue_queries.COUNT_PLAY, (-1, -artifact_bytes))
+                revision = writing.next_revision(connection)
+                number = connection.execute(queue_queries.ADD_DELETION, (sid, revision)).lastrowid or 0
+                connection.execute(queue_queries.FORGET_DELETIONS, (number - KEPT_DELETIONS,))
+            self._tell_of(revision, sid)
+
+    def deletions(self, *, since: int, until: int) -> list[tuple[str, int]]:
+        """The plays that were deleted between two revisions (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return list(connection.execute(queue_queries.DELETIONS, (since, until)))
+
+    def deletions_since(self) -> int:
+        """The revision after which each deletion is still known."""
+        with self._read_lock, self._reading() as connection:
+            first = connection.execute(queue_queries.FIRST_DELETION).fetchone()
+            return 0 if first is None or first[0] == 1 else int(first[1]) - 1
 
     def sweep_deleted(self, *, limit: int) -> bool:
         """Remove some rows of plays that were deleted; whether there may be more (queue_contract.py)."""
