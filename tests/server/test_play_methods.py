@@ -325,9 +325,14 @@ def test_one_for_which_there_is_no_place_waits_and_says_so(pooled: Server, tmp_p
     """It is still pending at the timeout; one that waits is cancelled at once."""
     play = Patient(pooled, tmp_path)
     waiting = pooled.call("play_start", flow_sid="quick", timeout_ms=50)
+    measures = pooled.http().get("/metrics").text
+    listed = hero_logic("ls", **pooled.variables).stderr
     cancelled = pooled.call("play_cancel", play_sid=waiting["sid"])
     play.let_go()
 
     assert (waiting["status"], waiting["is_waiting"]) == ("pending", True)
+    assert "hero_logic_plays_waiting 1.0" in measures
+    assert "hero_logic_plays_running 1.0" in measures
+    assert b"; 1 run, 1 wait" in listed
     assert cancelled["status"] == "cancelled"
     assert pooled.call("play_wait", play_sid=play.sid)["status"] == "ok"

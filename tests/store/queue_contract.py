@@ -89,6 +89,20 @@ class QueueContract:
 
         assert counts == [(False, 0), (True, 1), (True, 2), (True, 1)]
 
+    def test_what_runs_is_counted(self, store: Store) -> None:
+        """From its beginning to its end."""
+        counts = []
+        store.create_play(Play(sid="p", runtime_sid="r"))
+        for act in (
+            lambda: None,
+            lambda: store.begin_play("p", start_ms=1.0, sandbox=Sandbox()),
+            lambda: store.end_play("p", PlayEnd("ok", 2.0)),
+        ):
+            act()
+            counts.append(store.running_count())
+
+        assert counts == [0, 1, 0]
+
     def test_of_one_flow_the_oldest_is_first(self, store: Store) -> None:
         """In the order in which they were created."""
         for sid in ("c", "a", "b"):

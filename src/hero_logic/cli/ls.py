@@ -77,7 +77,12 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     if next_cursor is not None:
         say(f"There are more: hero-logic ls --before {next_cursor}")
     word = "play" if size.plays == 1 else "plays"
-    say(f"{size.plays:,} {word} on record, {report.size_text(size.total_bytes)} in all")
+    now = (
+        f"; {size.plays_running:,} run, {size.plays_waiting:,} wait"
+        if size.plays_running or size.plays_waiting
+        else ""
+    )
+    say(f"{size.plays:,} {word} on record, {report.size_text(size.total_bytes)} in all{now}")
     return EXIT_OK
 
 

@@ -52,6 +52,10 @@ class MemoryQueue:
         """How many plays wait for a worker."""
         return len(self._select(lambda play: play.is_waiting))
 
+    def running_count(self) -> int:
+        """How many plays run, whoever runs them."""
+        return len(self._select(lambda play: play.status == "running"))
+
     def claim_play(self, runtime_sid: str) -> str | None:
         """Give a play that waits to a runtime; its sid, or None (queue_contract.py)."""
         with self._lock:

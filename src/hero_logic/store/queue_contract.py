@@ -31,6 +31,10 @@ class QueueStore(Protocol):
         """How many plays wait for a worker."""
         ...
 
+    def running_count(self) -> int:
+        """How many plays run, whoever runs them."""
+        ...
+
     def claim_play(self, runtime_sid: str) -> str | None:
         """Give a play that waits to a runtime, in one transaction; its sid, or None where none waits.
 

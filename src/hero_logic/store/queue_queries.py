@@ -24,6 +24,9 @@ HAS_WAITING = f"SELECT 1 FROM plays INDEXED BY plays_waiting WHERE {_WAITS} LIMI
 COUNT_WAITING = f"SELECT count(*) FROM plays INDEXED BY plays_waiting WHERE {_WAITS}"  # noqa: S608 - constants
 """How many plays wait."""
 
+COUNT_RUNNING = "SELECT count(*) FROM plays INDEXED BY plays_by_status WHERE status = 'running'"
+"""How many plays run."""
+
 NEXT_WAITING = f"""
     WITH RECURSIVE waiting (flow) AS (
         SELECT min(flow) FROM plays INDEXED BY plays_waiting WHERE {_WAITS}

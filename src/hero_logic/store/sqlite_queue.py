@@ -49,6 +49,11 @@ class SqliteQueue:
         with self._read_lock, self._reading() as connection:
             return int(connection.execute(queue_queries.COUNT_WAITING).fetchone()[0])
 
+    def running_count(self) -> int:
+        """How many plays run, whoever runs them."""
+        with self._read_lock, self._reading() as connection:
+            return int(connection.execute(queue_queries.COUNT_RUNNING).fetchone()[0])
+
     def claim_play(self, runtime_sid: str) -> str | None:
         """Give a play that waits to a runtime; its sid, or None (queue_contract.py)."""
         # Who finds nothing has held up nobody.
