@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.play import Attended
     from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.span_loop import SpanLoop
     from hero_logic.runner.spawner import Spawner
@@ -79,7 +80,7 @@ class PlayRun:
         config: Config,
         spawner: Spawner,
         runtime_sid: str,
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
         note: Callable[[str], None],
     ) -> None:
         self.sid = sid
@@ -316,7 +317,7 @@ def _plan(
     reach: _Reach,
     sid: str,
     runtime_sid: str,
-    owner: tuple[int, int] | None,
+    owner: Owner | None,
 ) -> PlayPlan:
     return PlayPlan(
         sid=sid,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hero_logic.core.records import Play
     from hero_logic.core.tiers import Choice, Proof
     from hero_logic.preparing import Preparer
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.retention import Retention
@@ -74,7 +75,7 @@ class Pool:
         preparer: Preparer,
         spawner: Spawner,
         prove: Callable[[str], Callable[[str], Proof]],
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
         minimum: str = DEFAULT,
         plays_at_once: int = PLAYS_AT_ONCE,
         note: Callable[[str], None],
@@ -360,8 +361,8 @@ def working(
     runtimes: Runtimes,
     open_session: Callable[[Runtimes], Session],
     start_spawner: Callable[[], Spawner],
-    prover: Callable[[Spawner, str, tuple[int, int] | None], Callable[[str], Proof]],
-    owner: tuple[int, int] | None,
+    prover: Callable[[Spawner, str, Owner | None], Callable[[str], Proof]],
+    owner: Owner | None,
     minimum: str,
     config: Config,
     preparer: Preparer,

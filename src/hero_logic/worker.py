@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hero_logic.core.tiers import Choice
     from hero_logic.playing import PlayRun
     from hero_logic.runner.granting import Permits
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
@@ -129,7 +130,7 @@ def run_play(
     runtimes: Runtimes,
     open_session: Callable[[], Session],
     face: Face,
-    owner: tuple[int, int] | None = None,
+    owner: Owner | None = None,
     retry_of: str = "",
 ) -> Play:
     """Run one play to its end, whatever that is; the play as it stands on record.

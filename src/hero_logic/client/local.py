@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hero_logic.preparing import Preparer
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.proof import Prover
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.play_verbs import PlayVerbs
@@ -428,7 +429,7 @@ class Client:
             spawner.close()
 
     def _prover(
-        self, spawner: Spawner, python: str, owner: tuple[int, int] | None, *, forget_first: bool = False
+        self, spawner: Spawner, python: str, owner: Owner | None, *, forget_first: bool = False
     ) -> Prover:
         from hero_logic.runner.proof import Prover
 
