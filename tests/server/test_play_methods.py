@@ -321,6 +321,23 @@ def test_a_play_of_the_server_takes_events(pooled: Server, tmp_path: Path) -> No
     assert pushed["revision"] > 0
 
 
+def test_a_play_that_waited_in_vain_has_its_place_again(pooled: Server, tmp_path: Path) -> None:
+    """As soon as its call is answered; and nobody waits in the name of a play that does not run."""
+    play = Patient(pooled, tmp_path)
+    with session_over(pooled.home) as session:
+        child = begin_play(session, "child")
+        waited = pooled.call("play_wait", play_sid=child, timeout_ms=50, parent_play_sid=play.sid)
+        runtime_sid = session.store.brief_play(play.sid).runtime_sid
+        waiting = session.store.waiting_parents(runtime_sid)
+        play.let_go()
+        pooled.call("play_wait", play_sid=play.sid)
+        code, message = pooled.refused("play_wait", play_sid=child, parent_play_sid=play.sid)
+        end_play(session, child)
+
+    assert (waited["status"], waiting) == ("running", [])
+    assert (code, "only a play that runs" in message) == ("illegal_move", True)
+
+
 def test_one_for_which_there_is_no_place_waits_and_says_so(pooled: Server, tmp_path: Path) -> None:
     """It is still pending at the timeout; one that waits is cancelled at once."""
     play = Patient(pooled, tmp_path)

@@ -23,7 +23,8 @@ from store.facts import (
     row,
 )
 from store.flow_contract import FlowContract
-from store.queue_contract import DeletingContract, FindingContract, InboxContract, QueueContract
+from store.inbox_contract import InboxContract
+from store.queue_contract import DeletingContract, FindingContract, QueueContract
 from store.reading_contract import ReadingContract
 from store.span_contract import SpanContract
 
