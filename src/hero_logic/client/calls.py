@@ -31,12 +31,26 @@ class Calls(ABC):
         """Send a call; what it gives, as that type."""
 
     def play_start(
-        self, flow_sid: str, *, input_data: dict[str, Any] | None = None, timeout_ms: float = 10000
+        self,
+        flow_sid: str,
+        *,
+        input_data: dict[str, Any] | None = None,
+        timeout_ms: float = 10000,
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> PlayFacts:
         """Run a flow, and wait until it has begun: docs/rpc.md has more."""
         return self._call(
             "play_start",
-            {"flow_sid": flow_sid, "input_data": input_data, "timeout_ms": timeout_ms},
+            {
+                "flow_sid": flow_sid,
+                "input_data": input_data,
+                "timeout_ms": timeout_ms,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
+            },
             PlayFacts,
         )
 
@@ -47,6 +61,9 @@ class Calls(ABC):
         input_data: dict[str, Any] | None = None,
         parent_span_id: str = "",
         parent_play_sid: str = "",
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> str:
         """Have a flow run; gives the id of its play at once: docs/rpc.md has more."""
         return self._call(
@@ -56,6 +73,9 @@ class Calls(ABC):
                 "input_data": input_data,
                 "parent_span_id": parent_span_id,
                 "parent_play_sid": parent_play_sid,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
             },
             str,
         )
@@ -175,12 +195,26 @@ class AsyncCalls(ABC):
         """Send a call; what it gives, as that type."""
 
     async def play_start(
-        self, flow_sid: str, *, input_data: dict[str, Any] | None = None, timeout_ms: float = 10000
+        self,
+        flow_sid: str,
+        *,
+        input_data: dict[str, Any] | None = None,
+        timeout_ms: float = 10000,
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> PlayFacts:
         """Run a flow, and wait until it has begun: docs/rpc.md has more."""
         return await self._call(
             "play_start",
-            {"flow_sid": flow_sid, "input_data": input_data, "timeout_ms": timeout_ms},
+            {
+                "flow_sid": flow_sid,
+                "input_data": input_data,
+                "timeout_ms": timeout_ms,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
+            },
             PlayFacts,
         )
 
@@ -191,6 +225,9 @@ class AsyncCalls(ABC):
         input_data: dict[str, Any] | None = None,
         parent_span_id: str = "",
         parent_play_sid: str = "",
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> str:
         """Have a flow run; gives the id of its play at once: docs/rpc.md has more."""
         return await self._call(
@@ -200,6 +237,9 @@ class AsyncCalls(ABC):
                 "input_data": input_data,
                 "parent_span_id": parent_span_id,
                 "parent_play_sid": parent_play_sid,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
             },
             str,
         )
