@@ -132,7 +132,13 @@ def test_what_it_is_run_with_can_be_said(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"play_timeout_ms": 0}, {"grace_ms": -1}, {"grace_ms": 1e9}, {"sandbox": "castle"}, {"python": "/bin/sh"}],
+    [
+        {"play_timeout_ms": 0},
+        {"grace_ms": -1},
+        {"grace_ms": 1e9},
+        {"sandbox": "castle"},
+        {"python": "/bin/sh"},
+    ],
     ids=str,
 )
 def test_what_no_play_can_be_run_with_is_refused(server: Server, limits: dict[str, Any]) -> None:

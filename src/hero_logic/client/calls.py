@@ -9,15 +9,20 @@ from abc import ABC, abstractmethod
 from typing import Any, Literal, TypeVar
 
 from hero_logic.core.documents import (
+    FailedSpans,
+    FlowUsage,
     PlayDocument,
     PlayFacts,
+    PlayOutline,
     PlayPage,
     PlayRelations,
     PlayState,
     Pushed,
     SpanLogs,
     SpanPage,
+    SpanStats,
 )
+from hero_logic.core.finding import StoreSize
 from hero_logic.core.library import Flow, FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
 
 _Result = TypeVar("_Result")
@@ -181,6 +186,26 @@ class Calls(ABC):
     def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
         """Find flows: docs/rpc.md has more."""
         return self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
+
+    def play_outline(self, play_sid: str) -> PlayOutline:
+        """The part of a play that is worth showing first: docs/rpc.md has more."""
+        return self._call("play_outline", {"play_sid": play_sid}, PlayOutline)
+
+    def play_failed(self, play_sid: str, *, start: int = 0, limit: int = 100) -> FailedSpans:
+        """The spans of a play that failed, in pages: docs/rpc.md has more."""
+        return self._call("play_failed", {"play_sid": play_sid, "start": start, "limit": limit}, FailedSpans)
+
+    def play_stats(self, play_sid: str, *, limit: int = 100) -> SpanStats:
+        """What the spans of a play took, by name: docs/rpc.md has more."""
+        return self._call("play_stats", {"play_sid": play_sid, "limit": limit}, SpanStats)
+
+    def store_size(self) -> StoreSize:
+        """How much is on record: docs/rpc.md has more."""
+        return self._call("store_size", {}, StoreSize)
+
+    def flow_usage(self, flow_sid: str) -> FlowUsage:
+        """How many plays ran a flow: docs/rpc.md has more."""
+        return self._call("flow_usage", {"flow_sid": flow_sid}, FlowUsage)
 
     def rpc_discover(self) -> dict[str, Any]:
         """What methods there are: docs/rpc.md has more."""
@@ -353,6 +378,28 @@ class AsyncCalls(ABC):
     async def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
         """Find flows: docs/rpc.md has more."""
         return await self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
+
+    async def play_outline(self, play_sid: str) -> PlayOutline:
+        """The part of a play that is worth showing first: docs/rpc.md has more."""
+        return await self._call("play_outline", {"play_sid": play_sid}, PlayOutline)
+
+    async def play_failed(self, play_sid: str, *, start: int = 0, limit: int = 100) -> FailedSpans:
+        """The spans of a play that failed, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "play_failed", {"play_sid": play_sid, "start": start, "limit": limit}, FailedSpans
+        )
+
+    async def play_stats(self, play_sid: str, *, limit: int = 100) -> SpanStats:
+        """What the spans of a play took, by name: docs/rpc.md has more."""
+        return await self._call("play_stats", {"play_sid": play_sid, "limit": limit}, SpanStats)
+
+    async def store_size(self) -> StoreSize:
+        """How much is on record: docs/rpc.md has more."""
+        return await self._call("store_size", {}, StoreSize)
+
+    async def flow_usage(self, flow_sid: str) -> FlowUsage:
+        """How many plays ran a flow: docs/rpc.md has more."""
+        return await self._call("flow_usage", {"flow_sid": flow_sid}, FlowUsage)
 
     async def rpc_discover(self) -> dict[str, Any]:
         """What methods there are: docs/rpc.md has more."""
