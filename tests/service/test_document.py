@@ -44,6 +44,7 @@ FACTS = [
     "needs",
     "grants",
     "counters",
+    "span_count",
     "created_ms",
     "is_waiting",
     "retry_of",

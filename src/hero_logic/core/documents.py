@@ -28,6 +28,7 @@ class PlaySummary(msgspec.Struct, kw_only=True):
     needs: dict[str, list[str]]
     grants: dict[str, list[str]]
     counters: Counters
+    span_count: int
     created_ms: float
     is_waiting: bool
     retry_of: str
@@ -114,6 +115,8 @@ class ToldSpan(Span, frozen=True, kw_only=True):
 
     ordinal: int
     revision: int
+    log_bytes: int = 0
+    """The size of all of its logs in UTF-8, where they are not there."""
 
 
 class LeftOut(msgspec.Struct, kw_only=True):

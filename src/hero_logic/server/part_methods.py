@@ -114,7 +114,7 @@ def _usage(desk: Desk, params: FlowUsageParams) -> FlowUsage:
 
 def _told(row: SpanRow, logs: str = "") -> ToldSpan:
     fields = {name: getattr(row, name) for name in _FIELDS}
-    return ToldSpan(**fields, logs=logs, ordinal=row.ordinal, revision=row.revision)
+    return ToldSpan(**fields, logs=logs, ordinal=row.ordinal, revision=row.revision, log_bytes=row.log_bytes)
 
 
 METHODS = (

@@ -112,6 +112,7 @@ def _facts(play: Play) -> dict[str, Any]:
         "needs": play.access.needs,
         "grants": play.access.grants,
         "counters": play.counters,
+        "span_count": play.span_count,
         "created_ms": play.created_ms,
         "is_waiting": play.is_waiting,
         "retry_of": play.retry_of,
