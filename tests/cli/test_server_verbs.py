@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,6 +163,22 @@ def test_a_second_signal_leaves_the_end_to_the_server(server: Server, tmp_path: 
     sid = out.split()[1].decode()
     assert (process.returncode, b"left to the server" in err) == (130, True)
     assert server.call("play_wait", play_sid=sid)["status"] == "cancelled"
+
+
+def test_who_is_not_answered_can_leave() -> None:
+    """What answers nothing is no reason to stay: a second signal ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with start("run", "examples/greet.py", "--server", place) as process:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(65536)
+                process.send_signal(signal.SIGINT)
+                # Another one: two of a kind may be one by the time they are looked at.
+                process.send_signal(signal.SIGTERM)
+                _, err = process.communicate(timeout=20)
+
+    assert (process.returncode, b"is not known: hero-logic ls tells" in err) == (130, True)
 
 
 def test_a_play_that_waits_says_so(tmp_path: Path) -> None:

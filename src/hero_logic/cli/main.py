@@ -161,7 +161,10 @@ def _run_verb(arguments: list[str], make_client: Callable[[], Client]) -> int:
 def _asked(parsed: argparse.Namespace, client: Client) -> Asked:
     """Who is asked: a server, where the option or the variable names one. Nothing after this knows."""
     if parsed.server is not None:
-        return client.against(parsed.server, said=f" --server {parsed.server}")
+        # Nothing of this process needs it.
+        from shlex import quote
+
+        return client.against(parsed.server, said=f" --server {quote(parsed.server)}")
     server = "" if parsed.verb == "run" else os.environ.get(SERVER_VARIABLE, "")
     # Whoever asks again asks the same one: the variable says so.
     return client.against(server, said="") if server else client

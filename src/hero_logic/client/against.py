@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hero_logic.core.records import Changes, Play
     from hero_logic.worker import Face
 
+_Found = TypeVar("_Found")
 _LOOK_S = 0.25
 """How often to look whether a signal came, where a face wants no ticks."""
 _WAITING_S = 1.0
@@ -121,7 +122,7 @@ class ServerClient:
                     [
                         f"{request.path} cannot be published to the server; nothing was run:",
                         *(
-                            f"  {problem.line}:{problem.column}: {problem.message}"
+                            f"  {problem.line}:{problem.column}: " + problem.message.replace("\n", "\n  ")
                             for problem in checked.problems
                             if problem.severity == "error"
                         ),
@@ -144,7 +145,7 @@ class ServerClient:
         run = _Watched(self._link, face)
         try:
             with SignalHandlers(run.interrupt):
-                return run.to_its_end(start())
+                return run.to_its_end(run.begin(start))
         finally:
             self._link.close()
 
@@ -156,6 +157,7 @@ class _Watched:
         self._link = link
         self._face = face
         self._signals: list[str] = []
+        self._is_asking = False
         self._is_cancelled = False
         self._has_begun = False
         self._is_waiting = False
@@ -163,8 +165,26 @@ class _Watched:
         self._asked_s = time.monotonic()
 
     def interrupt(self, name: str) -> None:
-        """A signal came; what it means is done where it is safe."""
+        """A signal came; what it means is done where it is safe, or by the second one at once."""
         self._signals.append(name)
+        if self._is_asking and len(self._signals) > 1:
+            raise KeyboardInterrupt
+
+    def begin(self, start: Callable[[], str]) -> str:
+        """Have the play put on record; its sid. The first signal waits for that: then it can be cancelled."""
+        try:
+            return self._ask(start)
+        except KeyboardInterrupt:
+            self._face.note("whether the play was put on record is not known: hero-logic ls tells")
+            raise
+
+    def _ask(self, ask: Callable[[], _Found]) -> _Found:
+        """Ask the server; who does not answer is left by a second signal."""
+        self._is_asking = True
+        try:
+            return ask()
+        finally:
+            self._is_asking = False
 
     def to_its_end(self, sid: str) -> Play:
         """Show the play; as it ended."""
@@ -182,7 +202,7 @@ class _Watched:
                 if time.monotonic() - drawn_s >= interval_s:
                     drawn_s = time.monotonic()
                     face.tick(time.time() * 1000)
-        play = self._link.patiently(lambda: self._link.play(sid))
+        play = self._ask(lambda: self._link.patiently(lambda: self._link.play(sid)))
         face.end(play)
         return play
 
@@ -192,7 +212,7 @@ class _Watched:
         begun = next((play for play in changes.plays if play.status != "pending"), None)
         if not self._has_begun and begun is None and changes.spans:
             # Its spans are told before its own row, which changes with each of them.
-            begun = self._link.patiently(lambda: self._link.play(sid))
+            begun = self._ask(lambda: self._link.patiently(lambda: self._link.play(sid)))
         if not self._has_begun and begun is not None:
             self._begin(begun)
         if changes.spans:
@@ -215,7 +235,7 @@ class _Watched:
         if not self._signals or self._is_cancelled:
             return
         try:
-            self._link.play_cancel(sid)
+            self._ask(lambda: self._link.play_cancel(sid))
         except (ServerUnreachable, ServerStopping):
             # It is gone for a moment, and asked again with the next look.
             return

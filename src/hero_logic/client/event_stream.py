@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import h11
 import msgspec
 
+from hero_logic.client.exchange import MAX_ANSWER_BYTES
 from hero_logic.client.facts import PlayFactsRead, as_play, as_row
 from hero_logic.client.remote import as_raised
 from hero_logic.core.documents import ToldSpan
@@ -94,6 +95,7 @@ class EventStream:
         self._status = 0
         self._body = b""
         self._heard_s = time.monotonic()
+        self._broken_since_s: float | None = None
         self._next_try_s = 0.0
         self._plays: list[Play] = []
         self._rows: list[SpanRow] = []
@@ -139,6 +141,7 @@ class EventStream:
         try:
             self._peer = self._place.open_socket()
             self._peer.sendall(self._request())
+            self._heard_s = time.monotonic()
         except ServerUnreachable as error:
             self._be_patient(error)
         except OSError as error:
@@ -164,7 +167,9 @@ class EventStream:
         try:
             if not select.select([self._peer], [], [], left_s)[0]:
                 if time.monotonic() - self._heard_s > _SILENCE_S:
-                    self._hang_up()
+                    self._be_patient(
+                        ServerUnreachable(f"the server at {self._place.name} has become silent.")
+                    )
                 return
             data = self._peer.recv(_READ_BYTES)
         except OSError as error:
@@ -183,8 +188,11 @@ class EventStream:
             event = self._http.next_event()
             if isinstance(event, h11.Response):
                 self._status = event.status_code
+                if self._status == 200:
+                    self._broken_since_s = None
             elif isinstance(event, h11.Data):
                 self._body += event.data
+                self._check_size()
                 if self._status == 200:
                     self._read_events()
                     if self._peer is None:
@@ -196,6 +204,14 @@ class EventStream:
                 if is_at_end:
                     self._be_patient(ServerUnreachable(f"the server at {self._place.name} has hung up."))
                 return
+
+    def _check_size(self) -> None:
+        if len(self._body) > MAX_ANSWER_BYTES:
+            self._hang_up()
+            raise ServerUnreachable(
+                f"what the server at {self._place.name} tells at a time is larger than "
+                f"{MAX_ANSWER_BYTES:,} bytes."
+            )
 
     def _answered(self) -> None:
         """The answer is over: the play is, or the server refuses, or it ends."""
@@ -225,7 +241,10 @@ class EventStream:
     def _be_patient(self, error: HeroLogicError) -> None:
         """Try again, unless it was tried for too long."""
         self._hang_up()
-        if time.monotonic() - self._heard_s > PATIENCE_S:
+        now_s = time.monotonic()
+        if self._broken_since_s is None:
+            self._broken_since_s = now_s
+        if now_s - self._broken_since_s > PATIENCE_S:
             raise ServerUnreachable(
                 f"{error} It was tried for {PATIENCE_S:g} s. The play {self._sid} may go on: "
                 f"`hero-logic watch {self._sid}` shows it once the server is back."
