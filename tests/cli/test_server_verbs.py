@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from support.runtime import write_flow
 from support.serving import Server, serving
 from support.terminal import on_terminal
 from support.waiting import wait_until
-from support.working import STUBBORN
+from support.working import STUBBORN, working
 
 GREET = """
 @flow
@@ -42,6 +43,17 @@ def stays(up_path: str = ""):
             open(up_path, "w").close()
         while True:
             signal.pause()
+"""
+STEPS = """
+@flow
+def steps(up_path: str, go_path: str):
+    with flow.step("before"):
+        pass
+    open(up_path, "w").close()
+    with open(go_path) as go:
+        go.read()
+    with flow.step("after"):
+        pass
 """
 
 
@@ -285,6 +297,35 @@ def test_flows_are_published_archived_and_deleted(server: Server, place: list[st
     assert (archived.returncode, deleted.returncode, wrong.returncode) == (0, 0, 2)
     assert (refused.returncode, b"is archived" in refused.stderr) == (2, True)
     assert (of_before.returncode, b"migrate" in of_before.stderr) == (2, True)
+
+
+def test_a_play_is_shown_whatever_becomes_of_the_server(tmp_path: Path) -> None:
+    """Another process runs it: killed and started again, the server tells the rest of it, each span once."""
+    home = tmp_path / "home"
+    go_path = tmp_path / "go"
+    os.mkfifo(go_path)
+    inputs = ["-i", f"up_path={tmp_path / 'up'}", "-i", f"go_path={go_path}"]
+    with ExitStack() as stack:
+        with serving(home, "--plays", "1") as server:
+            server.publish("steps", STEPS)
+            server.publish("stays", STAYS)
+            # The server's own place is taken: the next play is the worker's.
+            server.call("play_start", flow_sid="stays")
+            stack.enter_context(working(home, "--plays", "1"))
+            place = f"unix:{server.socket_path}"
+            process = stack.enter_context(start("run", "steps", *inputs, "--server", place))
+            wait_until((tmp_path / "up").exists, "the flow")
+            server.kill()
+        stack.enter_context(serving(home, "--plays", "1"))
+        go_path.write_text("go")
+        out, err = process.communicate(timeout=40)
+
+    lines = out.decode().splitlines()
+    assert (process.returncode, err) == (0, b"")
+    assert [line.split()[1:4] for line in lines if "›" in line] == [
+        ["steps", "›", "before"],
+        ["steps", "›", "after"],
+    ]
 
 
 def test_the_variable_names_a_server_for_all_but_run(server: Server, tmp_path: Path) -> None:
