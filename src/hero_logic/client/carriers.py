@@ -77,13 +77,8 @@ class Place:
                 f"{server!r} is no server: it is http://HOST:PORT or unix:PATH ({error})."
             ) from error
         host = parts.hostname or ""
-        if (
-            parts.scheme != "http"
-            or not host.isascii()
-            or not host
-            or parts.path.strip("/")
-            or parts.username
-        ):
+        is_host = host != "" and host.isascii() and host.isprintable() and parts.username is None
+        if parts.scheme != "http" or not is_host or parts.path.strip("/"):
             raise UsageError(f"{server!r} is no server: it is http://HOST:PORT or unix:PATH.")
         return cls(address=(host, port))
 
