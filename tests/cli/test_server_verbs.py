@@ -388,3 +388,15 @@ def test_a_server_of_another_release_is_told_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is hero-logic 0.0.1, and this is" in message
     assert "Use the same release on both sides." in message
+
+
+def test_a_server_that_fails_says_that_it_does(tmp_path: Path) -> None:
+    """It is no usage error: what it could not do is in its log."""
+    row = "next(row for row in m.METHODS if row.name == 'store_size')"
+    with serving(tmp_path / "home", patch=("part_methods", f"{row}.handle = lambda *_: 1 / 0")) as server:
+        failed = hero_logic("ls", "--server", f"unix:{server.socket_path}")
+        wrong = hero_logic("ls", "--text", "x" * 1001, "--server", f"unix:{server.socket_path}")
+        server.stop()
+
+    assert (failed.returncode, b"internal_error" in failed.stderr) == (1, True)
+    assert (wrong.returncode, b"1000" in wrong.stderr) == (2, True)

@@ -37,6 +37,7 @@ TOKEN_FILE = "server-token"  # noqa: S105  # where a server of this user keeps i
 _WAIT_MS = 20_000.0
 """So long one call waits for a play: who waits longer asks again, and so hears of a server that is gone."""
 _AGAIN_S = 0.25
+_WRONG_PARAMS = "(invalid_params)"
 _MAX_TOKEN_BYTES = 1000
 _MAX_SID_CHARS = 64
 _MAX_FLOW_CHARS = 300
@@ -141,27 +142,31 @@ class Link(ServiceClient):
                 f"{error} Set {TOKEN_VARIABLE} to what `hero-logic token` prints where the server "
                 f"{self._place.name} runs."
             ) from error
-        except ServerUnreachable as error:
-            raise (self._release_error(error) or error) from error
-        except ServerRefused as error:
+        except (ServerUnreachable, ServerRefused) as error:
             # No class of its own: JSON-RPC itself refuses, as the method or a parameter is not known.
-            if type(error) is not ServerRefused:
+            if type(error) not in (ServerUnreachable, ServerRefused):
                 raise
-            raise (self._release_error(error) or UsageError(str(error))) from error
+            self._check_release(error)
+            if str(error).endswith(_WRONG_PARAMS):
+                raise UsageError(str(error)) from error
+            raise
 
-    def _release_error(self, error: HeroLogicError) -> OtherRelease | None:
-        """What an error means, if the server is of another release."""
+    def _check_release(self, error: HeroLogicError) -> None:
+        """Refuse to go on with a server of another release, after an error that this may have caused.
+
+        Raises:
+            OtherRelease: it is of one.
+        """
         try:
             found = super()._call("rpc.discover", {}, dict[str, Any])
             release = str(found["info"]["version"])
         except (HeroLogicError, KeyError, TypeError):
-            return None
-        if release == __version__:
-            return None
-        return OtherRelease(
-            f"the server {self._place.name} is hero-logic {release}, and this is {__version__}: {error} "
-            "Use the same release on both sides."
-        )
+            return
+        if release != __version__:
+            raise OtherRelease(
+                f"the server {self._place.name} is hero-logic {release}, and this is {__version__}: {error} "
+                "Use the same release on both sides."
+            ) from error
 
 
 def _check_names(params: dict[str, Any]) -> None:
