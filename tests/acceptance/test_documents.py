@@ -31,6 +31,7 @@ PLAY = {
     "needs": dict,
     "grants": dict,
     "counters": dict,
+    "span_count": int,
     "created_ms": NUMBER,
     "is_waiting": bool,
     "retry_of": str,
