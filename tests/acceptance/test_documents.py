@@ -31,13 +31,13 @@ PLAY = {
     "needs": dict,
     "grants": dict,
     "counters": dict,
-    "span_count": int,
     "created_ms": NUMBER,
     "is_waiting": bool,
     "retry_of": str,
     "parent_play_sid": str,
     "parent_span_id": str,
     "asked_by": str,
+    "span_count": int,
     "spans": list,
 }
 SPAN = {

@@ -44,13 +44,13 @@ FACTS = [
     "needs",
     "grants",
     "counters",
-    "span_count",
     "created_ms",
     "is_waiting",
     "retry_of",
     "parent_play_sid",
     "parent_span_id",
     "asked_by",
+    "span_count",
 ]
 HEAVY = ["input", "output", "stdout", "stderr"]
 

@@ -28,13 +28,13 @@ class PlaySummary(msgspec.Struct, kw_only=True):
     needs: dict[str, list[str]]
     grants: dict[str, list[str]]
     counters: Counters
-    span_count: int
     created_ms: float
     is_waiting: bool
     retry_of: str
     parent_play_sid: str
     parent_span_id: str
     asked_by: str
+    span_count: int
 
 
 class PlayFacts(PlaySummary, kw_only=True):

@@ -112,13 +112,13 @@ def _facts(play: Play) -> dict[str, Any]:
         "needs": play.access.needs,
         "grants": play.access.grants,
         "counters": play.counters,
-        "span_count": play.span_count,
         "created_ms": play.created_ms,
         "is_waiting": play.is_waiting,
         "retry_of": play.retry_of,
         "parent_play_sid": play.parent_play_sid,
         "parent_span_id": play.parent_span_id,
         "asked_by": play.asked_by,
+        "span_count": play.span_count,
     }
 
 
