@@ -77,7 +77,7 @@ def test_a_play_that_waits_gives_its_place_back_until_the_end_of_the_other(tmp_p
 def test_a_play_that_asks_for_less_than_a_worker_runs_is_not_run(tmp_path: Path) -> None:
     """It ends, and says what the least is; nobody weakens a server by asking."""
     home = tmp_path / "home"
-    with asking(home) as verbs, working(home):
+    with asking(home, HERO_LOGIC_SANDBOX="none") as verbs, working(home):
         sid = queue(verbs, QUICK, sandbox="none")
         play = verbs.play_wait(sid, timeout_ms=FOR_EVER_MS)
 

@@ -156,7 +156,7 @@ def run_play(
     )
     interruption = _Interruption(run, order.limits.grace_s)
     # The store is opened while the play's interpreter starts.
-    with _alive(runtimes), run, _SignalHandlers(interruption), open_session() as session:
+    with _alive(runtimes), run, SignalHandlers(interruption), open_session() as session:
         session.enter_runtime()
         play = run.put_on_record(session, retry_of=retry_of)
         session.plays.begin(sid, run.sandbox)
@@ -230,7 +230,7 @@ class _Interruption:
         self._run.cancel()
 
 
-class _SignalHandlers:
+class SignalHandlers:
     """SIGINT and SIGTERM call a function with their name, inside a ``with`` block."""
 
     def __init__(self, act: Callable[[str], None]) -> None:
@@ -304,7 +304,7 @@ def listen(
         session.plays.create(sid)
         session.plays.begin(sid, Sandbox())
         listener.sink = session.ingest.open(sid, on_bad_line=teller.tell)
-        with _SignalHandlers(end_input):
+        with SignalHandlers(end_input):
             handle = listener.run()
             session.ears.listen(look)
             session.ears.listen(session.take_in_pushed)

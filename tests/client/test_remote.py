@@ -180,7 +180,20 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["", "ftp://a", "http://", "http://a:b", "127.0.0.1:8420", "unix:", "http://a/b", "http://[::1"]
+    "place",
+    [
+        "",
+        "ftp://a",
+        "http://",
+        "http://a:b",
+        "127.0.0.1:8420",
+        "unix:",
+        "http://a/b",
+        "http://[::1",
+        "http://me:secret@a",
+        "http://\xe4",
+        "http://a\x7fb",
+    ],
 )
 def test_what_is_no_server_is_a_usage_error(place: str) -> None:
     """Before anything is sent."""

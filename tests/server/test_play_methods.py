@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from httpx_sse import connect_sse
 
+from hero_logic.core.records import PlayOrder
 from support.command import hero_logic
 from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.waiting import wait_until
@@ -109,6 +110,62 @@ def test_one_that_ignores_sigterm_is_cancelled(server: Server, tmp_path: Path) -
     assert "a client of the server" in ended["error"]
     # The machine that runs the tests may be busy; benchmarks/plays.py has the figure.
     assert GRACE_S * 0.9 < time.monotonic() - began_s < GRACE_S + 3
+
+
+def test_what_it_is_run_with_can_be_said(server: Server) -> None:
+    """Its time, its grace, and what it is kept in; a retry has the same."""
+    limits = {"play_timeout_ms": 300, "grace_ms": 100, "sandbox": "best"}
+    began_s = time.monotonic()
+    first = server.call("play_run_async", flow_sid="stubborn", **limits)
+    ended = server.call("play_wait", play_sid=first, timeout_ms=20_000)
+    again = server.call("play_wait", play_sid=server.call("play_retry", play_sid=first), timeout_ms=20_000)
+    started = server.call("play_start", flow_sid="stubborn", **limits)
+    third = server.call("play_wait", play_sid=started["sid"], timeout_ms=20_000)
+
+    assert [play["status"] for play in (ended, again, third)] == ["timed_out"] * 3
+    # With the grace of every play it would have been three times five seconds more.
+    assert time.monotonic() - began_s < 3 * GRACE_S
+    with session_over(server.home) as session:
+        orders = [session.store.read_order(play["sid"]) for play in (ended, again, third)]
+    assert [found and found[0].sandbox for found in orders] == ["best"] * 3
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"play_timeout_ms": 0},
+        {"grace_ms": -1},
+        {"grace_ms": 1e9},
+        {"sandbox": "castle"},
+        {"python": "/bin/sh"},
+    ],
+    ids=str,
+)
+def test_what_no_play_can_be_run_with_is_refused(server: Server, limits: dict[str, Any]) -> None:
+    """With what is wrong of it; an interpreter of the server's is not for a caller to choose."""
+    for method in ("play_start", "play_run_async"):
+        code, message = server.refused(method, flow_sid="quick", **limits)
+
+        assert (code, next(iter(limits)) in message) == ("invalid_params", True)
+
+
+def test_no_play_is_kept_in_less_than_the_server_says(server: Server) -> None:
+    """It is refused when it is asked for, and so is a retry of one that was run elsewhere with less."""
+    server.call("play_wait", play_sid=(sid := server.call("play_run_async", flow_sid="quick")))
+    with session_over(server.home) as session:
+        play = session.store.get_play(sid)
+        made = session.store.get_version(play.version_sid)
+        order = PlayOrder("main", sandbox="none", published_name="quick")
+        less = session.plays.create_waiting(
+            "less", version=made, flow="quick", input_json="{}", access=play.access, order=order
+        )
+    server.call("play_wait", play_sid=less.sid)
+
+    for code, message in (
+        server.refused("play_run_async", flow_sid="quick", sandbox="none"),
+        server.refused("play_retry", play_sid=less.sid),
+    ):
+        assert (code, "nothing in less than tier0" in message) == ("sandbox_unavailable", True)
 
 
 def test_a_retry_is_linked_to_the_first(server: Server) -> None:

@@ -50,6 +50,7 @@ FACTS = [
     "parent_play_sid",
     "parent_span_id",
     "asked_by",
+    "span_count",
 ]
 HEAVY = ["input", "output", "stdout", "stderr"]
 

@@ -26,7 +26,8 @@ The tree, one class for each thing a caller would do differently::
     │   ├── TooLarge               a request, or what it asks for, is over a limit
     │   ├── TooMany                too many requests, connections or failures at a time
     │   │   └── InboxFull          too many events wait for a play
-    │   └── ServerStopping         it takes no more requests
+    │   ├── ServerStopping         it takes no more requests
+    │   └── OtherRelease           it is of another release, and does not know what was asked
     ├── ServerUnreachable          no server answers, or not as one of ours does
     └── StoreError                 the store cannot do what was asked
         ├── StoreLocked            another process held it for too long
@@ -190,6 +191,12 @@ class ServerStopping(ServerRefused):
     """The server is about to stop and takes no more requests."""
 
     code = "stopping"
+
+
+class OtherRelease(ServerRefused):
+    """A server is of another release than who asks, and the two do not understand each other."""
+
+    code = "other_release"
 
 
 class ServerUnreachable(HeroLogicError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,6 +26,7 @@ from hero_logic.core.errors import (
     MalformedEvent,
     NotFound,
     NotGranted,
+    SandboxUnavailable,
     ServerStopping,
     StoreError,
     TooLarge,
@@ -37,12 +38,13 @@ from hero_logic.core.records import PlayStatus
 from hero_logic.server.desks import Desk, Lobby
 from hero_logic.server.methods import Method
 from hero_logic.service import document
-from hero_logic.service.play_verbs import links_of
+from hero_logic.service.play_verbs import Wanted, links_of
 from hero_logic.service.plays import LAST
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_PAGE = 1000
 MAX_TIME_MS = 1e12
+MAX_GRACE_MS = 3_600_000.0
 _ASKED_BY = "a client of the server"
 
 PlaySid = Annotated[
@@ -61,6 +63,21 @@ FlowSid = Annotated[
 InputData = Annotated[
     dict[str, Any] | None, Meta(description="the input: a value for each parameter of the flow")
 ]
+PlayTimeout = Annotated[
+    Annotated[float, Meta(gt=0, lt=MAX_TIME_MS)] | None,
+    Meta(description="end the play after so many milliseconds of running; null: it has no such end"),
+]
+Grace = Annotated[
+    Annotated[float, Meta(gt=0, le=MAX_GRACE_MS)] | None,
+    Meta(description="how long the play has between SIGTERM and SIGKILL, in milliseconds; null: 5,000"),
+]
+SandboxWanted = Annotated[
+    Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None,
+    Meta(
+        description="what it is to be kept in, and never less than what the server is started with; "
+        "null: that"
+    ),
+]
 
 
 class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,6 +91,9 @@ class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
     timeout_ms: Annotated[
         float, Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it begins")
     ] = 10_000
+    play_timeout_ms: PlayTimeout = None
+    grace_ms: Grace = None
+    sandbox: SandboxWanted = None
 
 
 class PlayRunAsyncParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,6 +103,9 @@ class PlayRunAsyncParams(msgspec.Struct, forbid_unknown_fields=True):
     input_data: InputData = None
     parent_span_id: Annotated[str, Meta(max_length=200, description="the span that asks, of that play")] = ""
     parent_play_sid: Annotated[str, Meta(max_length=64, description="the play that asks")] = ""
+    play_timeout_ms: PlayTimeout = None
+    grace_ms: Grace = None
+    sandbox: SandboxWanted = None
 
 
 class PlayCancelParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,7 +119,7 @@ class PlayCancelParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PlayRetryParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Have another play run the same version with the same input; the two are linked.
+    """Have another play run the same version with the same input, limits and sandbox; the two are linked.
 
     What it is granted is decided anew.
     """
@@ -270,12 +293,27 @@ def _run_async(desk: Desk, params: PlayRunAsyncParams) -> str:
         params.input_data,
         parent_play_sid=params.parent_play_sid,
         parent_span_id=params.parent_span_id,
+        wanted=Wanted(
+            timeout_s=_seconds(params.play_timeout_ms),
+            grace_s=_seconds(params.grace_ms),
+            sandbox=params.sandbox,
+        ),
         asked_by=_ASKED_BY,
     )
 
 
+def _seconds(time_ms: float | None) -> float | None:
+    return None if time_ms is None else time_ms / 1000
+
+
 async def _start(lobby: Lobby, params: PlayStartParams) -> msgspec.Raw:
-    asked = PlayRunAsyncParams(params.flow_sid, params.input_data)
+    asked = PlayRunAsyncParams(
+        params.flow_sid,
+        params.input_data,
+        play_timeout_ms=params.play_timeout_ms,
+        grace_ms=params.grace_ms,
+        sandbox=params.sandbox,
+    )
     sid = await lobby.writing(lambda desk: _run_async(desk, asked))
     timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
     await lobby.hub.until(sid, lambda play: play.status != "pending", timeout_s)
@@ -318,7 +356,9 @@ async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
-_UNRUNNABLE = (NotFound, FlowArchived, LegacyFlow, BadInput, NotGranted, UsageError, ServerStopping)
+_UNRUNNABLE = (
+    NotFound, FlowArchived, LegacyFlow, BadInput, NotGranted, UsageError, SandboxUnavailable, ServerStopping,
+)  # fmt: skip
 
 METHODS = (
     Method(
@@ -353,7 +393,7 @@ METHODS = (
         "run a play again; gives the id of the new one at once",
         params=PlayRetryParams,
         result=str,
-        errors=(NotFound, IllegalMove, BadInput, NotGranted, UsageError, ServerStopping),
+        errors=(NotFound, IllegalMove, BadInput, NotGranted, UsageError, SandboxUnavailable, ServerStopping),
         mode="write",
         handle=_retry,
     ),
