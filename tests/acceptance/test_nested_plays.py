@@ -30,11 +30,14 @@ def ask(method, **params):
     return answer["result"]
 
 @flow(needs={"rpc": ["hero"]})
-def main(depth: int, timeout_ms: int = 0, says_who: bool = True):
+def main(depth: int, timeout_ms: int = 0, says_who: bool = True, until_begun: bool = False):
     if depth == 0:
         return 0
     me = os.environ["HERO_FLOW_PLAY_SID"]
-    child = ask("play_run_async", flow_sid="nested", input_data={"depth": depth - 1}, parent_play_sid=me)
+    wanted = {"flow_sid": "nested", "input_data": {"depth": depth - 1}, "parent_play_sid": me}
+    if until_begun:
+        return ask("play_start", timeout_ms=0, **wanted)["status"]
+    child = ask("play_run_async", **wanted)
     who = {"parent_play_sid": me} if says_who else {}
     play = ask("play_wait", play_sid=child, timeout_ms=timeout_ms, **who)
     if play["status"] != "ok":
@@ -75,6 +78,14 @@ def test_one_place_is_enough_for_plays_that_wait_for_each_other(narrow: Server) 
         ("ok", 3),
         ("ok", 1),
     ]
+
+
+def test_a_play_gives_its_place_to_one_whose_beginning_it_waits_for(narrow: Server) -> None:
+    """It waits without a limit, and would for ever if it kept it."""
+    sid = narrow.call("play_run_async", flow_sid="nested", input_data={"depth": 1, "until_begun": True})
+    play = narrow.call("play_wait", play_sid=sid, timeout_ms=60_000)
+
+    assert (play["status"], play["output"] in ("running", "ok")) == ("ok", True)
 
 
 def test_a_play_that_does_not_say_who_it_is_keeps_its_place(narrow: Server) -> None:

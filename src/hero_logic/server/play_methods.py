@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +41,11 @@ from hero_logic.service import document
 from hero_logic.service.play_verbs import Wanted, links_of
 from hero_logic.service.plays import LAST
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hero_logic.core.records import Play
+
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_PAGE = 1000
 MAX_TIME_MS = 1e12
@@ -78,6 +83,8 @@ SandboxWanted = Annotated[
         "null: that"
     ),
 ]
+ParentSpan = Annotated[str, Meta(max_length=200, description="the span that asks, of that play")]
+Parent = Annotated[str, Meta(max_length=64, description="the play that asks; its `HERO_FLOW_PLAY_SID`")]
 
 
 class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,6 +98,8 @@ class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
     timeout_ms: Annotated[
         float, Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it begins")
     ] = 10_000
+    parent_span_id: ParentSpan = ""
+    parent_play_sid: Parent = ""
     play_timeout_ms: PlayTimeout = None
     grace_ms: Grace = None
     sandbox: SandboxWanted = None
@@ -101,8 +110,8 @@ class PlayRunAsyncParams(msgspec.Struct, forbid_unknown_fields=True):
 
     flow_sid: FlowSid
     input_data: InputData = None
-    parent_span_id: Annotated[str, Meta(max_length=200, description="the span that asks, of that play")] = ""
-    parent_play_sid: Annotated[str, Meta(max_length=64, description="the play that asks")] = ""
+    parent_span_id: ParentSpan = ""
+    parent_play_sid: Parent = ""
     play_timeout_ms: PlayTimeout = None
     grace_ms: Grace = None
     sandbox: SandboxWanted = None
@@ -310,13 +319,14 @@ async def _start(lobby: Lobby, params: PlayStartParams) -> msgspec.Raw:
     asked = PlayRunAsyncParams(
         params.flow_sid,
         params.input_data,
+        params.parent_span_id,
+        params.parent_play_sid,
         play_timeout_ms=params.play_timeout_ms,
         grace_ms=params.grace_ms,
         sandbox=params.sandbox,
     )
     sid = await lobby.writing(lambda desk: _run_async(desk, asked))
-    timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
-    await lobby.hub.until(sid, lambda play: play.status != "pending", timeout_s)
+    await _until(lobby, sid, lambda play: play.status != "pending", params.timeout_ms, params.parent_play_sid)
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
@@ -341,19 +351,24 @@ def _links(desk: Desk, params: PlayLinksParams) -> msgspec.Raw:
 
 
 async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
-    timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
     sid = params.play_sid
     if sid == LAST:
         sid = await lobby.reading(lambda desk: desk.sid(LAST))
-    parent_sid = params.parent_play_sid
+    await _until(lobby, sid, lambda play: is_terminal(play.status), params.timeout_ms, params.parent_play_sid)
+    return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
+
+
+async def _until(
+    lobby: Lobby, sid: str, is_so: Callable[[Play], bool], timeout_ms: float, parent_sid: str
+) -> None:
+    """Wait until something is so of a play; another play that waits for it gives its place back meanwhile."""
     if parent_sid:
         await lobby.writing(lambda desk: desk.verbs.begin_wait(parent_sid, sid))
     try:
-        await lobby.hub.until(sid, lambda play: is_terminal(play.status), timeout_s)
+        await lobby.hub.until(sid, is_so, timeout_ms / 1000 if timeout_ms else None)
     finally:
         if parent_sid:
             await lobby.writing(lambda desk: desk.verbs.end_wait(parent_sid, sid))
-    return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
 _UNRUNNABLE = (
@@ -366,7 +381,7 @@ METHODS = (
         "run a flow, and wait until it has begun",
         params=PlayStartParams,
         result=PlayFacts,
-        errors=_UNRUNNABLE,
+        errors=(*_UNRUNNABLE, IllegalMove),
         mode="wait",
         handle=_start,
     ),
