@@ -1,4 +1,4 @@
-"""A crowd at a server: who asks for plays, who watches them, well and badly; and what the server takes meanwhile."""
+"""A crowd at a server: who asks for plays, who watches them, well and badly; and what the server takes."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Crowd:
         await _close(writer)
 
     async def _watch_slowly(self, sid: str) -> None:
-        """A few bytes at a time, of what is told of all plays since long ago; then gone with most of it unread."""
+        """A few bytes at a time, of all that was ever told; then gone with most of it unread."""
         reader, writer = await self._request("/events?after=0", buffer_bytes=2048)
         for _ in range(self._dice.randrange(1, 30)):
             await reader.read(500)

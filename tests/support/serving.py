@@ -122,11 +122,12 @@ def serving(
     patch: tuple[str, str] | None = None,
     runtime_dir: Path | None = None,
     marker: str = "",
+    more: dict[str, str] | None = None,
 ) -> Iterator[Server]:
     """A server over the data in a directory, at a free port; it is ended at the end.
 
     ``patch`` is a module of the server's and a statement about it, ``m``, which is done before it starts;
-    ``marker`` is in the environment of the server and of all plays that it runs.
+    ``marker`` is in the environment of the server and of all plays that it runs; ``more`` are variables.
     """
     runtime_dir = runtime_dir or home.parent
     variables = {
@@ -134,6 +135,7 @@ def serving(
         "HERO_LOGIC_RUNTIME_DIR": str(runtime_dir),
         "HERO_LOGIC_SANDBOX": "tier0",
         "HERO_FLOW_MARKER": marker,
+        **(more or {}),
     }
     command = COMMAND
     if patch is not None:
