@@ -199,7 +199,8 @@ class Crowd:
         await asyncio.get_running_loop().sock_connect(peer, ("127.0.0.1", self._server.port))
         reader, writer = await asyncio.open_connection(sock=peer, limit=buffer_bytes)
         head = (
-            f"GET {place} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._server.token}\r\n\r\n"
+            f"GET {place} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._server.token}\r\n"
+            "Connection: close\r\n\r\n"
         )
         writer.write(head.encode()[: 30 if half else None])
         await writer.drain()
