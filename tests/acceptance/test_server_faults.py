@@ -1,4 +1,4 @@
-"""A server whose disk is full, whose store another process holds, whose clock is set: it says so and goes on."""
+"""A server whose disk is full, whose store is held, whose clock is set: it says so and goes on."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_server_whose_disk_is_full_says_so_and_goes_on(
 ) -> None:
     """What would write is refused with the reason, what reads is answered; with room all goes on by itself.
 
-    A flow that returns before there is room cannot leave its result, and has failed; one that does later has not.
+    A flow that returns before there is room cannot leave its result, and has failed; a later one has not.
     """
     (tmp_path / "lasting").mkdir()
     with serving(disk.home, *options, runtime_dir=tmp_path) as server:

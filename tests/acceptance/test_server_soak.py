@@ -1,4 +1,4 @@
-"""A server that lives long: fifty plays at a time, a crowd that watches, and it takes no more than at first."""
+"""A server that lives long: fifty plays at a time, a crowd, and it takes no more than at first."""
 
 from __future__ import annotations
 

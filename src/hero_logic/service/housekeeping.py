@@ -3,7 +3,8 @@
 One thread, so that a start waits for none of it: whatever the database holds, the process is ready at once.
 
 How old a play is says the clock of the machine; but one that is set forward while this process lives makes
-nothing old: what is removed for it could not be brought back. What is kept too long goes after the next start.
+nothing old: what was removed for it could not be brought back. What is kept too long goes after the next
+start.
 """
 
 from __future__ import annotations

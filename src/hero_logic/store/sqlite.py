@@ -76,7 +76,7 @@ class SqliteStore(SqliteQueue, SqliteFlows):
         self._busy_timeout_s = busy_timeout_s
         self._writer: sqlite3.Connection | None = writer
         self._reader: sqlite3.Connection | None = None
-        self._write_lock = _WriteLock(path, busy_timeout_s)
+        self._write_lock: _WriteLock = _WriteLock(path, busy_timeout_s)
         self._read_lock = allocate_lock()
 
     @classmethod
