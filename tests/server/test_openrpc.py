@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -13,6 +14,7 @@ from hero_logic.core import errors
 from hero_logic.server.methods import table
 from hero_logic.server.openrpc import document
 from hero_logic.server.refusals import OUR_NUMBERS, REFUSALS, STANDARD, refusal_of
+from support.openrpc_rules import violations
 from support.serving import Server
 
 METHODS = document()["methods"]
@@ -23,23 +25,61 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "components": document()["components"]}
 
 
-def test_it_has_what_openrpc_requires() -> None:
-    """Of the document, of each method, of each parameter, result and error."""
+def test_it_is_what_the_specification_says() -> None:
+    """Every object of it has the keys that it must have and no others, every reference leads somewhere."""
     found = document()
 
+    assert violations(json.loads(json.dumps(found))) == []
     assert found["openrpc"].startswith("1.3.")
-    assert {"title", "version"} <= set(found["info"])
-    assert len({method["name"] for method in METHODS}) == len(METHODS)
-    for method in METHODS:
-        names = [param["name"] for param in method["params"]]
-        assert len(set(names)) == len(names)
-        assert all({"name", "schema"} <= set(param) for param in method["params"])
-        required = [param["required"] for param in method["params"]]
-        assert required == sorted(required, reverse=True), "a required parameter stands after an optional one"
-        assert {"name", "schema"} <= set(method["result"])
-        codes = [error["code"] for error in method["errors"]]
-        assert len(set(codes)) == len(codes)
-        assert all(isinstance(error["message"], str) for error in method["errors"])
+    assert len(METHODS) == len(table())
+
+
+def break_method(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    """Change a method of several parameters."""
+
+    def change(found: dict[str, Any]) -> None:
+        [method] = [method for method in found["methods"] if method["name"] == "play_start"]
+        method.update(changes)
+
+    return change
+
+
+BROKEN: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no version of OpenRPC": lambda found: found.pop("openrpc"),
+    "a version that is none": lambda found: found.update(openrpc="2"),
+    "no title": lambda found: found["info"].pop("title"),
+    "a key of nobody": lambda found: found.update(paths={}),
+    "a key of nobody in a method": break_method(returns={}),
+    "no parameters": lambda found: found["methods"][0].pop("params"),
+    "parameters by name": break_method(params={"a": {}}),
+    "a parameter without a schema": break_method(params=[{"name": "a"}]),
+    "a parameter without a name": break_method(params=[{"name": "", "schema": {}}]),
+    "a parameter twice": break_method(params=[{"name": "a", "schema": {}}] * 2),
+    "a required one after an optional one": break_method(
+        params=[{"name": "a", "schema": {}}, {"name": "b", "schema": {}, "required": True}]
+    ),
+    "a structure of nobody": break_method(paramStructure="any"),
+    "a result without a name": break_method(result={"schema": {}}),
+    "an error with a code that is a text": break_method(errors=[{"code": "-1", "message": "m"}]),
+    "an error without a message": break_method(errors=[{"code": -1}]),
+    "an error twice": break_method(errors=[{"code": -1, "message": "m"}] * 2),
+    "a method twice": lambda found: found["methods"].append(found["methods"][0]),
+    "a reference that leads nowhere": break_method(
+        result={"name": "result", "schema": {"$ref": "#/components/schemas/Nobody"}}
+    ),
+    "a schema that is none": break_method(result={"name": "result", "schema": {"type": "thing"}}),
+    "a schema of a later draft": break_method(result={"name": "result", "schema": {"prefixItems": [{}]}}),
+    "a component of a kind that is none": lambda found: found["components"].update(types={}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_document_that_breaks_the_specification_is_found_out(name: str) -> None:
+    """Else the test before this one would say nothing."""
+    found = json.loads(json.dumps(document()))
+    BROKEN[name](found)
+
+    assert violations(found)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method["name"])
