@@ -10,27 +10,24 @@ import jsonschema
 import msgspec
 import pytest
 
-from hero_logic.core import errors
 from hero_logic.server.methods import table
 from hero_logic.server.openrpc import document
-from hero_logic.server.refusals import OUR_NUMBERS, REFUSALS, STANDARD, refusal_of
 from support.openrpc_rules import violations
 from support.serving import Server
 
-METHODS = document()["methods"]
+DOCUMENT = document()
+METHODS = DOCUMENT["methods"]
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema with the components that it refers to."""
-    return {**schema, "components": document()["components"]}
+    return {**schema, "components": DOCUMENT["components"]}
 
 
 def test_it_is_what_the_specification_says() -> None:
     """Every object of it has the keys that it must have and no others, every reference leads somewhere."""
-    found = document()
-
-    assert violations(json.loads(json.dumps(found))) == []
-    assert found["openrpc"].startswith("1.3.")
+    assert violations(json.loads(json.dumps(DOCUMENT))) == []
+    assert DOCUMENT["openrpc"].startswith("1.3.")
     assert len(METHODS) == len(table())
 
 
@@ -76,7 +73,7 @@ BROKEN: dict[str, Callable[[dict[str, Any]], object]] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_document_that_breaks_the_specification_is_found_out(name: str) -> None:
     """Else the test before this one would say nothing."""
-    found = json.loads(json.dumps(document()))
+    found = json.loads(json.dumps(DOCUMENT))
     BROKEN[name](found)
 
     assert violations(found)
@@ -95,7 +92,7 @@ def test_it_is_given_by_both_ways(server: Server) -> None:
     """rpc.discover and GET /openrpc.json."""
     got = server.http().get("/openrpc.json").json()
 
-    assert got == server.call("rpc.discover") == json.loads(json.dumps(document()))
+    assert got == server.call("rpc.discover") == json.loads(json.dumps(DOCUMENT))
 
 
 def test_every_method_has_a_summary_and_a_description() -> None:
@@ -128,29 +125,3 @@ def test_what_is_answered_is_of_the_type_that_is_documented(
     jsonschema.validate(result, resolved(method["result"]["schema"]), jsonschema.Draft202012Validator)
     kind = table()[name].result
     assert msgspec.to_builtins(msgspec.convert(result, kind)) == result
-
-
-def error_classes() -> list[type[errors.HeroLogicError]]:
-    """All of them."""
-    return [
-        found
-        for found in vars(errors).values()
-        if isinstance(found, type) and issubclass(found, errors.HeroLogicError)
-    ]
-
-
-@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)
-def test_every_error_has_a_number_of_ours_and_a_hint(kind: type[errors.HeroLogicError]) -> None:
-    """From -32019 to -32000."""
-    refusal = refusal_of(kind)
-
-    assert refusal.number in OUR_NUMBERS
-    assert refusal.hint
-    assert 400 <= refusal.http_status < 600
-
-
-def test_the_numbers_are_those_that_the_specification_leaves_to_us() -> None:
-    """And none of JSON-RPC's own."""
-    assert not {refusal.number for refusal in REFUSALS.values()} & set(STANDARD)
-    assert min(OUR_NUMBERS) == -32019
-    assert max(OUR_NUMBERS) == -32000
