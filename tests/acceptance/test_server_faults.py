@@ -18,7 +18,7 @@ from server.test_play_methods import CREWS, Patient
 from support.clock import Clock
 from support.disk import Disk
 from support.records import held_store
-from support.serving import Server, serving
+from support.serving import NO_TLS, Server, serving
 from support.waiting import wait_until
 from support.working import PATIENT, QUICK
 
@@ -113,6 +113,7 @@ def refusal(server: Server, method: str, **params: Any) -> str:
         json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
         headers=server.headers,
         timeout=20,
+        verify=NO_TLS,
     ).json()
     return str(answer["error"]["data"]["code"]) if "error" in answer else ""
 
