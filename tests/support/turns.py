@@ -3,7 +3,7 @@
 The one that lasts as long as the soak comes first; then a quarter of those that take minutes; then all the
 rest, in an order that the seed decides, until the time is over. Told at the end is what was run.
 
-Source: docs/design/0027-what-a-soak-runs.md.
+Source: docs/design/0022-what-a-soak-runs.md.
 """
 
 from __future__ import annotations
