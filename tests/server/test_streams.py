@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
+from hero_logic.server.desks import Lobby
+from hero_logic.server.news import COMMENT
+from hero_logic.server.streams import stream
 from hero_logic.service.session import Session
 from hero_logic.store import sqlite_queue
 from hero_logic.store.contract import Store
+from server.test_hub import in_lobby
 from support.command import hero_logic
 from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.span_writer import Writer
@@ -311,6 +315,25 @@ def test_a_revision_that_the_store_does_not_have_is_reset(server: Server, sessio
     assert reset.event == "reset"
     assert int(reset.id) <= session.store.revision()
     assert json.loads(span.data)["spans"][0]["span_id"] == "later"
+
+
+def test_a_play_that_is_deleted_before_it_was_read_ends_its_stream(tmp_path: Path) -> None:
+    """As one that is deleted later: the end says so, and nothing is broken off."""
+    told = []
+
+    async def do(session: Session, lobby: Lobby) -> None:
+        sid = begin_play(session)
+        session.ingest.apply_event_json(sid, span_start("a"))
+        end_play(session, sid)
+        pieces = stream(lobby, sid, after=0)
+        told.append(await anext(pieces))
+        session.store.delete_play(sid)
+        told.extend([piece async for piece in pieces])
+
+    in_lobby(tmp_path / "home", do)
+
+    assert told[0] == COMMENT
+    assert b'"status":"deleted"' in told[-1]
 
 
 def test_a_reader_that_takes_nothing_costs_the_others_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hero_logic.core.errors import NotFound, StoreError, StoreLocked
-from hero_logic.server.news import Page, deleted_event, read_page
+from hero_logic.server.news import Page, deleted_page, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -241,9 +241,7 @@ class Channel:
             page = await self._hub.lobby.streaming(self._read)
         except NotFound:
             assert self.sid is not None, "all plays are never gone"
-            page = Page(
-                self.revision, self.revision, b"", is_all=True, ended=deleted_event(self.sid, self.revision)
-            )
+            page = deleted_page(self.sid, self.revision, self.revision)
         except StoreError as error:
             self._hub.on_trouble(f"the stream of {self.sid or 'all plays'} waits: {error}")
             await asyncio.sleep(_RETRY_S)

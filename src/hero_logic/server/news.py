@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hero_logic.core.errors import NotFound
 from hero_logic.core.lifecycle import is_terminal
 from hero_logic.core.records import SpanRow
 from hero_logic.service.extracts import play_news, span_news, whole_logs
@@ -113,7 +114,10 @@ def _events(
     told: list[tuple[int, str, list[dict[str, Any]] | dict[str, Any] | None]] = []
     for revision, sid, item in items:
         if isinstance(item, SpanRow):
-            row = span_news(item, whole_logs(store, sid, item))
+            try:
+                row = span_news(item, whole_logs(store, sid, item))
+            except NotFound:
+                continue  # the play was deleted since the rows were read: there is nothing left to tell of it
             before = told[-1] if told else None
             if before is not None and before[1] == sid and isinstance(before[2], list):
                 before[2].append(row)
@@ -143,9 +147,10 @@ def _end(store: Store, sid: str | None, revision: int) -> bytes:
     return event("end", revision, {"revision": revision, "play_sid": sid, "status": play.status})
 
 
-def deleted_event(sid: str, revision: int) -> bytes:
-    """The ``end`` of a play that was deleted."""
-    return event("end", revision, {"revision": revision, "play_sid": sid, "status": "deleted"})
+def deleted_page(sid: str, since: int, revision: int) -> Page:
+    """All that is left to tell of a play that was deleted: its ``end``."""
+    ended = event("end", revision, {"revision": revision, "play_sid": sid, "status": "deleted"})
+    return Page(since, revision, b"", is_all=True, ended=ended)
 
 
 def is_over(store: Store, sid: str, *, after: int) -> bool:

@@ -25,7 +25,7 @@ _PAST_EVERY_TIME_MS = float("inf")
 class SqliteQueue:
     """See :class:`hero_logic.store.queue_contract.QueueStore`; ``SqliteStore`` has the connections."""
 
-    _write_lock: LockType
+    _write_lock: AbstractContextManager[None]
     _read_lock: LockType
 
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
