@@ -8,6 +8,7 @@ import random
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,13 @@ def soak(
     play_s: float,
     most_plays: int,
     growth: float,
-) -> None:
+    least_at_once: int,
+) -> str:
     """A crowd for a while, and one for longer; in between and afterwards it is looked what the server takes.
 
-    A play lasts ``play_s`` on average. ``growth`` is how many times as much memory the end may have.
+    That is what it gives, in words. A play lasts ``play_s`` on average. ``growth`` is how many times as much
+    memory there may be at the end. Fifty are asked for at a time; ``least_at_once`` of them have to have been
+    seen to run at once.
     """
     seed = time.time_ns() % 2**32
     print(f"the seed is {seed}")
@@ -79,7 +83,8 @@ def soak(
         first = taken_at_rest(server)
         crowd.stay(for_s, most_plays=most_plays)
         last = taken_at_rest(server, like=first)
-        print(f"at first: {first}\nat last: {last}\n{dict(crowd.did)}, {crowd.most_at_once} plays at once")
+        taken = f"{crowd.did['asked']} plays, {crowd.most_at_once} at once; {first} at first; {last} at last"
+        print(taken, dict(crowd.did))
         ends = statuses(server)
         server.process.terminate()
         log.end()
@@ -88,11 +93,12 @@ def soak(
 
     assert set(ends) <= TERMINAL
     assert sum(ends.values()) == crowd.did["asked"] + crowd.did["retried"] - crowd.did["deleted"]
-    assert crowd.most_at_once >= AT_ONCE / 2, "it was no crowd"
+    assert crowd.most_at_once >= least_at_once, "it was no crowd"
     assert list((home / "plays").iterdir()) == []
     failures = [line for line in log.lines if json.loads(line)["level"] == "error"]
     assert failures == [], "\n".join(failures)
     check_flat(first, last, growth)
+    return taken
 
 
 def taken_at_rest(server: Server, *, like: Taken | None = None) -> Taken:
@@ -148,25 +154,29 @@ def statuses(server: Server) -> dict[str, int]:
 @pytest.mark.parametrize("crew", CREWS)
 def test_a_server_with_a_crowd_takes_no_more_than_at_first(tmp_path: Path, crew: str) -> None:
     """Memory, descriptors and threads are flat, every play has ended, and no process of one is left."""
-    soak(tmp_path, crew, warm_up_s=3, for_s=3, play_s=1.0, most_plays=500, growth=1.3)
+    soak(tmp_path, crew, warm_up_s=3, for_s=3, play_s=1.0, most_plays=500, growth=1.3, least_at_once=2)
 
 
 @pytest.mark.soak(WHOLE)
 @pytest.mark.timeout(1200)
 def test_a_server_with_a_crowd_takes_no_more_than_at_first_long(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
     """The same for as long as a soak lasts, ten minutes where nobody says; half of it with each crew."""
     rest_s = 40.0  # until the last play of each stretch has ended
     for_s = (request.config.getoption("soak_s") or 600.0) / len(CREWS) - rest_s
+    # What a process has taken once grows for a minute or two: a shorter soak sees more of that.
+    growth = 1.2 if for_s >= 200 else 1.3
     for crew in CREWS:
         (tmp_path / crew).mkdir()
-        soak(
+        taken = soak(
             tmp_path / crew,
             crew,
             warm_up_s=max(5.0, 0.25 * for_s),
             for_s=max(5.0, 0.75 * for_s),
             play_s=4.0,
             most_plays=20_000,
-            growth=1.15,
+            growth=growth,
+            least_at_once=AT_ONCE // 2,
         )
+        record_property(crew, taken)

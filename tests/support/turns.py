@@ -55,16 +55,20 @@ class Turns:
             pytest.skip("the time of this soak is over; another one, with another seed, runs it")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was run."""
+        """Say what was run, and what tests have recorded of it."""
         ran: dict[str, list[str]] = {}
+        told: list[str] = []
         for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
             if report.when == "call":
                 path, _, name = report.nodeid.partition("::")
                 ran.setdefault(path, []).append(name)
+                told += [f"{name}, {what}: {value}" for what, value in report.user_properties]
         terminalreporter.section(f"run in this soak, of {self._soak_s:.0f} s with the seed {self._seed}")
         for path in sorted(ran):
             named = ": " + ", ".join(sorted(ran[path])) if len(ran[path]) <= _NAMED else ""
             terminalreporter.write_line(f"{path}, {len(ran[path])}{named}")
+        for line in told:
+            terminalreporter.write_line(line)
 
 
 def deal(items: list[pytest.Item], seed: int) -> list[pytest.Item]:
