@@ -71,7 +71,7 @@ function ErrorOf({ error, status }: { error: string; status: string }) {
       <pre class="first">{first}</pre>
       {rest && (
         <details>
-          <summary>All of it</summary>
+          <summary>All that is known of it</summary>
           <pre tabIndex={0}>{rest}</pre>
         </details>
       )}
@@ -181,9 +181,17 @@ function Actions({ facts }: { facts: PlayFacts }) {
           </button>
         )}
         {hasEnded(facts.status) && facts.flow && (
-          <button disabled={isBusy.value} onClick={retry}>
-            Run again
-          </button>
+          <>
+            <button disabled={isBusy.value} onClick={retry}>
+              Run again
+            </button>
+            <a
+              class="button"
+              href={`/library?flow=${encodeURIComponent(facts.flow)}&from=${encodeURIComponent(facts.sid)}`}
+            >
+              With other input
+            </a>
+          </>
         )}
         {hasEnded(facts.status) &&
           (isSure.value ? (
