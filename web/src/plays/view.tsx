@@ -1,0 +1,3 @@
+export function Plays() {
+  return <h1>Plays</h1>;
+}
