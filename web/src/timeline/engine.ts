@@ -88,7 +88,8 @@ export class Engine {
     }
     const first = Math.max(0, Math.min(ask.first + shift, Math.max(0, total - 1)));
     const rows: RowView[] = [];
-    for (let at = first; at < Math.min(total, first + ask.count); at++) rows.push(this.rowView(this.codes[at]!, ask));
+    for (let at = first; at < Math.min(total, first + ask.count); at++)
+      rows.push(this.rowView(this.codes[at]!, ask));
     const selectedIndex = ask.selected ? this.indexOf(ask.selected) : NONE;
     return { first, rows, total, shift, selectedIndex, version: this.version };
   }
@@ -97,7 +98,8 @@ export class Engine {
     const { folding, order } = this;
     if (ask.how === "all") folding.reset(Infinity, "open", order.groups);
     else if (ask.how === "none") folding.reset(0, "closed", order.groups);
-    else if (ask.how === "deeper") folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
+    else if (ask.how === "deeper")
+      folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
     else if (ask.how === "shallower") {
       folding.reset(Math.max(0, Math.min(this.deepest(), folding.depth) - 1), "brief", order.groups);
     } else this.foldOne(this.codeOf(ask.key), ask.how);

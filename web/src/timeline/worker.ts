@@ -77,7 +77,11 @@ async function open(path: string): Promise<void> {
     columns.finish();
   } catch (trouble) {
     if (abort.signal.aborted) return;
-    tell({ kind: "trouble", status: 0, message: trouble instanceof Error ? trouble.message : String(trouble) });
+    tell({
+      kind: "trouble",
+      status: 0,
+      message: trouble instanceof Error ? trouble.message : String(trouble),
+    });
   }
 }
 
@@ -132,7 +136,9 @@ function answerTo(ask: Ask): unknown {
     case "span":
       return engine.facts(ask.key);
     case "trace":
-      return new Blob([...chromeTrace(engine.order, engine.spans, flow, ask.nowMs)], { type: "application/json" });
+      return new Blob([...chromeTrace(engine.order, engine.spans, flow, ask.nowMs)], {
+        type: "application/json",
+      });
   }
 }
 
