@@ -28,10 +28,17 @@ def settle(visit: Visit) -> None:
     expect(visit.page.locator("[aria-busy=true]")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (360, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.soak),
+        pytest.param(360, "light", marks=pytest.mark.soak),
+    ],
+)
 def test_axe_finds_nothing_to_complain_of(
-    browser: Browser, server: Server, failed: str, scheme: str, width: int
+    browser: Browser, server: Server, failed: str, width: int, scheme: str
 ) -> None:
     """Names, roles and contrasts of each view."""
     with visiting(browser, server, color_scheme=scheme, viewport={"width": width, "height": 740}) as visit:
@@ -49,7 +56,10 @@ def test_axe_finds_nothing_to_complain_of(
     assert {view: said for view, said in found.items() if said} == {}
 
 
-@pytest.mark.parametrize("width", [360, 700, 1024, 3840])
+@pytest.mark.parametrize(
+    "width",
+    [360, 1024, pytest.param(700, marks=pytest.mark.soak), pytest.param(3840, marks=pytest.mark.soak)],
+)
 def test_no_view_is_wider_than_its_window(browser: Browser, server: Server, failed: str, width: int) -> None:
     """From a telephone to a wall."""
     with visiting(browser, server, viewport={"width": width, "height": 700}) as visit:

@@ -92,6 +92,7 @@ def test_thousands_of_plays_are_a_few_rows(browser: Browser, tmp_path: Path) -> 
         for _ in range(5):
             with visit.page.expect_response("**/rpc"):
                 visit.page.keyboard.press("End")
+            expect(grid).to_have_attribute("aria-busy", "false")
         expect(grid).to_have_attribute("aria-rowcount", "1101")
         visit.page.keyboard.press("End")
         expect(visit.page.locator(".row.active")).to_contain_text("p00000")
