@@ -115,6 +115,8 @@ function answerTo(ask: Ask): unknown {
     case "fold":
       engine.fold(ask);
       return engine.totals();
+    case "totals":
+      return engine.totals();
     case "go":
       return engine.go(ask);
     case "find":
