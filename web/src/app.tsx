@@ -1,11 +1,14 @@
 // The frame around every view: where one can go, and which view the address means.
 
-import { lazy } from "./ui/lazy.tsx";
+import icon from "./icon.svg";
 import { Login } from "./login/view.tsx";
 import { Play } from "./play/view.tsx";
 import { Plays } from "./plays/view.tsx";
-import { refused } from "./rpc/session.ts";
 import { route } from "./router.ts";
+import { refused } from "./rpc/session.ts";
+import { Connection } from "./ui/connection.tsx";
+import { Help, HelpButton } from "./ui/help.tsx";
+import { lazy } from "./ui/lazy.tsx";
 
 const Library = lazy(() => import("./library/view.tsx").then((module) => module.Library));
 const Compare = lazy(() => import("./compare/view.tsx").then((module) => module.Compare));
@@ -18,8 +21,9 @@ export function App() {
         Skip to the content
       </a>
       <header class="top">
-        <a class="brand" href="/">
-          hero-logic
+        <a class="brand" href="/" aria-label="hero-logic, all plays">
+          <img src={icon} alt="" width="20" height="20" />
+          <span>hero-logic</span>
         </a>
         <nav aria-label="Views">
           <a href="/" aria-current={view === "plays" ? "page" : undefined}>
@@ -29,10 +33,14 @@ export function App() {
             Library
           </a>
         </nav>
+        <div class="spacer" />
+        <Connection />
+        <HelpButton />
       </header>
       <main id="main" tabIndex={-1}>
         <View />
       </main>
+      <Help />
     </>
   );
 }

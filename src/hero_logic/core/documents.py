@@ -34,6 +34,7 @@ class PlaySummary(msgspec.Struct, kw_only=True):
     parent_play_sid: str
     parent_span_id: str
     asked_by: str
+    span_count: int
 
 
 class PlayFacts(PlaySummary, kw_only=True):

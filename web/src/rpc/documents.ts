@@ -23,11 +23,11 @@ export interface PlaySummary {
   parent_play_sid: string;
   parent_span_id: string;
   asked_by: string;
+  span_count: number;
 }
 
 /** A play as an event tells it, and as the head of the columns has it. */
 export interface PlayNews extends PlaySummary {
-  span_count: number;
   revision: number;
 }
 
