@@ -71,6 +71,10 @@ function event(spans: Spans, row: number, track: number, nowMs: number): Record<
     ...(isRunning ? {} : { dur: (spans.endAt(row, nowMs) - start) * 1000 }),
     pid: 1,
     tid: track + 1,
-    args: { status: STATUSES[spans.status[row]!]!, span_id: spans.ids.text(row), ...(error ? { error } : {}) },
+    args: {
+      status: STATUSES[spans.status[row]!]!,
+      span_id: spans.ids.text(row),
+      ...(error ? { error } : {}),
+    },
   };
 }

@@ -40,7 +40,7 @@ test("however the bytes are cut, the same spans come out", () => {
   const next = random(3);
   for (let round = 0; round < 30; round++) {
     const pieces: Bytes[] = [];
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const size = 1 + Math.floor(next() * (round < 3 ? 3 : 900));
       pieces.push(bytes.slice(at, at + size));
       at += size;
@@ -58,7 +58,6 @@ test("a stream that is broken off is an error", () => {
 
 test("bytes that are no columns are an error", () => {
   const bytes = columnsOf(tree(20, 5));
-
 
   const none = new TextEncoder().encode("<!doctype html>");
   const huge = bytes.slice();

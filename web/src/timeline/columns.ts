@@ -75,7 +75,10 @@ export class ColumnDecoder {
       if (size > MAX_FRAME_BYTES) throw new BadColumns(`a frame of ${size} bytes is larger than any can be`);
       const end = at + FRAME_HEAD_BYTES + size + padding(size);
       if (end > bytes.length) break;
-      this.frame(this.text.decode(bytes.subarray(at, at + 4)), bytes.subarray(at + FRAME_HEAD_BYTES, at + 8 + size));
+      this.frame(
+        this.text.decode(bytes.subarray(at, at + 4)),
+        bytes.subarray(at + FRAME_HEAD_BYTES, at + 8 + size),
+      );
       at = end;
     }
     this.keep(bytes, at);

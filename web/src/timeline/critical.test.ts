@@ -7,7 +7,14 @@ import { news, spansOf, tree } from "./testing.ts";
 type Stretch = [row: number, fromMs: number, toMs: number];
 
 /** By the words of the definition: look at all children again for each step back. */
-function slowPath(order: Order, spans: Spans, nowMs: number, position = NONE, since = -Infinity, limit = Infinity): Stretch[] {
+function slowPath(
+  order: Order,
+  spans: Spans,
+  nowMs: number,
+  position = NONE,
+  since = -Infinity,
+  limit = Infinity,
+): Stretch[] {
   const path: Stretch[] = [];
   let until = limit;
   const children: number[] = [];
@@ -19,7 +26,11 @@ function slowPath(order: Order, spans: Spans, nowMs: number, position = NONE, si
       const start = Math.max(spans.start[order.rows[child]!]!, since);
       if (end > until || end <= start) continue;
       const bestEnd = best === NONE ? -Infinity : Math.min(spans.endAt(order.rows[best]!, nowMs), limit);
-      if (end > bestEnd || (end === bestEnd && spans.start[order.rows[child]!]! < spans.start[order.rows[best]!]!)) best = child;
+      if (
+        end > bestEnd ||
+        (end === bestEnd && spans.start[order.rows[child]!]! < spans.start[order.rows[best]!]!)
+      )
+        best = child;
     }
     if (best === NONE) break;
     const end = Math.min(spans.endAt(order.rows[best]!, nowMs), limit);

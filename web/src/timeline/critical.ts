@@ -42,7 +42,12 @@ export function criticalPath(order: Order, spans: Spans, nowMs: number): Path {
   const stack: Step[] = [step(NONE, -Infinity, Infinity)];
   while (stack.length) {
     const top = stack[stack.length - 1]!;
-    top.children ??= latestFirst(order, top.position, (child) => Math.min(endOf(child), top.limitMs), startOf);
+    top.children ??= latestFirst(
+      order,
+      top.position,
+      (child) => Math.min(endOf(child), top.limitMs),
+      startOf,
+    );
     const child = top.children[top.next++];
     if (child === undefined) {
       own(top.position, top.sinceMs, top.untilMs);

@@ -7,7 +7,15 @@ import { news, random, spansOf, tree } from "./testing.ts";
 const PIXELS = 50;
 
 /** Which pixels are drawn on, and how the worst of each fared: span by span. */
-function slowPixels(order: Order, spans: Spans, from: number, to: number, fromMs: number, toMs: number, nowMs: number): number[] {
+function slowPixels(
+  order: Order,
+  spans: Spans,
+  from: number,
+  to: number,
+  fromMs: number,
+  toMs: number,
+  nowMs: number,
+): number[] {
   const pixels = new Array<number>(PIXELS).fill(-1);
   const pixelOf = (ms: number): number =>
     Math.min(PIXELS - 1, Math.max(0, Math.floor((ms - fromMs) / ((toMs - fromMs) / PIXELS))));
@@ -17,12 +25,20 @@ function slowPixels(order: Order, spans: Spans, from: number, to: number, fromMs
     const end = spans.endAt(row, nowMs);
     if (end < fromMs || start > toMs) continue;
     const rank = spans.status[row] === RUNNING ? 1.5 : spans.status[row]!;
-    for (let pixel = pixelOf(start); pixel <= pixelOf(end); pixel++) pixels[pixel] = Math.max(pixels[pixel]!, rank);
+    for (let pixel = pixelOf(start); pixel <= pixelOf(end); pixel++)
+      pixels[pixel] = Math.max(pixels[pixel]!, rank);
   }
   return pixels;
 }
 
-function fastPixels(detail: Detail, from: number, to: number, fromMs: number, toMs: number, nowMs: number): number[] {
+function fastPixels(
+  detail: Detail,
+  from: number,
+  to: number,
+  fromMs: number,
+  toMs: number,
+  nowMs: number,
+): number[] {
   const pixels = new Array<number>(PIXELS).fill(-1);
   const bars = detail.bars(from, to, fromMs, toMs, PIXELS, nowMs);
   const width = (toMs - fromMs) / PIXELS;
@@ -66,7 +82,9 @@ test("what a stretch costs to draw does not grow with its spans", () => {
 });
 
 test("one failure among a hundred thousand spans is seen", () => {
-  const given = Array.from({ length: 100_000 }, (_, at) => news(at, at === 54_321 ? { status: "failed" } : {}));
+  const given = Array.from({ length: 100_000 }, (_, at) =>
+    news(at, at === 54_321 ? { status: "failed" } : {}),
+  );
   const spans = spansOf(given);
   const order = new Order(spans);
 

@@ -65,17 +65,19 @@ export function Details({ model }: { readonly model: Model }) {
   const news = model.news.value;
   const span = news && `s${news.ordinal}` === key ? news : whole.value;
   return (
-    <section class={`tl-details ${key ? "" : "none"}`} id="tl-details" role="region" aria-label="Details" tabIndex={-1}>
-      {key && (
-        <button class="plain tl-close" aria-label="Close the details" title="Close" onClick={() => model.select("")}>
-          ×
-        </button>
-      )}
-      {!key && <Nothing model={model} />}
+    <>
+      <button
+        class="plain tl-close"
+        aria-label="Close the details"
+        title="Close"
+        onClick={() => model.select("")}
+      >
+        ×
+      </button>
       {key === ORPHANS_KEY && (
         <p>
-          The parent of each of these spans was never heard of: its start was lost, or its process ended before it could
-          be told. The spans themselves are whole.
+          The parent of each of these spans was never heard of: its start was lost, or its process ended
+          before it could be told. The spans themselves are whole.
         </p>
       )}
       {facts.value && facts.value.key === key && (
@@ -93,23 +95,7 @@ export function Details({ model }: { readonly model: Model }) {
           The rest of this span could not be read: {trouble.value}
         </p>
       )}
-    </section>
-  );
-}
-
-function Nothing({ model }: { readonly model: Model }) {
-  const { failed, count } = model.totals.value;
-  return (
-    <div class="tl-nothing">
-      <p>Choose a span to see its tags, logs and errors.</p>
-      {failed > 0 ? (
-        <p>
-          <button onClick={() => void model.nextFailure(1)}>Show what failed</button>
-        </p>
-      ) : (
-        count > 0 && <p class="quiet">Arrows move, / finds, c shows the critical path, ? shows all keys.</p>
-      )}
-    </div>
+    </>
   );
 }
 
@@ -168,7 +154,9 @@ function GroupSays({ facts, model }: { readonly facts: SpanFacts; readonly model
       </dl>
       <p class="tl-buttons">
         {group.firstFailed >= 0 && (
-          <button onClick={() => void model.go({ kind: "go", to: "span", row: group.firstFailed })}>The first that failed</button>
+          <button onClick={() => void model.go({ kind: "go", to: "span", row: group.firstFailed })}>
+            The first that failed
+          </button>
         )}
         {group.slowest >= 0 && (
           <button onClick={() => void model.go({ kind: "go", to: "span", row: group.slowest })}>
@@ -179,7 +167,9 @@ function GroupSays({ facts, model }: { readonly facts: SpanFacts; readonly model
           {group.isBrief ? `Show all ${number(group.count)}` : "Show fewer"}
         </button>
       </p>
-      <p class="quiet">So many siblings of one name are one row, with those below it that failed, run or took longest.</p>
+      <p class="quiet">
+        So many siblings of one name are one row, with those below it that failed, run or took longest.
+      </p>
     </>
   );
 }
@@ -198,7 +188,9 @@ function SpanSays({ facts, span, model }: SpanProps) {
       {error && <ErrorSays error={error} />}
       {facts.failedBelow > 0 && (
         <p>
-          <button onClick={() => void model.nextFailure(1)}>✕ {counted(facts.failedBelow, "span")} below failed: go there</button>
+          <button onClick={() => void model.nextFailure(1)}>
+            ✕ {counted(facts.failedBelow, "span")} below failed: go there
+          </button>
         </p>
       )}
       <Progress tags={tags} />
@@ -210,7 +202,9 @@ function SpanSays({ facts, span, model }: SpanProps) {
       {span && (span.rpc_service || span.rpc_method) && <Rpc span={span} />}
       {span?.logs && <Logs key={facts.key} logs={span.logs} />}
       {span && <TagTree tags={without(tags, SHOWN_APART)} />}
-      {span?.source_file && <Source file={span.source_file} line={span.source_line} flow={model.live.play.value?.flow ?? ""} />}
+      {span?.source_file && (
+        <Source file={span.source_file} line={span.source_line} flow={model.live.play.value?.flow ?? ""} />
+      )}
       <dl class="tl-facts">
         {facts.below > 0 && (
           <>

@@ -53,7 +53,8 @@ export function documentOf(play: TakenPlay, spans: readonly TakenSpan[], all: nu
   const known = new Set(spans.map((span) => span.span_id));
   const children = new Map<string, TakenSpan[]>();
   for (const span of spans) {
-    const above = span.parent_id && known.has(span.parent_id) && span.parent_id !== span.span_id ? span.parent_id : "";
+    const above =
+      span.parent_id && known.has(span.parent_id) && span.parent_id !== span.span_id ? span.parent_id : "";
     const list = children.get(above);
     if (list) list.push(span);
     else children.set(above, [span]);
@@ -68,7 +69,8 @@ export function documentOf(play: TakenPlay, spans: readonly TakenSpan[], all: nu
     nowMs,
     isSmall: spans.length <= MOST_OPEN,
   };
-  const shown = spans.length < all ? `${number(spans.length)} of ${number(all)} spans` : `${number(all)} spans`;
+  const shown =
+    spans.length < all ? `${number(spans.length)} of ${number(all)} spans` : `${number(all)} spans`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -125,7 +127,10 @@ function opened(page: Page, span: TakenSpan, below: number, depth: number): stri
   if (span.error) facts.push(`<pre class="error">${escaped(span.error)}</pre>`);
   if (span.logs) facts.push(`<pre>${escaped(span.logs)}</pre>`);
   if (Object.keys(span.tags).length) facts.push(`<pre>${escaped(JSON.stringify(span.tags, null, 2))}</pre>`);
-  const sign = span.status === "ok" ? "" : `<b class="${escaped(span.status)}">${escaped(span.status.replace("_", " "))}</b> `;
+  const sign =
+    span.status === "ok"
+      ? ""
+      : `<b class="${escaped(span.status)}">${escaped(span.status.replace("_", " "))}</b> `;
   const summary =
     `<summary><span class="name">${sign}${escaped(span.name) || "no name"}</span>` +
     `<span class="took">${duration(endMs - span.start_ms)}</span><span class="bar">${bar}</span></summary>`;

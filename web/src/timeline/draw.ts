@@ -74,14 +74,19 @@ export function drawScene(context: CanvasRenderingContext2D, scene: Scene, palet
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
   const xOf = scaleOf(scene);
-  const axis = ticks(scene.range.fromMs - scene.extentFromMs, scene.range.toMs - scene.extentFromMs, width / TICK_PX);
+  const axis = ticks(
+    scene.range.fromMs - scene.extentFromMs,
+    scene.range.toMs - scene.extentFromMs,
+    width / TICK_PX,
+  );
   context.save();
   context.beginPath();
   context.rect(0, AXIS_PX, width, height - AXIS_PX);
   context.clip();
   drawGround(context, scene, palette);
   context.fillStyle = palette.line;
-  for (const tick of axis.at) context.fillRect(Math.round(xOf(tick + scene.extentFromMs)), AXIS_PX, 1, height);
+  for (const tick of axis.at)
+    context.fillRect(Math.round(xOf(tick + scene.extentFromMs)), AXIS_PX, 1, height);
   for (let at = 0; at < scene.rows.length; at++) {
     const top = AXIS_PX + (scene.first + at - scene.scroll) * ROW_PX;
     if (top > height || top + ROW_PX < AXIS_PX) continue;
@@ -105,7 +110,11 @@ function drawGround(context: CanvasRenderingContext2D, scene: Scene, palette: Pa
     const top = AXIS_PX + (scene.first + at - scene.scroll) * ROW_PX;
     const isChosen = row.key === scene.selected;
     if (!isChosen && row.key !== scene.hovered && (scene.first + at) % 2 === 0) continue;
-    context.fillStyle = isChosen ? palette.chosen : row.key === scene.hovered ? palette.hover : palette.stripe;
+    context.fillStyle = isChosen
+      ? palette.chosen
+      : row.key === scene.hovered
+        ? palette.hover
+        : palette.stripe;
     context.fillRect(0, top, scene.width, ROW_PX);
   }
 }
@@ -124,7 +133,16 @@ function drawRow(
   context.globalAlpha = isDim ? 0.35 : 1;
   if (row.bars) drawBars(context, scene, palette, row, y, barHeight, xOf);
   if (row.row >= 0) drawBar(context, scene, palette, row, y, barHeight, xOf);
-  else if (row.group) drawLabel(context, scene, palette, duration(row.group.totalMs), lastOf(row.bars, xOf), 0, y + barHeight / 2);
+  else if (row.group)
+    drawLabel(
+      context,
+      scene,
+      palette,
+      duration(row.group.totalMs),
+      lastOf(row.bars, xOf),
+      0,
+      y + barHeight / 2,
+    );
   if (scene.isPathOn) drawPath(context, scene, palette, row, y + barHeight, xOf);
   context.globalAlpha = 1;
 }
@@ -174,14 +192,23 @@ function drawBar(
   const from = Math.max(-8, x);
   const to = Math.min(scene.width + 8, end);
   const wide = Math.max(LEAST_BAR_PX, to - from);
-  context.fillStyle = palette.bars[row.status]!;
+  // What failed because something below it did is paler: the cause is what has to be seen.
+  const isPale = row.status > 1 && row.failedBelow > 0;
+  context.fillStyle = isPale ? palette.soft[row.status]! : palette.bars[row.status]!;
   context.beginPath();
   context.roundRect(from, y, wide, barHeight, Math.min(3, wide / 2));
   context.fill();
+  if (isPale && wide > 4) {
+    context.strokeStyle = palette.bars[row.status]!;
+    context.lineWidth = 1;
+    context.beginPath();
+    context.roundRect(from + 0.5, y + 0.5, wide - 1, barHeight - 1, 3);
+    context.stroke();
+  }
   if (isRunning) drawRunning(context, scene, palette, from, y, wide, barHeight);
-  if (row.status === 4 || row.status === 3) drawCross(context, palette, from, wide, middle, row.status);
+  if (row.status > 1) drawCross(context, palette, from, wide, middle, row.status, isPale);
   drawLogs(context, scene, palette, row, y, xOf);
-  drawLabel(context, scene, palette, duration(endMs - row.startMs), end, x, middle);
+  drawLabel(context, scene, palette, duration(endMs - row.startMs), end, x, middle, isPale);
 }
 
 /** A bar that is not in sight: where it is. */
@@ -238,10 +265,11 @@ function drawCross(
   wide: number,
   middle: number,
   status: number,
+  isPale: boolean,
 ): void {
   const isInside = wide >= 16;
   const x = isInside ? from + 8 : from - 7;
-  context.strokeStyle = isInside ? palette.surface : palette.bars[status]!;
+  context.strokeStyle = isInside && !isPale ? palette.surface : palette.bars[status]!;
   context.lineWidth = 1.6;
   context.beginPath();
   context.moveTo(x - 3, middle - 3);
@@ -283,6 +311,7 @@ function drawLabel(
   end: number,
   start: number,
   middle: number,
+  isPale = false,
 ): void {
   const wide = context.measureText(text).width;
   if (end + 6 + wide < scene.width) {
@@ -292,7 +321,7 @@ function drawLabel(
     context.fillStyle = palette.quiet;
     context.fillText(text, start - 18 - wide, middle);
   } else if (Math.min(end, scene.width) - Math.max(0, start) > wide + 24) {
-    context.fillStyle = palette.surface;
+    context.fillStyle = isPale ? palette.text : palette.surface;
     context.fillText(text, Math.min(end, scene.width) - wide - 6, middle);
   }
 }
@@ -315,7 +344,7 @@ function drawPath(
 }
 
 function drawNow(context: CanvasRenderingContext2D, scene: Scene, palette: Palette, xOf: Scale): void {
-  if (!scene.rows.some((row) => row.runningBelow || Number.isNaN(row.endMs) && row.row >= 0)) return;
+  if (!scene.rows.some((row) => row.runningBelow || (Number.isNaN(row.endMs) && row.row >= 0))) return;
   context.fillStyle = palette.bars[0]!;
   context.globalAlpha = 0.5;
   context.fillRect(Math.min(scene.width - 1, Math.round(xOf(scene.nowMs))), AXIS_PX, 1, scene.height);
@@ -345,8 +374,13 @@ function drawAxis(
 /** As exact as its step: neighbours differ. */
 export function tickText(ms: number, stepMs: number): string {
   if (Math.abs(ms) < stepMs / 1000) return "0";
-  const [unit, size] = Math.abs(ms) >= 1000 || stepMs >= 1000 ? ["s", 1000] : stepMs >= 0.5 || ms >= 1 ? ["ms", 1] : ["µs", 0.001];
-  if (unit === "s" && Math.abs(ms) >= 600_000) return duration(ms);
+  const [unit, size] =
+    Math.abs(ms) >= 1000 || stepMs >= 1000
+      ? ["s", 1000]
+      : stepMs >= 0.5 || ms >= 1
+        ? ["ms", 1]
+        : ["µs", 0.001];
+  if (unit === "s" && Math.abs(ms) >= 600_000) return duration(ms).replace(/ 0 (s|min|h)$/, "");
   const places = Math.max(0, Math.ceil(-Math.log10((stepMs / (size as number)) * 1.0001)));
   return `${(ms / (size as number)).toFixed(Math.min(6, places))} ${unit}`;
 }

@@ -3,7 +3,6 @@
 import { type Path, criticalPath } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
 import { findSpans, isEmpty, nextFailure, nextMatch, type Query, readQuery } from "./find.ts";
-import { type Flame, flameOf } from "./flame.ts";
 import type {
   FoldAsk,
   GoAsk,
@@ -17,7 +16,6 @@ import type {
   ViewAsk,
 } from "./messages.ts";
 import { ORPHANS_KEY } from "./messages.ts";
-import { type NameRow, nameTable } from "./names.ts";
 import { type Group, Order } from "./order.ts";
 import { codeOfGroup, Folding, groupOfCode, ORPHANS, reveal, visibleRows } from "./rows.ts";
 import { NONE, RUNNING, Spans } from "./spans.ts";
@@ -88,7 +86,8 @@ export class Engine {
     }
     const first = Math.max(0, Math.min(ask.first + shift, Math.max(0, total - 1)));
     const rows: RowView[] = [];
-    for (let at = first; at < Math.min(total, first + ask.count); at++) rows.push(this.rowView(this.codes[at]!, ask));
+    for (let at = first; at < Math.min(total, first + ask.count); at++)
+      rows.push(this.rowView(this.codes[at]!, ask));
     const selectedIndex = ask.selected ? this.indexOf(ask.selected) : NONE;
     return { first, rows, total, shift, selectedIndex, version: this.version };
   }
@@ -97,7 +96,8 @@ export class Engine {
     const { folding, order } = this;
     if (ask.how === "all") folding.reset(Infinity, "open", order.groups);
     else if (ask.how === "none") folding.reset(0, "closed", order.groups);
-    else if (ask.how === "deeper") folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
+    else if (ask.how === "deeper")
+      folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
     else if (ask.how === "shallower") {
       folding.reset(Math.max(0, Math.min(this.deepest(), folding.depth) - 1), "brief", order.groups);
     } else this.foldOne(this.codeOf(ask.key), ask.how);
@@ -130,14 +130,6 @@ export class Engine {
       this.pathNames = [];
     }
     this.version++;
-  }
-
-  names(nowMs: number): NameRow[] {
-    return nameTable(this.order, this.spans, nowMs);
-  }
-
-  flame(nowMs: number): { flame: Flame; names: readonly string[] } {
-    return { flame: flameOf(this.order, this.spans, nowMs), names: this.spans.names };
   }
 
   density(fromMs: number, toMs: number, parts: number): Density {

@@ -42,7 +42,8 @@ export function findSpans(
     const row = order.rows[at]!;
     const status = spans.status[row]!;
     if (status === UNKNOWN || !statuses[status] || !kinds[spans.kind[row]!]) continue;
-    if (names[spans.name[row]!] || others.has(row) || hasWordsOutside(spans, row, query.words)) found.push(at);
+    if (names[spans.name[row]!] || others.has(row) || hasWordsOutside(spans, row, query.words))
+      found.push(at);
   }
   return Int32Array.from(found);
 }

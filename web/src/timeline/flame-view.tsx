@@ -23,7 +23,9 @@ export function FlameView({ model }: { readonly model: Model }) {
     let isOver = false;
     const look = (): void =>
       void model.ask<"flame">({ kind: "flame", nowMs: model.nowMs() }).then((answer) => {
-        if (!isOver) found.value = answer;
+        if (isOver) return;
+        found.value = answer;
+        model.painted(answer.flame.names.length);
       });
     const timer = setTimeout(look, found.peek() ? PAUSE_MS : 0);
     return () => ((isOver = true), clearTimeout(timer));
@@ -50,7 +52,9 @@ export function FlameView({ model }: { readonly model: Model }) {
       <p class="tl-flame-says">
         {box !== NONE && <button onClick={() => (top.value = NONE)}>Show all</button>}
         {at === NONE ? (
-          <span class="quiet">Each box is a name below a name, as wide as all its spans took together. Click to look into one.</span>
+          <span class="quiet">
+            Each box is a name below a name, as wide as all its spans took together. Click to look into one.
+          </span>
         ) : (
           <span>
             <b>{names[flame.names[at]!]}</b> ×{number(flame.counts[at]!)}, {duration(flame.totalMs[at]!)}
@@ -85,7 +89,13 @@ function show(model: Model, row: number): void {
 }
 
 /** The same for who does not see the canvas: the widest boxes. */
-function FlameList({ answer, onChoose }: { readonly answer: FlameAnswer; readonly onChoose: (box: number) => void }) {
+function FlameList({
+  answer,
+  onChoose,
+}: {
+  readonly answer: FlameAnswer;
+  readonly onChoose: (box: number) => void;
+}) {
   const { flame, names } = answer;
   const boxes = [...flame.names.keys()].sort((one, other) => flame.totalMs[other]! - flame.totalMs[one]!);
   return (
@@ -97,7 +107,8 @@ function FlameList({ answer, onChoose }: { readonly answer: FlameAnswer; readonl
             <button class="plain" onClick={() => onChoose(box)}>
               {names[flame.names[box]!] || "no name"}
             </button>{" "}
-            {counted(flame.counts[box]!, "span")}, {duration(flame.totalMs[box]!)}, level {flame.levels[box]! + 1}
+            {counted(flame.counts[box]!, "span")}, {duration(flame.totalMs[box]!)}, level{" "}
+            {flame.levels[box]! + 1}
           </li>
         ))}
       </ol>
@@ -113,19 +124,28 @@ interface Frame {
 
 function frameOf(canvas: HTMLCanvasElement, flame: Flame, top: number): Frame {
   const width = canvas.clientWidth;
-  if (top !== NONE) return { leftMs: flame.leftMs[top]!, factor: width / Math.max(flame.widthMs[top]!, 1e-9), width };
+  if (top !== NONE)
+    return { leftMs: flame.leftMs[top]!, factor: width / Math.max(flame.widthMs[top]!, 1e-9), width };
   let whole = 0;
-  for (let box = 0; box < flame.names.length; box++) if (flame.parents[box] === NONE) whole += flame.widthMs[box]!;
+  for (let box = 0; box < flame.names.length; box++)
+    if (flame.parents[box] === NONE) whole += flame.widthMs[box]!;
   return { leftMs: 0, factor: width / Math.max(whole, 1e-9), width };
 }
 
 function ancestors(flame: Flame, box: number): number[] {
   const above: number[] = [];
-  for (let at = box === NONE ? NONE : flame.parents[box]!; at !== NONE; at = flame.parents[at]!) above.push(at);
+  for (let at = box === NONE ? NONE : flame.parents[box]!; at !== NONE; at = flame.parents[at]!)
+    above.push(at);
   return above;
 }
 
-function draw(canvas: HTMLCanvasElement, answer: FlameAnswer, top: number, pointed: number, text: string): void {
+function draw(
+  canvas: HTMLCanvasElement,
+  answer: FlameAnswer,
+  top: number,
+  pointed: number,
+  text: string,
+): void {
   const context = canvas.getContext("2d", { alpha: false });
   if (!context) return;
   const palette = readPalette(canvas);
@@ -143,7 +163,14 @@ function draw(canvas: HTMLCanvasElement, answer: FlameAnswer, top: number, point
   const paint = (box: number, x: number, wide: number): void => {
     const name = names[flame.names[box]!]!;
     const isDim = wanted !== "" && !name.toLowerCase().includes(wanted);
-    drawBox(context, palette, { x, wide, y: flame.levels[box]! * ROW + 1, name, isFailed: flame.failed[box]! > 0, isDim });
+    drawBox(context, palette, {
+      x,
+      wide,
+      y: flame.levels[box]! * ROW + 1,
+      name,
+      isFailed: flame.failed[box]! > 0,
+      isDim,
+    });
     if (box === pointed) {
       context.strokeStyle = palette.text;
       context.strokeRect(x + 0.5, flame.levels[box]! * ROW + 1.5, Math.max(1, wide - 2), ROW - 3);

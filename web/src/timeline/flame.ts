@@ -105,12 +105,16 @@ function laidOut(parents: number[], totalMs: number[]): { widthMs: Float64Array;
 /** The boxes that are worth drawing below one, or below all (NONE): those that are at least a pixel wide, `most` at most. */
 export function boxesIn(flame: Flame, top: number, pixels: number, most = 20_000): Int32Array {
   const isBelow = new Uint8Array(flame.names.length);
-  const roots = flame.parents.reduce((sum, parent, box) => sum + (parent === NONE ? flame.widthMs[box]! : 0), 0);
+  const roots = flame.parents.reduce(
+    (sum, parent, box) => sum + (parent === NONE ? flame.widthMs[box]! : 0),
+    0,
+  );
   const least = (top === NONE ? roots : flame.widthMs[top]!) / Math.max(1, pixels);
   const found: number[] = [];
   for (let box = 0; box < flame.names.length && found.length < most; box++) {
     const parent = flame.parents[box]!;
-    const isIn = top === NONE ? parent === NONE || isBelow[parent] : box === top || (parent !== NONE && isBelow[parent]);
+    const isIn =
+      top === NONE ? parent === NONE || isBelow[parent] : box === top || (parent !== NONE && isBelow[parent]);
     if (!isIn || flame.widthMs[box]! < least) continue;
     isBelow[box] = 1;
     found.push(box);

@@ -45,12 +45,17 @@ export function exactly(ms: number): string {
 }
 
 /** Round steps for an axis: at most so many between two times. */
-export function ticks(fromMs: number, toMs: number, most: number): { readonly stepMs: number; readonly at: number[] } {
+export function ticks(
+  fromMs: number,
+  toMs: number,
+  most: number,
+): { readonly stepMs: number; readonly at: number[] } {
   const span = Math.max(toMs - fromMs, 1e-6);
   const least = span / Math.max(1, most);
   const stepMs = roundStep(least);
   const at: number[] = [];
-  for (let tick = Math.ceil(fromMs / stepMs) * stepMs; tick <= toMs && at.length < 100; tick += stepMs) at.push(tick);
+  for (let tick = Math.ceil(fromMs / stepMs) * stepMs; tick <= toMs && at.length < 100; tick += stepMs)
+    at.push(tick);
   return { stepMs, at };
 }
 

@@ -6,7 +6,6 @@ import type { LiveStore } from "../live/store.ts";
 import { navigate, query, withQuery } from "../router.ts";
 import { type KeySection, useKeys } from "../ui/keys.ts";
 import { lazy } from "../ui/lazy.tsx";
-import { Details } from "./details.tsx";
 import { duration } from "./format.ts";
 import { Minimap } from "./minimap.tsx";
 import { type Mode, Model } from "./model.ts";
@@ -16,6 +15,7 @@ import { FIND_ID, Toolbar } from "./toolbar.tsx";
 import { Tree, treeKey } from "./tree.tsx";
 import { Waterfall } from "./waterfall.tsx";
 
+const Details = lazy(() => import("./details.tsx").then((module) => module.Details));
 const Flame = lazy(() => import("./flame-view.tsx").then((module) => module.FlameView));
 const Names = lazy(() => import("./table.tsx").then((module) => module.NamesView));
 
@@ -65,12 +65,36 @@ export function Timeline({ live }: { readonly sid: string; readonly live: LiveSt
           {mode === "flame" && <Flame model={model} />}
           {mode === "table" && <Names model={model} />}
         </div>
-        <Details model={model} />
+        <section
+          class={`tl-details ${model.selected.value ? "" : "none"}`}
+          id="tl-details"
+          role="region"
+          aria-label="Details"
+          tabIndex={-1}
+        >
+          {model.selected.value ? <Details model={model} /> : <Nothing model={model} />}
+        </section>
       </div>
       <span class="hidden" role="status">
         {model.said.value}
       </span>
     </section>
+  );
+}
+
+function Nothing({ model }: { readonly model: Model }) {
+  const { failed, count } = model.totals.value;
+  return (
+    <div class="tl-nothing">
+      <p>Choose a span to see its tags, logs and errors.</p>
+      {failed > 0 ? (
+        <p>
+          <button onClick={() => void model.nextFailure(1)}>Show what failed</button>
+        </p>
+      ) : (
+        count > 0 && <p class="quiet">Arrows move, / finds, c shows the critical path, ? shows all keys.</p>
+      )}
+    </div>
   );
 }
 
@@ -119,8 +143,8 @@ function NoSpans({ model }: { readonly model: Model }) {
         <p>No span yet. The first is shown as soon as it begins.</p>
       ) : (
         <p>
-          This play has no spans. A flow makes them with <code>@step</code> and <code>with span("name")</code> of{" "}
-          <code>hero_tracing</code>.
+          This play has no spans. A flow makes them with <code>@step</code> and <code>with span("name")</code>{" "}
+          of <code>hero_tracing</code>.
         </p>
       )}
     </div>
@@ -164,8 +188,16 @@ function keysOf(model: Model): KeySection {
       { key: "0", says: "show all of the play", run: () => ((model.zoomed.value = null), model.redraw()) },
       { key: "[", says: "fold all", run: () => void model.fold({ kind: "fold", how: "none", key: "" }) },
       { key: "]", says: "unfold all", run: () => void model.fold({ kind: "fold", how: "all", key: "" }) },
-      { key: "-", says: "fold one level", run: () => void model.fold({ kind: "fold", how: "shallower", key: "" }) },
-      { key: "+", says: "unfold one level", run: () => void model.fold({ kind: "fold", how: "deeper", key: "" }) },
+      {
+        key: "-",
+        says: "fold one level",
+        run: () => void model.fold({ kind: "fold", how: "shallower", key: "" }),
+      },
+      {
+        key: "+",
+        says: "unfold one level",
+        run: () => void model.fold({ kind: "fold", how: "deeper", key: "" }),
+      },
       { key: "Enter", says: "to the details of the span" },
     ],
   };

@@ -26,7 +26,8 @@ export class LogTimes {
     if (rows !== this.rows) {
       this.rows = rows;
       clearTimeout(this.timer);
-      if (rows.some((row) => this.isWanted(row))) this.timer = window.setTimeout(() => void this.fetch(), PAUSE_MS);
+      if (rows.some((row) => this.isWanted(row)))
+        this.timer = window.setTimeout(() => void this.fetch(), PAUSE_MS);
     }
     return this.times;
   }

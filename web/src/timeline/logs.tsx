@@ -42,7 +42,12 @@ export function Logs({ logs }: { readonly logs: string }) {
   return (
     <section>
       <h3>
-        Logs <span class="quiet">{shown.length < all.length ? `${number(shown.length)} of ${number(all.length)}` : counted(all.length, "line")}</span>
+        Logs{" "}
+        <span class="quiet">
+          {shown.length < all.length
+            ? `${number(shown.length)} of ${number(all.length)}`
+            : counted(all.length, "line")}
+        </span>
       </h3>
       {all.length >= SEARCH_FROM && (
         <input

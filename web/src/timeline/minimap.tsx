@@ -30,8 +30,11 @@ class Strip {
   private askedVersion = -1;
   private askedMs = -Infinity;
   private palette: Palette;
-  private drag: { readonly kind: "new" | "move" | "left" | "right"; readonly atMs: number; readonly offsetMs: number } | null =
-    null;
+  private drag: {
+    readonly kind: "new" | "move" | "left" | "right";
+    readonly atMs: number;
+    readonly offsetMs: number;
+  } | null = null;
   private readonly abort = new AbortController();
   private readonly stop: (() => void)[];
 
@@ -90,11 +93,13 @@ class Strip {
     this.canvas.setPointerCapture(event.pointerId);
     const at = this.msAt(event);
     const { fromMs, toMs } = this.model.range();
-    const grip = ((this.model.extent().toMs - this.model.extent().fromMs) * GRIP_PX) / this.canvas.clientWidth;
+    const grip =
+      ((this.model.extent().toMs - this.model.extent().fromMs) * GRIP_PX) / this.canvas.clientWidth;
     const isZoomed = this.model.zoomed.value !== null;
     if (isZoomed && Math.abs(at - fromMs) < grip) this.drag = { kind: "left", atMs: toMs, offsetMs: 0 };
     else if (isZoomed && Math.abs(at - toMs) < grip) this.drag = { kind: "right", atMs: fromMs, offsetMs: 0 };
-    else if (isZoomed && at > fromMs && at < toMs) this.drag = { kind: "move", atMs: at, offsetMs: at - fromMs };
+    else if (isZoomed && at > fromMs && at < toMs)
+      this.drag = { kind: "move", atMs: at, offsetMs: at - fromMs };
     else this.drag = { kind: "new", atMs: at, offsetMs: 0 };
   }
 
@@ -115,7 +120,8 @@ class Strip {
     const zoomed = this.model.zoomed.value;
     if (!zoomed) return "";
     const at = this.msAt(event);
-    const grip = ((this.model.extent().toMs - this.model.extent().fromMs) * GRIP_PX) / this.canvas.clientWidth;
+    const grip =
+      ((this.model.extent().toMs - this.model.extent().fromMs) * GRIP_PX) / this.canvas.clientWidth;
     if (Math.abs(at - zoomed.fromMs) < grip || Math.abs(at - zoomed.toMs) < grip) return "ew-resize";
     return at > zoomed.fromMs && at < zoomed.toMs ? "grab" : "";
   }
@@ -180,7 +186,8 @@ function drawDensity(
   context.globalAlpha = 1;
   context.fillStyle = palette.bars[4]!;
   for (let part = 0; part < parts; part++) {
-    if (density.failed[part]) context.fillRect(xOf(density.fromMs + (part + 0.5) * partMs) - 1, 0, 2.5, height);
+    if (density.failed[part])
+      context.fillRect(xOf(density.fromMs + (part + 0.5) * partMs) - 1, 0, 2.5, height);
   }
 }
 

@@ -8,13 +8,14 @@
 import { batch, signal } from "@preact/signals";
 import type { LiveStore } from "../live/store.ts";
 import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
-import type { Answers, Ask, FoldAsk, GoAsk, Place, RowKey, RowView, Said, Tell, Totals, View } from "./messages.ts";
+import type { Answers, Ask, FoldAsk, GoAsk, Place, RowKey, Said, Tell, Totals, View } from "./messages.ts";
 
 export const ROW_PX = 26;
 /** Rows that are asked for beyond those that are seen, on each side. */
 const SPARE_ROWS = 12;
 const LEAST_RANGE_MS = 0.001;
 const FIND_PAUSE_MS = 120;
+const LOOK_AGAIN_MS = 250;
 /** A clock that differs by more is another clock, and not the time that an answer took. */
 const CLOCKS_DIFFER_MS = 2500;
 
@@ -76,6 +77,7 @@ export class Model {
   private isPainted = false;
   private isReady = false;
   private pathAskedMs = 0;
+  private lookedMs = 0;
   private readonly painters = new Set<() => void>();
 
   constructor(readonly live: LiveStore) {
@@ -89,7 +91,11 @@ export class Model {
         onSpans: (spans) => this.take(spans),
         onReset: () => this.open(),
       }),
-      live.status.subscribe(() => this.redraw()),
+      live.status.subscribe(() => {
+        this.redraw();
+        // It has failed before somebody's eyes.
+        if (this.totals.value.isLoaded && !this.selected.value) void this.chooseFirst();
+      }),
     );
   }
 
@@ -122,12 +128,12 @@ export class Model {
     return status !== "" && !hasEnded(status);
   }
 
-  /** From the beginning to the end of the play, or to now. */
+  /** From the first span to the last, or to now; where there is none, what is known of the play. */
   extent(): Range {
     const { minMs, maxMs } = this.totals.value;
     const play = this.live.play.value ?? this.head.value;
-    const fromMs = Math.min(minMs, play?.start_ms ?? Infinity);
-    let toMs = Math.max(maxMs, play?.end_ms ?? -Infinity);
+    const fromMs = Number.isFinite(minMs) ? minMs : (play?.start_ms ?? NaN);
+    let toMs = Number.isFinite(maxMs) ? maxMs : (play?.end_ms ?? fromMs);
     if (this.isRunning) toMs = Math.max(toMs, this.nowMs());
     if (!Number.isFinite(fromMs) || !Number.isFinite(toMs)) return { fromMs: 0, toMs: 1 };
     return { fromMs, toMs: Math.max(toMs, fromMs + LEAST_RANGE_MS) };
@@ -270,12 +276,13 @@ export class Model {
   }
 
   /** Say that what was to be seen first has been drawn. */
-  painted(rows: readonly RowView[]): void {
-    if (!this.isPainted && rows.length) {
+  painted(rows: number): void {
+    if (!this.isPainted && rows) {
       this.isPainted = true;
       performance.mark("hero:painted");
     }
-    if (this.isReady || !(this.isPainted || this.totals.value.isLoaded)) return;
+    const { isLoaded, count } = this.totals.value;
+    if (this.isReady || !(this.isPainted || (isLoaded && count === 0))) return;
     this.isReady = true;
     performance.mark("hero:ready");
   }
@@ -289,6 +296,8 @@ export class Model {
   }
 
   private update(): void {
+    // What is folded grows too while it runs.
+    if (this.isRunning && performance.now() - this.lookedMs > LOOK_AGAIN_MS) this.isStale = true;
     if (this.isStale && !this.isAsking) void this.look();
     for (const paint of this.painters) paint();
     if (this.isPathOn.value && this.isRunning && performance.now() - this.pathAskedMs > 500) this.renewPath();
@@ -297,13 +306,16 @@ export class Model {
 
   private renewPath(): void {
     this.pathAskedMs = performance.now();
-    void this.ask<"path">({ kind: "path", isOn: true, nowMs: this.nowMs() }).then((totals) => this.refreshTotals(totals));
+    void this.ask<"path">({ kind: "path", isOn: true, nowMs: this.nowMs() }).then((totals) =>
+      this.refreshTotals(totals),
+    );
   }
 
   /** Ask for what is to be seen; again, where that changed meanwhile. */
   private async look(): Promise<void> {
     this.isAsking = true;
     this.isStale = false;
+    this.lookedMs = performance.now();
     const top = Math.floor(this.scroll.value);
     const first = Math.max(0, top - SPARE_ROWS);
     const { fromMs, toMs } = this.range();
@@ -321,7 +333,8 @@ export class Model {
     });
     this.isAsking = false;
     batch(() => {
-      if (view.shift && this.scroll.value >= 1) this.scroll.value = Math.max(0, this.scroll.value + view.shift);
+      if (view.shift && this.scroll.value >= 1)
+        this.scroll.value = Math.max(0, this.scroll.value + view.shift);
       this.view.value = view;
     });
     this.wake();

@@ -16,10 +16,12 @@ function slowSelf(order: Order, spans: Spans, position: number): number {
     if (order.parents[at] !== position) continue;
     const start = spans.start[order.rows[at]!]!;
     const end = spans.endAt(order.rows[at]!, NOW_MS);
-    left = left.flatMap(([from, to]) => [
-      [from, Math.min(to, start)] as [number, number],
-      [Math.max(from, end), to] as [number, number],
-    ]).filter(([from, to]) => to > from);
+    left = left
+      .flatMap(([from, to]) => [
+        [from, Math.min(to, start)] as [number, number],
+        [Math.max(from, end), to] as [number, number],
+      ])
+      .filter(([from, to]) => to > from);
   }
   return left.reduce((sum, [from, to]) => sum + to - from, 0);
 }
@@ -42,13 +44,18 @@ test("the table by name is what going through all spans for each name gives", ()
   for (const found of nameTable(order, spans, NOW_MS)) {
     const rows = [...order.rows].filter((row) => spans.names[spans.name[row]!] === found.name);
     const ended = rows.filter((row) => spans.status[row] !== RUNNING);
-    const lasted = ended.map((row) => spans.endAt(row, 0) - spans.start[row]!).sort((one, other) => one - other);
+    const lasted = ended
+      .map((row) => spans.endAt(row, 0) - spans.start[row]!)
+      .sort((one, other) => one - other);
     const rank = (percent: number): number =>
       lasted.find((_, at) => (at + 1) / lasted.length >= percent / 100) ?? NaN;
     expect(found.count).toBe(rows.length);
     expect(found.running).toBe(rows.length - ended.length);
     expect(found.failed).toBe(ended.filter((row) => spans.status[row]! > 1).length);
-    expect(found.totalMs).toBeCloseTo(lasted.reduce((sum, one) => sum + one, 0), 6);
+    expect(found.totalMs).toBeCloseTo(
+      lasted.reduce((sum, one) => sum + one, 0),
+      6,
+    );
     expect([found.p50Ms, found.p95Ms, found.maxMs]).toEqual([rank(50), rank(95), lasted.at(-1)]);
   }
 });
@@ -106,7 +113,8 @@ test("the next failure is a span below which nothing failed", () => {
     (at) => order.isCause(at) && spans.status[order.rows[at]!]! > 1,
   );
   const visited: number[] = [];
-  for (let at = nextFailure(order, -1, 1); visited[0] !== at; at = nextFailure(order, at, 1)) visited.push(at);
+  for (let at = nextFailure(order, -1, 1); visited[0] !== at; at = nextFailure(order, at, 1))
+    visited.push(at);
 
   expect(visited).toEqual(causes);
 });

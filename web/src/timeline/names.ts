@@ -59,7 +59,8 @@ function added(
 
 function selfOf(order: Order, spans: Spans, position: number, nowMs: number): number {
   const children: number[] = [];
-  for (let at = position + 1; at < order.endOf(position); at = order.endOf(at)) children.push(order.rows[at]!);
+  for (let at = position + 1; at < order.endOf(position); at = order.endOf(at))
+    children.push(order.rows[at]!);
   children.sort((one, other) => spans.start[one]! - spans.start[other]!);
   const row = order.rows[position]!;
   const end = spans.endAt(row, nowMs);

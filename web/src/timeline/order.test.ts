@@ -19,7 +19,8 @@ function slowOrder(given: readonly SpanNews[]): Slow[] {
     siblings.flatMap((span) => {
       const own = level + (isMany(siblings, span) ? 1 : 0);
       const under = walk(below(span.span_id), own + 1);
-      const failed = under.filter((one) => one.span.status === "failed").length + (span.status === "failed" ? 1 : 0);
+      const failed =
+        under.filter((one) => one.span.status === "failed").length + (span.status === "failed" ? 1 : 0);
       return [{ span, level: own, size: under.length + 1, failed }, ...under];
     });
   const roots = together(given.filter((span) => span.parent_id === ""));
@@ -146,7 +147,9 @@ test("whatever hides a span is unfolded for it", () => {
     folding.reset(0, "closed", order.groups);
     folding.areOrphansOpen = false;
     for (let at = 0; at < order.count; at += 13) {
-      expect([...visibleRows(order, folding)].includes(at), `seed ${seed}, position ${at}`).toBe(false || seenBefore(order, folding, at));
+      expect([...visibleRows(order, folding)].includes(at), `seed ${seed}, position ${at}`).toBe(
+        false || seenBefore(order, folding, at),
+      );
 
       reveal(order, folding, at);
 

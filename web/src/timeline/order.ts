@@ -210,7 +210,8 @@ export class Order {
     const runningRows: number[] = [];
     let [count, failed, running, totalMs, slowest, slowestMs] = [0, 0, 0, 0, NONE, -1];
     let at = from;
-    const end = parentPos === NONE ? (from < this.orphansFrom ? this.orphansFrom : this.count) : this.endOf(parentPos);
+    const end =
+      parentPos === NONE ? (from < this.orphansFrom ? this.orphansFrom : this.count) : this.endOf(parentPos);
     for (; at < end && spans.name[rows[at]!] === name; at = this.endOf(at)) {
       const row = rows[at]!;
       count++;
@@ -241,7 +242,8 @@ interface Children {
 function childrenOf(spans: Spans): Children {
   const { length, parent, status } = spans;
   const starts = new Int32Array(length + 3);
-  const slot = (row: number): number => (parent[row]! >= 0 ? parent[row]! : parent[row] === NONE ? length : length + 1);
+  const slot = (row: number): number =>
+    parent[row]! >= 0 ? parent[row]! : parent[row] === NONE ? length : length + 1;
   for (let row = 0; row < length; row++) if (status[row] !== UNKNOWN) starts[slot(row) + 1]!++;
   for (let at = 0; at < length + 2; at++) starts[at + 1]! += starts[at]!;
   const next = starts.slice();

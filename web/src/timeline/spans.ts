@@ -98,7 +98,10 @@ export class Spans {
       const hasChild = children.offsets[at]! !== children.offsets[at + 1]!;
       this.marks[row] = (logs[at]! ? 1 : 0) | (hasChild ? 2 : 0);
       if (errors.offsets[at]! !== errors.offsets[at + 1]!) {
-        this.setError(row, this.decoder.decode(errors.bytes.subarray(errors.offsets[at], errors.offsets[at + 1])));
+        this.setError(
+          row,
+          this.decoder.decode(errors.bytes.subarray(errors.offsets[at], errors.offsets[at + 1])),
+        );
       }
       if (isNew) this.link(row, ids.bytes, ids.offsets[at]!, ids.offsets[at + 1]!);
       this.setParent(row, parents.bytes, parents.offsets[at]!, parents.offsets[at + 1]!);
@@ -234,7 +237,8 @@ export const UNKNOWN = 255;
 
 function column(block: Block, name: string): Float64Array | Uint32Array {
   const values = block.numbers[name];
-  if (!values) throw new Error(`the server sends no column ${name}: it is of another release; reload the page`);
+  if (!values)
+    throw new Error(`the server sends no column ${name}: it is of another release; reload the page`);
   return values;
 }
 

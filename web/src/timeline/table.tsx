@@ -30,7 +30,9 @@ export function NamesView({ model }: { readonly model: Model }) {
     let isOver = false;
     const look = (): void =>
       void model.ask<"names">({ kind: "names", nowMs: model.nowMs() }).then((found) => {
-        if (!isOver) rows.value = found;
+        if (isOver) return;
+        rows.value = found;
+        model.painted(found.length);
       });
     const timer = setTimeout(look, rows.peek() ? PAUSE_MS : 0);
     return () => ((isOver = true), clearTimeout(timer));
@@ -38,7 +40,9 @@ export function NamesView({ model }: { readonly model: Model }) {
   if (!rows.value) return <p class="quiet tl-waits">Counting …</p>;
   const wanted = model.text.value.trim().toLowerCase();
   const found = rows.value.filter((row) => row.name.toLowerCase().includes(wanted));
-  const sorted = [...found].sort((one, other) => order(one[by.value], other[by.value]) * (isUp.value ? 1 : -1));
+  const sorted = [...found].sort(
+    (one, other) => order(one[by.value], other[by.value]) * (isUp.value ? 1 : -1),
+  );
   const shown = sorted.slice(0, MOST_SHOWN);
   const most = found.reduce((peak, row) => Math.max(peak, row.selfMs), 1e-9);
   const choose = (column: Column): void => {
@@ -56,7 +60,11 @@ export function NamesView({ model }: { readonly model: Model }) {
         <thead>
           <tr>
             {COLUMNS.map(([column, word, says]) => (
-              <th key={column} scope="col" aria-sort={by.value === column ? (isUp.value ? "ascending" : "descending") : "none"}>
+              <th
+                key={column}
+                scope="col"
+                aria-sort={by.value === column ? (isUp.value ? "ascending" : "descending") : "none"}
+              >
                 <button class="plain" title={says} onClick={() => choose(column)}>
                   {word}
                   <span aria-hidden="true">{by.value === column ? (isUp.value ? " ↑" : " ↓") : ""}</span>

@@ -37,7 +37,15 @@ function Level({ value, depth }: { readonly value: object; readonly depth: numbe
   );
 }
 
-function Tag({ name, value, depth }: { readonly name: string; readonly value: unknown; readonly depth: number }) {
+function Tag({
+  name,
+  value,
+  depth,
+}: {
+  readonly name: string;
+  readonly value: unknown;
+  readonly depth: number;
+}) {
   const isOpen = useSignal(depth < OPEN_LEVELS);
   if (typeof value !== "object" || value === null || !Object.keys(value).length) {
     return (
@@ -49,9 +57,14 @@ function Tag({ name, value, depth }: { readonly name: string; readonly value: un
   const size = Object.keys(value).length;
   return (
     <>
-      <button class="plain tl-fold" aria-expanded={isOpen.value} onClick={() => (isOpen.value = !isOpen.value)}>
+      <button
+        class="plain tl-fold"
+        aria-expanded={isOpen.value}
+        onClick={() => (isOpen.value = !isOpen.value)}
+      >
         <span class={`tl-twist ${isOpen.value ? "open" : ""}`} aria-hidden="true" />
-        <span class="name">{name}</span> <span class="quiet">{Array.isArray(value) ? `[${size}]` : `{${size}}`}</span>
+        <span class="name">{name}</span>{" "}
+        <span class="quiet">{Array.isArray(value) ? `[${size}]` : `{${size}}`}</span>
       </button>
       {isOpen.value && <Level value={value} depth={depth + 1} />}
     </>
@@ -60,7 +73,8 @@ function Tag({ name, value, depth }: { readonly name: string; readonly value: un
 
 function Value({ value }: { readonly value: unknown }) {
   const isAll = useSignal(false);
-  if (typeof value !== "string") return <code class={`value ${typeof value}`}>{JSON.stringify(value) ?? ""}</code>;
+  if (typeof value !== "string")
+    return <code class={`value ${typeof value}`}>{JSON.stringify(value) ?? ""}</code>;
   const isLong = value.length > LONG_CHARS && !isAll.value;
   return (
     <>

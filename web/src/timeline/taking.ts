@@ -23,12 +23,15 @@ export async function saveTrace(model: Model): Promise<string> {
 export async function saveHtml(model: Model): Promise<string> {
   const facts = await call<PlayFacts>("play_get", { play_sid: model.live.sid, spans: false });
   const spans: TakenSpan[] = [];
-  for (let start: number | null = 0; start !== null && spans.length < MOST_SPANS; ) {
-    const page: { spans: Omit<SpanNews, "ordinal" | "revision">[]; next: number | null } = await call("play_spans", {
-      play_sid: model.live.sid,
-      start,
-      limit: PAGE_SPANS,
-    });
+  for (let start: number | null = 0; start !== null && spans.length < MOST_SPANS;) {
+    const page: { spans: Omit<SpanNews, "ordinal" | "revision">[]; next: number | null } = await call(
+      "play_spans",
+      {
+        play_sid: model.live.sid,
+        start,
+        limit: PAGE_SPANS,
+      },
+    );
     spans.push(...page.spans);
     start = page.next;
   }

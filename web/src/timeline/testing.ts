@@ -90,12 +90,20 @@ export function columnsOf(given: readonly SpanNews[], blockRows = 7): Bytes {
   return joined(pieces);
 }
 
-function columnOf(name: string, type: string, rows: readonly SpanNews[], names: Map<string, number>): Uint8Array {
+function columnOf(
+  name: string,
+  type: string,
+  rows: readonly SpanNews[],
+  names: Map<string, number>,
+): Uint8Array {
   const values = rows.map((row) => (row as unknown as Record<string, unknown>)[name]);
   if (type === "u64") return u64(values.map((value) => Number(value ?? 0)));
-  if (type === "f64") return padded(new Uint8Array(Float64Array.from(values, (value) => (value as number) ?? NaN).buffer));
+  if (type === "f64")
+    return padded(new Uint8Array(Float64Array.from(values, (value) => (value as number) ?? NaN).buffer));
   if (type === "u32") return u32(values.map((value) => Number(value ?? 0)));
-  const texts = values.map((value) => (typeof value === "string" ? value : value ? JSON.stringify(value) : ""));
+  const texts = values.map((value) =>
+    typeof value === "string" ? value : value ? JSON.stringify(value) : "",
+  );
   if (type === "text") {
     const encoded = texts.map((text) => new TextEncoder().encode(text));
     const offsets = [0];
@@ -115,7 +123,11 @@ function json(value: unknown): Uint8Array {
 }
 
 function frame(kind: string, payload: Uint8Array): Uint8Array {
-  return joined([new TextEncoder().encode(kind), new Uint8Array(Uint32Array.of(payload.length).buffer), padded(payload)]);
+  return joined([
+    new TextEncoder().encode(kind),
+    new Uint8Array(Uint32Array.of(payload.length).buffer),
+    padded(payload),
+  ]);
 }
 
 function u32(values: number[]): Uint8Array {

@@ -18,7 +18,11 @@ export function Toolbar({ model }: { readonly model: Model }) {
     <div class="tl-toolbar" role="toolbar" aria-label="Timeline">
       <div class="tl-modes" role="group" aria-label="View">
         {MODES.map(([mode, word]) => (
-          <button key={mode} aria-pressed={model.mode.value === mode} onClick={() => (model.mode.value = mode)}>
+          <button
+            key={mode}
+            aria-pressed={model.mode.value === mode}
+            onClick={() => (model.mode.value = mode)}
+          >
             {word}
           </button>
         ))}
@@ -60,7 +64,8 @@ function Find({ model }: { readonly model: Model }) {
         value={model.text.value}
         onInput={(event) => model.find(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === "Enter") void model.findNow().then(() => model.nextMatch(event.shiftKey ? -1 : 1));
+          if (event.key === "Enter")
+            void model.findNow().then(() => model.nextMatch(event.shiftKey ? -1 : 1));
           else if (event.key === "Escape") {
             model.find("");
             event.currentTarget.blur();
@@ -80,8 +85,10 @@ function Shown({ model }: { readonly model: Model }) {
   const totals = model.totals.value;
   const all = Math.max(totals.count, model.head.value?.span_count ?? 0);
   if (model.text.value.trim()) return <>{`${number(totals.matches)} of ${counted(all, "span")}`}</>;
-  if (!totals.isLoaded && all > totals.count) return <>{`${number(totals.count)} of ${number(all)} spans read`}</>;
-  if (totals.rows < totals.count) return <>{`showing ${number(totals.rows)} rows of ${counted(all, "span")}`}</>;
+  if (!totals.isLoaded && all > totals.count)
+    return <>{`${number(totals.count)} of ${number(all)} spans read`}</>;
+  if (totals.rows < totals.count)
+    return <>{`showing ${number(totals.rows)} rows of ${counted(all, "span")}`}</>;
   return <>{counted(all, "span")}</>;
 }
 
@@ -129,7 +136,11 @@ function TakeAlong({ model }: { readonly model: Model }) {
   };
   return (
     <div class="tl-menu" ref={menu} onKeyDown={(event) => event.key === "Escape" && (isOpen.value = false)}>
-      <button aria-expanded={isOpen.value} aria-haspopup="true" onClick={() => ((isOpen.value = !isOpen.value), (said.value = ""))}>
+      <button
+        aria-expanded={isOpen.value}
+        aria-haspopup="true"
+        onClick={() => ((isOpen.value = !isOpen.value), (said.value = ""))}
+      >
         Export
       </button>
       {isOpen.value && (

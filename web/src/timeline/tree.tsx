@@ -54,7 +54,13 @@ export function Tree({ model }: { readonly model: Model }) {
       >
         <div class="tl-rows-body" ref={body} role="rowgroup">
           {view?.rows.map((row) => (
-            <Row key={row.key} row={row} model={model} isSelected={row.key === selected} nowMs={model.nowMs()} />
+            <Row
+              key={row.key}
+              row={row}
+              model={model}
+              isSelected={row.key === selected}
+              nowMs={model.nowMs()}
+            />
           ))}
         </div>
       </div>
@@ -124,7 +130,11 @@ function Took({ row, nowMs }: { readonly row: RowView; readonly nowMs: number })
   if (row.group) return <span title="all of them together">{duration(row.group.totalMs)}</span>;
   if (row.row < 0) return null;
   const isRunning = Number.isNaN(row.endMs);
-  return <span class={isRunning ? "runs" : ""}>{duration(Math.max(0, (isRunning ? nowMs : row.endMs) - row.startMs))}</span>;
+  return (
+    <span class={isRunning ? "runs" : ""}>
+      {duration(Math.max(0, (isRunning ? nowMs : row.endMs) - row.startMs))}
+    </span>
+  );
 }
 
 function Badges({ row, model }: { readonly row: RowView; readonly model: Model }) {
@@ -138,13 +148,23 @@ function Badges({ row, model }: { readonly row: RowView; readonly model: Model }
       <>
         <span class="tl-count">×{number(group.count)}</span>
         {group.failed > 0 && (
-          <button class="tl-badge failed" tabIndex={-1} onClick={go(group.firstFailed)} title="Go to the first that failed">
+          <button
+            class="tl-badge failed"
+            tabIndex={-1}
+            onClick={go(group.firstFailed)}
+            title="Go to the first that failed"
+          >
             {number(group.failed)} failed
           </button>
         )}
         {group.running > 0 && <span class="tl-badge runs">{number(group.running)} running</span>}
         {group.slowest >= 0 && (
-          <button class="tl-badge" tabIndex={-1} onClick={go(group.slowest)} title="Go to the slowest">
+          <button
+            class="tl-badge slowest"
+            tabIndex={-1}
+            onClick={go(group.slowest)}
+            title="Go to the slowest"
+          >
             slowest {duration(group.slowestMs)}
           </button>
         )}
@@ -160,7 +180,11 @@ function Badges({ row, model }: { readonly row: RowView; readonly model: Model }
           ✕ {number(row.failedBelow)}
         </span>
       )}
-      {row.hasChild && <span class="tl-badge" title="It ran another play">play</span>}
+      {row.hasChild && (
+        <span class="tl-badge" title="It ran another play">
+          play
+        </span>
+      )}
       {row.kind !== 0 && row.row >= 0 && KINDS[row.kind] === "rpc" && <span class="tl-badge">rpc</span>}
       {row.path.length > 0 && <span class="tl-path-mark" title="On the critical path" />}
     </>

@@ -95,7 +95,7 @@ class Painter {
       },
       this.palette,
     );
-    if (view) model.painted(rows);
+    if (view) model.painted(rows.length);
   }
 }
 
