@@ -5,6 +5,7 @@ are none it says so, and the server serves a plain page that says what to do.
 
     python tools/page.py             build, if the sources have changed
     python tools/page.py --must      the same, and fail where it cannot be built
+    python tools/page.py check       format and types, where there is Node
     python tools/page.py npm ARGS    npm, in web/
 """
 
@@ -21,6 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WEB = os.path.join(ROOT, "web")
 PAGE = os.path.join(ROOT, "src", "hero_logic", "server", "page")
 OLDEST_NODE = (22, 12)
+CHECKS = ("format:check", "check")
 MOST_SAID_LINES = 12
 _NOT_SOURCES = ("node_modules",)
 
@@ -120,6 +122,15 @@ def build() -> bool:
     return True
 
 
+def check() -> bool:
+    """Whether format and types of the sources are right; True where there is no Node to say so."""
+    npm = find_npm()
+    if npm is None:
+        print("not checked: there is no Node")
+        return True
+    return install(npm) and all([npm.run("run", "--silent", name).returncode == 0 for name in CHECKS])
+
+
 def _version(node: str) -> tuple[int, ...]:
     told = subprocess.run([node, "--version"], check=False, capture_output=True, text=True).stdout
     numbers = told.strip().removeprefix("v").split(".")
@@ -140,7 +151,9 @@ def _write(path: str, text: str) -> None:
 
 
 def main(args: list[str]) -> int:
-    """Build, or run npm."""
+    """Build, check, or run npm."""
+    if args == ["check"]:
+        return 0 if check() else 1
     if args[:1] == ["npm"]:
         npm = find_npm()
         if npm is None or not install(npm):

@@ -60,6 +60,8 @@ function kindOf(schema: JsonSchema): FieldKind {
   return type === "integer" || type === "number" || type === "boolean" ? type : "json";
 }
 
+const LONGEST_LINE = 40;
+
 /** What stands in a field at first. */
 export function firstEntry(field: Field): Entry {
   if (!field.hasDefault) return field.isNullable ? null : "";
@@ -70,7 +72,8 @@ export function firstEntry(field: Field): Entry {
 export function entryOf(field: Field, value: unknown): Entry {
   if (value === null && field.isNullable) return null;
   if (field.kind === "text" && typeof value === "string") return value;
-  return field.kind === "json" ? JSON.stringify(value, null, 1) : JSON.stringify(value);
+  const flat = JSON.stringify(value);
+  return field.kind === "json" && flat.length > LONGEST_LINE ? JSON.stringify(value, null, 1) : flat;
 }
 
 /** The value of what stands in a field, or what is wrong with it. */

@@ -191,6 +191,9 @@ function Actions({ facts }: { facts: PlayFacts }) {
             >
               With other input
             </a>
+            <a class="button" href={`/compare?b=${encodeURIComponent(facts.sid)}`}>
+              Compare
+            </a>
           </>
         )}
         {hasEnded(facts.status) &&
