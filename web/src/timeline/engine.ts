@@ -3,7 +3,6 @@
 import { type Path, criticalPath } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
 import { findSpans, isEmpty, nextFailure, nextMatch, type Query, readQuery } from "./find.ts";
-import { type Flame, flameOf } from "./flame.ts";
 import type {
   FoldAsk,
   GoAsk,
@@ -17,7 +16,6 @@ import type {
   ViewAsk,
 } from "./messages.ts";
 import { ORPHANS_KEY } from "./messages.ts";
-import { type NameRow, nameTable } from "./names.ts";
 import { type Group, Order } from "./order.ts";
 import { codeOfGroup, Folding, groupOfCode, ORPHANS, reveal, visibleRows } from "./rows.ts";
 import { NONE, RUNNING, Spans } from "./spans.ts";
@@ -132,14 +130,6 @@ export class Engine {
       this.pathNames = [];
     }
     this.version++;
-  }
-
-  names(nowMs: number): NameRow[] {
-    return nameTable(this.order, this.spans, nowMs);
-  }
-
-  flame(nowMs: number): { flame: Flame; names: readonly string[] } {
-    return { flame: flameOf(this.order, this.spans, nowMs), names: this.spans.names };
   }
 
   density(fromMs: number, toMs: number, parts: number): Density {

@@ -52,6 +52,7 @@ export type Ask =
   | { readonly kind: "flame"; readonly nowMs: number }
   | { readonly kind: "density"; readonly fromMs: number; readonly toMs: number; readonly parts: number }
   | { readonly kind: "span"; readonly key: RowKey; readonly nowMs: number }
+  | { readonly kind: "totals" }
   | { readonly kind: "trace"; readonly nowMs: number };
 
 export interface RowView {
@@ -158,6 +159,7 @@ export interface FlameAnswer {
 export interface Answers {
   view: View;
   fold: Totals;
+  totals: Totals;
   go: Place;
   find: Totals;
   path: Totals;

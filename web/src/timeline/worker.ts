@@ -1,6 +1,5 @@
 /** The worker: it owns the columns of a play, reads them from the service, and answers the page. */
 
-import { chromeTrace } from "./chrome.ts";
 import { ColumnDecoder } from "./columns.ts";
 import { Engine } from "./engine.ts";
 import type { Ask, Said, Sent, Tell } from "./messages.ts";
@@ -101,7 +100,7 @@ function readBytes(bytes: ArrayBuffer): void {
   columns.finish();
 }
 
-/** What an ask is answered with; undefined where nobody waits. */
+/** What an ask is answered with, or will be; undefined where nobody waits. What is seldom asked is loaded then. */
 function answerTo(ask: Ask): unknown {
   switch (ask.kind) {
     case "open":
@@ -119,6 +118,8 @@ function answerTo(ask: Ask): unknown {
     case "fold":
       engine.fold(ask);
       return engine.totals();
+    case "totals":
+      return engine.totals();
     case "go":
       return engine.go(ask);
     case "find":
@@ -128,21 +129,28 @@ function answerTo(ask: Ask): unknown {
       engine.setPath(ask.isOn, ask.nowMs);
       return engine.totals();
     case "names":
-      return engine.names(ask.nowMs);
+      return import("./names.ts").then(({ nameTable }) => nameTable(engine.order, engine.spans, ask.nowMs));
     case "flame":
-      return engine.flame(ask.nowMs);
+      return import("./flame.ts").then(({ flameOf }) => ({
+        flame: flameOf(engine.order, engine.spans, ask.nowMs),
+        names: engine.spans.names,
+      }));
     case "density":
       return engine.density(ask.fromMs, ask.toMs, ask.parts);
     case "span":
       return engine.facts(ask.key);
     case "trace":
-      return new Blob([...chromeTrace(engine.order, engine.spans, flow, ask.nowMs)], {
-        type: "application/json",
-      });
+      return import("./chrome.ts").then(
+        ({ chromeTrace }) =>
+          new Blob([...chromeTrace(engine.order, engine.spans, flow, ask.nowMs)], {
+            type: "application/json",
+          }),
+      );
   }
 }
 
 self.onmessage = ({ data }: MessageEvent<Sent>): void => {
   const answer = answerTo(data.ask);
-  if (answer !== undefined) say({ id: data.id, answer });
+  if (answer instanceof Promise) void answer.then((later: unknown) => say({ id: data.id, answer: later }));
+  else if (answer !== undefined) say({ id: data.id, answer });
 };
