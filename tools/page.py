@@ -1,7 +1,7 @@
-"""``make setup`` builds the page with this: ``web/`` -> ``src/hero_logic/server/page/``, if anything changed.
+"""``make setup`` builds the page with this: ``web/`` -> ``src/hero_logic/server/page/``, if it has changed.
 
-It needs Node and npm: those of the virtual environment (a wheel has them), or else those of the machine. Where there
-are none it says so, and the server serves a plain page that says what to do.
+It needs Node and npm: those of the virtual environment (a wheel has them), or else those of the machine.
+Where there are none it says so, and the server serves a plain page that says what to do.
 
     python tools/page.py             build, if the sources have changed
     python tools/page.py --must      the same, and fail where it cannot be built
@@ -128,7 +128,10 @@ def check() -> bool:
     if npm is None:
         print("not checked: there is no Node")
         return True
-    return install(npm) and all([npm.run("run", "--silent", name).returncode == 0 for name in CHECKS])
+    if not install(npm):
+        return False
+    failed = [name for name in CHECKS if npm.run("run", "--silent", name).returncode != 0]
+    return not failed
 
 
 def _version(node: str) -> tuple[int, ...]:

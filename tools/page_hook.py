@@ -1,7 +1,7 @@
 """The build hook of the wheel: the page is in it, built before or now.
 
-From a source distribution nothing has to be built: the page is in that already. An editable installation needs none
-either, since ``make setup`` builds it into the source tree.
+From a source distribution nothing has to be built: the page is in that already. An editable installation
+needs none either, since ``make setup`` builds it into the source tree.
 """
 
 from __future__ import annotations

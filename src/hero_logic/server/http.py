@@ -78,8 +78,8 @@ class WrongMethod(Exception):
 class Request:
     """What is looked at of a request, found in one pass over its headers."""
 
-    __slots__ = ("authorization", "client", "content_type", "cookie", "host", "is_local", "last_id", "length",
-                 "method", "origin", "path", "query", "receive", "_headers")  # fmt: skip
+    __slots__ = ("_headers", "authorization", "client", "content_type", "cookie", "host", "is_local",
+                 "last_id", "length", "method", "origin", "path", "query", "receive")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.receive = receive

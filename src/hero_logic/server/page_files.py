@@ -1,8 +1,8 @@
 """The page: files that were built from ``web/``, given as they stand.
 
-All of them are in memory: a server that runs serves one build, whole, whatever becomes of the files meanwhile.
-Nothing is compressed here, since the build did. Names with a hash in them never change; the document, which is
-the same at every address of the page, is asked after each time, and answered with 304 where it is known.
+All of them are in memory: a server that runs serves one build, whole, whatever becomes of the files.
+Nothing is compressed here, since the build did. Names with a hash in them never change; the document, which
+is the same at every address of the page, is asked after each time, and answered with 304 where it is known.
 
 Laws:
 
@@ -53,10 +53,10 @@ _GUARDS = (
 _NOT_BUILT = b"""<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>hero-logic</title>
 <h1>The page is not built</h1>
-<p>The server runs, and <code>/rpc</code>, the event streams and the command line do all that they should. Only the page
-is missing from this installation.</p>
-<p>In a clone, run <code>make setup</code> and start the server again: it builds the page with Node 22.12 or newer.
-A released wheel has the page in it.</p>
+<p>The server runs, and <code>/rpc</code>, the event streams and the command line do all that they should.
+Only the page is missing from this installation.</p>
+<p>In a clone, run <code>make setup</code> and start the server again: it builds the page with Node 22.12 or
+newer. A released wheel has the page in it.</p>
 </html>
 """
 
