@@ -87,6 +87,13 @@ export class LiveStore {
     });
   }
 
+  /** Say that all of a play that is over is known: there is nothing to follow. */
+  finish(revision: number): void {
+    this.#following?.abort();
+    this.#revision.value = revision;
+    this.#connection.value = "ended";
+  }
+
   /** Watch no more. */
   close(): void {
     this.#following?.abort();

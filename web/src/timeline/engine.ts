@@ -2,7 +2,7 @@
 
 import { type Path, criticalPath } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
-import { findSpans, isEmpty, nextFailure, nextMatch, type Query, readQuery } from "./find.ts";
+import { findSpans, nextFailure, nextMatch } from "./find.ts";
 import type {
   FoldAsk,
   GoAsk,
@@ -17,6 +17,7 @@ import type {
 } from "./messages.ts";
 import { ORPHANS_KEY } from "./messages.ts";
 import { type Group, Order } from "./order.ts";
+import { isEmpty, type Query, readQuery } from "./query.ts";
 import { codeOfGroup, Folding, groupOfCode, ORPHANS, reveal, visibleRows } from "./rows.ts";
 import { NONE, RUNNING, Spans } from "./spans.ts";
 

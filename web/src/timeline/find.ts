@@ -1,30 +1,8 @@
 /** Finding spans: by name, kind, status and error in the columns that are here; what else was found is told by row. */
 
 import type { Order } from "./order.ts";
+import { isEmpty, type Query } from "./query.ts";
 import { KINDS, type Spans, STATUSES, UNKNOWN } from "./spans.ts";
-
-/** What a person typed: all words have to fit; `status:failed` and `kind:rpc` ask for just that. */
-export interface Query {
-  readonly words: readonly string[];
-  readonly status: string;
-  readonly kind: string;
-}
-
-export function readQuery(text: string): Query {
-  const words: string[] = [];
-  let status = "";
-  let kind = "";
-  for (const word of text.toLowerCase().split(/\s+/).filter(Boolean)) {
-    if (word.startsWith("status:") && word.length > 7) status = word.slice(7);
-    else if (word.startsWith("kind:") && word.length > 5) kind = word.slice(5);
-    else words.push(word);
-  }
-  return { words, status, kind };
-}
-
-export function isEmpty(query: Query): boolean {
-  return !query.words.length && !query.status && !query.kind;
-}
 
 /** The positions that fit, in their order. `others` are rows that fit the words by their tags or logs. */
 export function findSpans(

@@ -7,8 +7,11 @@
 
 import { batch, signal } from "@preact/signals";
 import type { LiveStore } from "../live/store.ts";
+import { call } from "../rpc/client.ts";
+import { sessionIsOver } from "../rpc/session.ts";
 import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
 import type { Answers, Ask, FoldAsk, GoAsk, Place, RowKey, Said, Tell, Totals, View } from "./messages.ts";
+import { wordsOf } from "./query.ts";
 
 export const ROW_PX = 26;
 /** Rows that are asked for beyond those that are seen, on each side. */
@@ -49,6 +52,8 @@ export class Model {
   readonly hovered = signal<RowKey>("");
   readonly mode = signal<Mode>("tree");
   readonly text = signal("");
+  /** Whether the server still looks in tags and logs. */
+  readonly isFinding = signal(false);
   readonly isPathOn = signal(false);
   readonly trouble = signal("");
   readonly head = signal<PlayNews | null>(null);
@@ -71,6 +76,7 @@ export class Model {
   private clockMs = 0;
   private frame = 0;
   private findTimer = 0;
+  private finding: AbortController | null = null;
   private isFirstChoice = false;
   private wantedSpan = "";
   private stop: (() => void)[] = [];
@@ -110,6 +116,7 @@ export class Model {
     this.worker.terminate();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.findTimer);
+    this.finding?.abort();
   }
 
   /** Be called before each frame in which something changed; the function that is returned ends it. */
@@ -251,9 +258,30 @@ export class Model {
     this.findTimer = window.setTimeout(() => void this.findNow(), FIND_PAUSE_MS);
   }
 
-  async findNow(others: readonly number[] = []): Promise<void> {
+  /** In the columns at once; then in the tags and logs, which the server has, as far as it has looked. */
+  async findNow(): Promise<void> {
     clearTimeout(this.findTimer);
-    this.refreshTotals(await this.ask<"find">({ kind: "find", text: this.text.value, others }));
+    this.finding?.abort();
+    const finding = (this.finding = new AbortController());
+    const text = this.text.value;
+    this.isFinding.value = false;
+    this.refreshTotals(await this.ask<"find">({ kind: "find", text, others: [] }));
+    const words = wordsOf(text);
+    if (!words || finding.signal.aborted) return;
+    const others: number[] = [];
+    this.isFinding.value = true;
+    for (let start: number | null = 0; start !== null && !finding.signal.aborted;) {
+      const params: object = { play_sid: this.live.sid, text: words, start };
+      const found: FoundSpans | null = await call<FoundSpans>("span_find", params, finding.signal).catch(
+        () => null,
+      );
+      if (!found || finding.signal.aborted) break;
+      start = found.next;
+      if (!found.ordinals.length) continue;
+      for (const ordinal of found.ordinals) others.push(ordinal);
+      this.refreshTotals(await this.ask<"find">({ kind: "find", text, others }));
+    }
+    if (this.finding === finding) this.isFinding.value = false;
   }
 
   async togglePath(): Promise<void> {
@@ -398,10 +426,15 @@ export class Model {
       if (this.wantedSpan) void this.goToWanted();
     } else if (tell.kind === "done") {
       if (!this.totals.value.isLoaded) this.refreshTotals({ ...this.totals.value, isLoaded: true });
-      this.live.follow(tell.revision);
+      const play = this.head.value;
+      // What was written up to its end is in the columns: a stream would have nothing to tell.
+      if (play && hasEnded(play.status) && play.revision <= tell.revision) this.live.finish(tell.revision);
+      else this.live.follow(tell.revision);
       if (!this.wantedSpan && !this.selected.value) void this.chooseFirst();
+    } else if (tell.status === 401) {
+      sessionIsOver(tell.message);
     } else {
-      this.trouble.value = tell.message;
+      this.trouble.value = tell.status ? tell.message : `the server does not answer (${tell.message})`;
     }
   }
 
@@ -420,6 +453,11 @@ export class Model {
     await this.nextFailure(1);
     this.isFirstChoice = true;
   }
+}
+
+interface FoundSpans {
+  readonly ordinals: readonly number[];
+  readonly next: number | null;
 }
 
 /** What the worker keeps of a span: its texts would only be copied. */

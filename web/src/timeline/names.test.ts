@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { boxesIn, flameOf } from "./flame.ts";
-import { findSpans, nextFailure, nextMatch, readQuery } from "./find.ts";
+import { findSpans, nextFailure, nextMatch } from "./find.ts";
+import { readQuery } from "./query.ts";
 import { nameTable, selfTimes } from "./names.ts";
 import { Order } from "./order.ts";
 import { NONE, RUNNING, type Spans } from "./spans.ts";

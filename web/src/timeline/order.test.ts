@@ -92,13 +92,13 @@ test("spans that are below themselves are orphans, and none is lost", () => {
   expect(order.orphansFrom).toBe(0);
 });
 
-test("a chain of a hundred thousand spans is walked without recursion", () => {
-  const given = Array.from({ length: 100_000 }, (_, at) => news(at, { parent_id: at ? `s${at - 1}` : "" }));
+test("a chain of fifty thousand spans is walked without recursion", () => {
+  const given = Array.from({ length: 50_000 }, (_, at) => news(at, { parent_id: at ? `s${at - 1}` : "" }));
 
   const order = new Order(spansOf(given));
 
-  expect(order.levels[99_999]).toBe(100_000);
-  expect(order.sizes[0]).toBe(100_000);
+  expect(order.levels[49_999]).toBe(50_000);
+  expect(order.sizes[0]).toBe(50_000);
 });
 
 test("siblings of one name are a group with the slowest, and those that failed", () => {

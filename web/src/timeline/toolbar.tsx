@@ -57,7 +57,7 @@ function Find({ model }: { readonly model: Model }) {
         id={FIND_ID}
         type="search"
         placeholder="Find  /"
-        aria-label="Find spans by name, error, status:failed or kind:rpc"
+        aria-label="Find spans by name, error, tag or log; status:failed, kind:rpc"
         aria-describedby="tl-found"
         autocomplete="off"
         spellcheck={false}
@@ -84,7 +84,9 @@ function Find({ model }: { readonly model: Model }) {
 function Shown({ model }: { readonly model: Model }) {
   const totals = model.totals.value;
   const all = Math.max(totals.count, model.head.value?.span_count ?? 0);
-  if (model.text.value.trim()) return <>{`${number(totals.matches)} of ${counted(all, "span")}`}</>;
+  if (model.text.value.trim()) {
+    return <>{`${number(totals.matches)} of ${counted(all, "span")}${model.isFinding.value ? " …" : ""}`}</>;
+  }
   if (!totals.isLoaded && all > totals.count)
     return <>{`${number(totals.count)} of ${number(all)} spans read`}</>;
   if (totals.rows < totals.count)

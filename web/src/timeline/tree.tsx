@@ -50,7 +50,6 @@ export function Tree({ model }: { readonly model: Model }) {
         aria-busy={!totals.isLoaded}
         tabIndex={0}
         onKeyDown={(event) => void (treeKey(model, event) && event.preventDefault())}
-        onFocus={() => !model.selected.value && void model.step(0)}
       >
         <div class="tl-rows-body" ref={body} role="rowgroup">
           {view?.rows.map((row) => (
