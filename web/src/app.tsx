@@ -1,7 +1,6 @@
 // The frame around every view: where one can go, and which view the address means.
 
 import icon from "./icon.svg";
-import { Login } from "./login/view.tsx";
 import { Play } from "./play/view.tsx";
 import { Plays } from "./plays/view.tsx";
 import { route } from "./router.ts";
@@ -11,6 +10,7 @@ import { Help, HelpButton } from "./ui/help.tsx";
 import { lazy } from "./ui/lazy.tsx";
 
 const Library = lazy(() => import("./library/view.tsx").then((module) => module.Library));
+const Login = lazy(() => import("./login/view.tsx").then((module) => module.Login));
 const Compare = lazy(() => import("./compare/view.tsx").then((module) => module.Compare));
 
 export function App() {

@@ -111,8 +111,8 @@ test("self time is without the children, and never below nothing", () => {
     { name: "half", parent: 0, start: 4, end: 7 },
     { name: "beside", parent: 1, start: 0, end: 90 },
   ];
-  const selfs = align(side(rows), side([])).map(({ name, a }) => [name, a.selfMs]);
-  expect(selfs).toEqual([
+  const ownTimes = align(side(rows), side([])).map(({ name, a }) => [name, a.selfMs]);
+  expect(ownTimes).toEqual([
     ["root", 3],
     ["half", 0],
     ["beside", 90],

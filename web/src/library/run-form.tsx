@@ -93,7 +93,7 @@ export function RunForm({ flow, input }: { flow: FlowDetails; input: Record<stri
       {input && <p class="quiet">The input is that of an earlier play. Change what should differ.</p>}
       <Needs needs={flow.needs} />
       {json.value !== null ? (
-        <JsonInput text={json.value} problem={jsonProblem.value} onText={(text) => (json.value = text)} />
+        <JsonInput text={json.value} problem={jsonProblem.value} onJson={(text) => (json.value = text)} />
       ) : fields!.length ? (
         fields!.map((field) => (
           <FieldRow
@@ -146,10 +146,10 @@ function Needs({ needs }: { needs: Record<string, string[]> }) {
 interface JsonProps {
   text: string;
   problem: string;
-  onText: (text: string) => void;
+  onJson: (text: string) => void;
 }
 
-function JsonInput({ text, problem, onText }: JsonProps) {
+function JsonInput({ text, problem, onJson }: JsonProps) {
   return (
     <div class="field">
       <label for="input-json">Input, as JSON</label>
@@ -161,7 +161,7 @@ function JsonInput({ text, problem, onText }: JsonProps) {
         value={text}
         aria-invalid={problem !== ""}
         aria-describedby="input-json-problem"
-        onInput={(event) => onText(event.currentTarget.value)}
+        onInput={(event) => onJson(event.currentTarget.value)}
       />
       <p id="input-json-problem" class="field-problem" role="alert">
         {problem}

@@ -1,20 +1,14 @@
-// What the keys do, from the keys that there are.
+// The help that `?` shows, and the keys that hold everywhere.
 
 import { signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { sections, useKeys, type KeySection } from "./keys.ts";
+import { useMemo } from "preact/hooks";
 import { navigate } from "../router.ts";
+import { useKeys, type KeySection } from "./keys.ts";
+import { lazy } from "./lazy.tsx";
 
 const isOpen = signal(false);
 
-const NAMES: Record<string, string> = {
-  ArrowUp: "↑",
-  ArrowDown: "↓",
-  ArrowLeft: "←",
-  ArrowRight: "→",
-  Escape: "Esc",
-  " ": "Space",
-};
+const HelpDialog = lazy(() => import("./help-dialog.tsx").then((module) => module.HelpDialog));
 
 export function HelpButton() {
   return (
@@ -30,7 +24,6 @@ export function HelpButton() {
 }
 
 export function Help() {
-  const dialog = useRef<HTMLDialogElement>(null);
   const everywhere = useMemo<KeySection>(
     () => ({
       title: "Everywhere",
@@ -43,47 +36,5 @@ export function Help() {
     [],
   );
   useKeys(everywhere);
-  const shown = isOpen.value;
-  useEffect(() => {
-    if (shown) dialog.current?.showModal();
-  }, [shown]);
-  if (!shown) return null;
-  const close = () => {
-    dialog.current?.close();
-    isOpen.value = false;
-  };
-  return (
-    <dialog
-      ref={dialog}
-      aria-labelledby="help-title"
-      onClose={close}
-      onClick={(event) => event.target === dialog.current && close()}
-      onKeyDown={(event) => event.key === "?" && close()}
-    >
-      <header>
-        <h2 id="help-title">Keys</h2>
-        <button onClick={close}>Close</button>
-      </header>
-      {[...sections.value].reverse().map((section) => (
-        <section key={section.title}>
-          <h3>{section.title}</h3>
-          <dl>
-            {section.keys.map(({ key, says }) => (
-              <>
-                <dt>
-                  {key.split(" / ").map((part, place) => (
-                    <>
-                      {place > 0 && " "}
-                      <kbd>{NAMES[part] ?? part}</kbd>
-                    </>
-                  ))}
-                </dt>
-                <dd>{says}</dd>
-              </>
-            ))}
-          </dl>
-        </section>
-      ))}
-    </dialog>
-  );
+  return isOpen.value ? <HelpDialog onClose={() => (isOpen.value = false)} /> : null;
 }
