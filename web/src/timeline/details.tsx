@@ -240,7 +240,7 @@ function ErrorSays({ error }: { readonly error: string }) {
   const first = cut < 0 ? error : error.slice(0, cut);
   const rest = cut < 0 ? "" : error.slice(cut + 1).trimEnd();
   return (
-    <div class="tl-error" role="group" aria-label="Error of the span">
+    <div class="tl-error" role="group" aria-label="Why it failed">
       <pre class="first">{first}</pre>
       {rest && (
         <pre class="rest" tabIndex={0} aria-label="Traceback">
