@@ -132,9 +132,10 @@ def test_keys_move_and_fold(visit: Visit, server: Server) -> None:
     sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
     page = visit.go(f"/p/{sid}")
     tree = page.get_by_role("treegrid", name="Spans")
+    selected = tree.get_by_role("row", selected=True)
+    expect(selected).to_contain_text("work")
     tree.focus()
     page.keyboard.press("Home")
-    selected = tree.get_by_role("row", selected=True)
     expect(selected).to_contain_text("fails")
     page.keyboard.press("ArrowLeft")
     expect(selected).to_have_attribute("aria-expanded", "false")

@@ -105,7 +105,7 @@ class SpanLogs(msgspec.Struct, kw_only=True):
 
 
 class FoundSpans(msgspec.Struct, kw_only=True):
-    """The places of the spans that fit, among those that were looked at; ``next`` is where to look on, or None."""
+    """The places of the spans that fit, among those looked at; ``next`` is where to look on, or None."""
 
     ordinals: list[int]
     next: int | None
