@@ -59,7 +59,7 @@ class Server:
     @property
     def headers(self) -> dict[str, str]:
         """Those of a request that may ask."""
-        return {"Authorization": f"Bearer {self.token}"}
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def http(self, **more: Any) -> httpx.Client:
         """A client that has the token; closed with the server."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from hero_logic.core.documents import (
     FailedSpans,
     FlowUsage,
+    FoundSpans,
     PlayDocument,
     PlayFacts,
     PlayOutline,
@@ -154,6 +155,10 @@ class Calls(ABC):
     def span_logs(self, play_sid: str, *, span_id: str) -> SpanLogs:
         """The logs of a span: docs/rpc.md has more."""
         return self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
+
+    def span_find(self, play_sid: str, *, text: str, start: int = 0) -> FoundSpans:
+        """Find spans by words, in pages: docs/rpc.md has more."""
+        return self._call("span_find", {"play_sid": play_sid, "text": text, "start": start}, FoundSpans)
 
     def span_push(self, play_sid: str, *, event_json: str, writer: str = "") -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
@@ -352,6 +357,10 @@ class AsyncCalls(ABC):
     async def span_logs(self, play_sid: str, *, span_id: str) -> SpanLogs:
         """The logs of a span: docs/rpc.md has more."""
         return await self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
+
+    async def span_find(self, play_sid: str, *, text: str, start: int = 0) -> FoundSpans:
+        """Find spans by words, in pages: docs/rpc.md has more."""
+        return await self._call("span_find", {"play_sid": play_sid, "text": text, "start": start}, FoundSpans)
 
     async def span_push(self, play_sid: str, *, event_json: str, writer: str = "") -> Pushed:
         """Give a play one event: docs/rpc.md has more."""

@@ -104,6 +104,13 @@ class SpanLogs(msgspec.Struct, kw_only=True):
     logs: str
 
 
+class FoundSpans(msgspec.Struct, kw_only=True):
+    """The places of the spans that fit, among those looked at; ``next`` is where to look on, or None."""
+
+    ordinals: list[int]
+    next: int | None
+
+
 class Pushed(msgspec.Struct, kw_only=True):
     """An event was accepted, and is on disk; ``revision`` is that of the store after it."""
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hero_logic.core.documents import (
+    FoundSpans,
     PlayDocument,
     PlayFacts,
     PlayPage,
@@ -212,6 +213,19 @@ class SpanLogsParams(msgspec.Struct, forbid_unknown_fields=True):
     span_id: Annotated[str, Meta(min_length=1, description="the span's id")]
 
 
+class SpanFindParams(msgspec.Struct, forbid_unknown_fields=True):
+    """The spans that have all words of a text in their name, error, tags or logs, whatever their case.
+
+    A call looks at the next 4,000 spans, so that it never takes long: call again with `next` until it is
+    null.
+    What it gives are ordinals: `play_spans` with one as `start` gives that span.
+    """
+
+    play_sid: PlaySid
+    text: Annotated[str, Meta(max_length=1000, description="words; a text without one fits no span")]
+    start: Annotated[int, Meta(ge=0, le=2**62, description="`next` of the call before")] = 0
+
+
 class SpanPushParams(msgspec.Struct, forbid_unknown_fields=True):
     """One event of a play that runs, as one line of its stream.
 
@@ -281,6 +295,11 @@ def _spans(desk: Desk, params: PlaySpansParams) -> SpanPage:
 
 def _logs(desk: Desk, params: SpanLogsParams) -> SpanLogs:
     return SpanLogs(logs=desk.plays.logs(desk.sid(params.play_sid), params.span_id))
+
+
+def _find(desk: Desk, params: SpanFindParams) -> FoundSpans:
+    ordinals, following = desk.plays.find_spans(desk.sid(params.play_sid), params.text, start=params.start)
+    return FoundSpans(ordinals=ordinals, next=following)
 
 
 def _push(desk: Desk, params: SpanPushParams) -> Pushed:
@@ -483,6 +502,15 @@ METHODS = (
         errors=(NotFound,),
         mode="read",
         handle=_logs,
+    ),
+    Method(
+        "span_find",
+        "find spans by words, in pages",
+        params=SpanFindParams,
+        result=FoundSpans,
+        errors=(NotFound,),
+        mode="read",
+        handle=_find,
     ),
     Method(
         "span_push",
