@@ -51,7 +51,7 @@ from hero_tracing import flow
 @flow
 def load(seconds: float = 5.0):
     until, due, number = time.time() + seconds, time.time(), 0
-    root = flow.current_span()
+    root = flow.current_span
     while time.time() < until:
         for _ in range(5):
             with flow.step("load", number=number):
