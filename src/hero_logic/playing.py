@@ -238,6 +238,7 @@ class _Reach:
     def __init__(self, permits: Permits | None, choice: Choice) -> None:
         self._isolation = choice.isolation
         self.sockets: list[tuple[str, str]] = []
+        self.connected: list[tuple[str, str]] = []
         self.variables: dict[str, str] = {}
         self._network: Network | None = None
         self._log: NetLog | None = None
@@ -246,7 +247,10 @@ class _Reach:
         from hero_logic.core.grants import Network, socket_path, socket_variable
 
         if choice.isolation == "landlock":
-            raise SandboxUnavailable(_NO_SOCKETS)
+            if permits.net:
+                raise SandboxUnavailable(_NO_SOCKETS)
+            self.connected = [(socket_variable(name), path) for name, path in permits.sockets.items()]
+            return
         has_view = choice.isolation != "none"
         for name, path in permits.sockets.items():
             self.variables[socket_variable(name)] = socket_path(name) if has_view else path
@@ -305,8 +309,8 @@ class _Reach:
 
 
 _NO_SOCKETS = (
-    "the flow was granted network, or the socket of a service, and the isolation that this host can have, "
-    "landlock, has no sockets at all; it was not started. `hero-logic doctor` says what native and "
+    "the flow was granted network, and the isolation that this host can have, landlock, has no sockets at "
+    "all; it was not started. `hero-logic doctor` says what native and "
     "bubblewrap, which have them, need. For a flow that you trust: --sandbox tier0."
 )
 
@@ -342,6 +346,7 @@ def _plan(
         resources=choice.resources,
         granted=[*_own_modules(order, choice), *([] if order.permits is None else order.permits.files)],
         sockets=reach.sockets,
+        connected=reach.connected,
         doors=reach.doors,
         runtime_sid=runtime_sid,
         owner=owner,

@@ -272,8 +272,7 @@ def test_what_cannot_run_is_refused_when_it_is_asked_for(server: Server) -> None
 
 def test_a_workflow_of_before_is_refused_by_who_names_the_way(server: Server) -> None:
     """Nothing runs those; the error says what makes a flow of one."""
-    with session_over(server.home) as session:
-        session.flows.put_legacy(name="old", dag_json='{"nodes": []}', description="")
+    server.call("flow_put", name="old", legacy_dag='{"nodes": []}')
     code, message = server.refused("play_start", flow_sid="old")
 
     assert code == "legacy_flow"

@@ -51,6 +51,7 @@ VERBS = {
     "prune": "remove the oldest plays, by age, number or size",
     "worker": "run the plays that wait",
     "flows": "keep flows in the library, and find them",
+    "migrate": "make flows of legacy workflows",
     "ingest": "record a file of span events as a play",
     "listen": "record what comes to a span socket as a play",
     "serve": "serve plays to programs and pages, over HTTP and a Unix socket",

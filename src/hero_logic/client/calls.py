@@ -167,12 +167,24 @@ class Calls(ABC):
         )
 
     def flow_put(
-        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+        self,
+        name: str,
+        *,
+        python_source: str | None = None,
+        legacy_dag: str | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
     ) -> FlowPut:
         """Publish a flow: docs/rpc.md has more."""
         return self._call(
             "flow_put",
-            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            {
+                "name": name,
+                "python_source": python_source,
+                "legacy_dag": legacy_dag,
+                "description": description,
+                "tags": tags,
+            },
             FlowPut,
         )
 
@@ -369,12 +381,24 @@ class AsyncCalls(ABC):
         )
 
     async def flow_put(
-        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+        self,
+        name: str,
+        *,
+        python_source: str | None = None,
+        legacy_dag: str | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
     ) -> FlowPut:
         """Publish a flow: docs/rpc.md has more."""
         return await self._call(
             "flow_put",
-            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            {
+                "name": name,
+                "python_source": python_source,
+                "legacy_dag": legacy_dag,
+                "description": description,
+                "tags": tags,
+            },
             FlowPut,
         )
 

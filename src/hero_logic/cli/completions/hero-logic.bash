@@ -7,7 +7,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_hero_logic_flows_subparsers=(add ls search show rm)
-_shtab_hero_logic_subparsers=(run watch show ls cancel wait retry rm prune worker flows ingest listen serve token open doctor)
+_shtab_hero_logic_subparsers=(run watch show ls cancel wait retry rm prune worker flows migrate ingest listen serve token open doctor)
 
 _shtab_hero_logic_run_option_strings=(-h --help -i --input --entry --timeout --python --env --allow-read --allow-write --allow-net --rpc --policy --sandbox --keep --json --quiet --server)
 _shtab_hero_logic_watch_option_strings=(-h --help --json --server)
@@ -25,6 +25,7 @@ _shtab_hero_logic_flows_search_option_strings=(-h --help --server --json --limit
 _shtab_hero_logic_flows_show_option_strings=(-h --help --server --json --versions --source)
 _shtab_hero_logic_flows_rm_option_strings=(-h --help --server --archive --unarchive)
 _shtab_hero_logic_flows_option_strings=(-h --help)
+_shtab_hero_logic_migrate_option_strings=(-h --help --out --library --check --force --json)
 _shtab_hero_logic_ingest_option_strings=(-h --help)
 _shtab_hero_logic_listen_option_strings=(-h --help --socket --idle)
 _shtab_hero_logic_serve_option_strings=(-h --help --host --port --uds --no-token --allow-host --rate --log-requests --workers --plays --stop-after)
@@ -41,6 +42,8 @@ _shtab_hero_logic_run___allow_write_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___policy_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___keep_COMPGEN=_shtab_compgen_dirs
 _shtab_hero_logic_flows_add_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_migrate_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_hero_logic_migrate___out_COMPGEN=_shtab_compgen_dirs
 _shtab_hero_logic_ingest_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_listen___socket_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_serve___uds_COMPGEN=_shtab_compgen_files
@@ -49,7 +52,7 @@ _shtab_hero_logic_doctor___python_COMPGEN=_shtab_compgen_files
 _shtab_hero_logic_run___sandbox_choices=(auto best tier0 tier1 tier2 none)
 _shtab_hero_logic_ls___status_choices=(pending running ok failed timed_out cancelled)
 _shtab_hero_logic_flows_pos_0_choices=(add ls search show rm)
-_shtab_hero_logic_pos_0_choices=(run watch show ls cancel wait retry rm prune worker flows ingest listen serve token open doctor)
+_shtab_hero_logic_pos_0_choices=(run watch show ls cancel wait retry rm prune worker flows migrate ingest listen serve token open doctor)
 
 _shtab_hero_logic_run__h_nargs=0
 _shtab_hero_logic_run___help_nargs=0
@@ -114,6 +117,13 @@ _shtab_hero_logic_flows_rm___unarchive_nargs=0
 _shtab_hero_logic_flows_pos_0_nargs=A...
 _shtab_hero_logic_flows__h_nargs=0
 _shtab_hero_logic_flows___help_nargs=0
+_shtab_hero_logic_migrate_pos_0_nargs='*'
+_shtab_hero_logic_migrate__h_nargs=0
+_shtab_hero_logic_migrate___help_nargs=0
+_shtab_hero_logic_migrate___library_nargs=0
+_shtab_hero_logic_migrate___check_nargs=0
+_shtab_hero_logic_migrate___force_nargs=0
+_shtab_hero_logic_migrate___json_nargs=0
 _shtab_hero_logic_ingest__h_nargs=0
 _shtab_hero_logic_ingest___help_nargs=0
 _shtab_hero_logic_listen__h_nargs=0

@@ -17,6 +17,7 @@ _shtab_hero_logic_commands() {
     ingest:'Record a file of span events as a play.'
     listen:'Record what comes to a span socket as a play.'
     ls:'List plays, the newest first.'
+    migrate:'Make flows of legacy workflows.'
     open:'Log a browser in to the server that runs.'
     prune:'Remove the oldest plays, by age, number or size.'
     retry:'Run a play again, with the same source and input.'
@@ -168,6 +169,19 @@ _shtab_hero_logic_ls_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_hero_logic_ls_defaults_added=0
+
+_shtab_hero_logic_migrate_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--out[where the flows go (default\: here)\; it is made if need be]:DIR:_files -/"
+  "--library[migrate the workflows in the library instead\: each gets a version in Python]"
+  "--check[write nothing, and say what would become of it]"
+  "--force[overwrite files that somebody has changed]"
+  "--json[print the reports as one JSON document, and nothing else]"
+  "(*)::a workflow\'s file, or a directory\: all \*.json in it that are none of \*.cases.json:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_hero_logic_migrate_defaults_added=0
 
 _shtab_hero_logic_open_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -327,6 +341,7 @@ _shtab_hero_logic() {
         ingest) _arguments -C -s $_shtab_hero_logic_ingest_options ;;
         listen) _arguments -C -s $_shtab_hero_logic_listen_options ;;
         ls) _arguments -C -s $_shtab_hero_logic_ls_options ;;
+        migrate) _arguments -C -s $_shtab_hero_logic_migrate_options ;;
         open) _arguments -C -s $_shtab_hero_logic_open_options ;;
         prune) _arguments -C -s $_shtab_hero_logic_prune_options ;;
         retry) _arguments -C -s $_shtab_hero_logic_retry_options ;;
