@@ -79,7 +79,10 @@ def check_inputs(workflow: Workflow, given: dict[str, Any]) -> dict[str, Any]:
     if set(given) - set(declared):
         raise Refused
     found: dict[str, Any] = {}
-    for name, one in declared.items():
+    # An object has no order; a template that shows a whole one does. Here those come last that may be absent.
+    for name, one in sorted(
+        declared.items(), key=lambda item: not (item[1].get("required") or item[1].get("default"))
+    ):
         if name in given:
             if not has_type(given[name], one["type"]):
                 raise Refused
@@ -159,7 +162,7 @@ class Interpreter:
         handler = retry["from_node"]
         if self.state[handler] != "waiting" or not self.is_in_its_way(retry, node_id):
             return False
-        # Where something that leads to the handler waits for this node, this node cannot wait for the handler.
+        # Where something that leads to the handler waits for this node, it cannot wait for the handler.
         own = [edge for edge in self.retries if edge["from_node"] == node_id]
         return not any(self.is_in_its_way(edge, other) for edge in own for other in self.before(handler))
 

@@ -51,8 +51,8 @@ function _shtab_hero_logic_using
   test "$_shtab_hero_logic_cmdpath" = "$argv"
 end
 
-set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' ingest listen serve token open doctor
-set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --plays --policy --port --python --rate --rpc --sandbox --server --socket --status --stop-after --tag --text --timeout --uds --workers -i
+set -g _shtab_hero_logic_commands run watch show ls cancel wait retry rm prune worker flows 'flows add' 'flows ls' 'flows search' 'flows show' 'flows rm' migrate ingest listen serve token open doctor
+set -g _shtab_hero_logic_opts_with_value --allow-host --allow-net --allow-read --allow-write --before --days --description --entry --env --flow --host --idle --input --keep --limit --mb --name --out --plays --policy --port --python --rate --rpc --sandbox --server --socket --status --stop-after --tag --text --timeout --uds --workers -i
 
 complete -c hero-logic -e
 complete -c hero-logic -f
