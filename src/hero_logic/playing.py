@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.play import Attended
     from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.span_loop import SpanLoop
     from hero_logic.runner.spawner import Spawner
@@ -79,7 +80,7 @@ class PlayRun:
         config: Config,
         spawner: Spawner,
         runtime_sid: str,
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
         note: Callable[[str], None],
     ) -> None:
         self.sid = sid
@@ -150,6 +151,16 @@ class PlayRun:
     def kill(self) -> None:
         """End it without a grace. May be called from a signal handler."""
         self._staged.kill()
+
+    def close_inbox(self, session: Session) -> None:
+        """It has ended: nothing more is pushed to it, and what was is taken in.
+
+        Raises:
+            StoreError: the store failed; it can be tried again.
+        """
+        from hero_logic.service.inbox import take_in_last
+
+        take_in_last(session.store, session.ingest, self.sid)
 
     def collect(self, session: Session) -> None:
         """It has ended: take in the last of its events, and read what it left.
@@ -310,7 +321,7 @@ def _plan(
     reach: _Reach,
     sid: str,
     runtime_sid: str,
-    owner: tuple[int, int] | None,
+    owner: Owner | None,
 ) -> PlayPlan:
     return PlayPlan(
         sid=sid,

@@ -14,6 +14,7 @@ from migrate.plays import Played, Stage, stage
 from migrate.reference import Run, Stuck
 from support.scale import SCALE
 
+NOT_MIGRATED = "a retry edge of the workflow was not migrated"
 # A graph takes a play: 60 of them, and 500 in a soak.
 EXAMPLES = 60 if SCALE == 1 else 100 * SCALE
 
@@ -64,12 +65,13 @@ def test_a_migrated_flow_does_what_the_workflow_did(played: Stage, graph: Graph)
     except Stuck:
         assume(False)
     migration = translate(graph.text)
-    left = {entry.code for entry in migration.report.entries if entry.outcome == "person"}
-    assert left <= {"entangled_loops"}, migration.report
-    assume(not left)
     note(migration.source)
+    left = {entry.code for entry in migration.report.entries if entry.outcome == "person"}
+    # Loops that wait for each other for ever, as the format has it, if both are gone through.
+    assert left <= {"entangled_loops"}
 
     done = played.play(migration.source, graph.inputs)
 
     note(done.error)
+    assume(not left or NOT_MIGRATED not in done.error)
     assert difference(done, due) == []

@@ -157,9 +157,8 @@ def _put(one: LibraryMigration) -> None:
     )
     put_entries(report, path=f"{one.name}@{one.legacy_version_sid[:8]}", target=one.name)
     for problem in one.put.problems if one.put is not None else ():
-        put(
-            f"  {problem.severity} [{problem.code}] {escape_controls(problem.message)} ({name}:{problem.line})\n"
-        )
+        told = escape_controls(problem.message)
+        put(f"  {problem.severity} [{problem.code}] {told} ({name}:{problem.line})\n")
 
 
 def _document(done: list[LibraryMigration]) -> bytes:

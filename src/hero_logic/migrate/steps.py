@@ -209,7 +209,8 @@ class Steps:
     def go_back(self, loop: Loop, handler: int, due: str, parts: dict[str, list[int]]) -> None:
         """Go through a loop once more, if a retry edge of this handler says so.
 
-        What is due then: what depends on where the edge leads, and what was due behind here and did not run.
+        What is due then: what depends on where the edge leads, and what was due behind here and did not run
+        yet.
         """
         body = self.body
         edges = [edge for edge in loop.edges if edge.source == handler]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.span_loop import SpanLoop
     from hero_logic.runner.span_reader import ListenReport, SpanSink
@@ -107,7 +108,7 @@ class PlayPlan:
         connected: Sequence[tuple[str, str]] = (),
         doors: Sequence[Door] = (),
         runtime_sid: str = "",
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self.sid = sid
         self.source = source

@@ -139,13 +139,15 @@ class Supervisor:
 
     def _clear_what_never_began(self) -> None:
         """The runtime was killed before the play was on record: nobody else would know of its files."""
-        remove_tree(os.path.dirname(self._orders.exit_path))
         path = self._orders.environment.get(SPAN_SOCKET_VARIABLE, "")
         try:
             if stat.S_ISSOCK(os.lstat(path).st_mode):
                 os.unlink(path)
         except OSError:
-            return
+            # Gone, or never made.
+            pass
+        # Last: were we killed in between, its directory says to whoever comes that there was such a play.
+        remove_tree(os.path.dirname(self._orders.exit_path))
 
     def _start(self, candidate: Candidate) -> list[int]:
         """Make a play of the process; its doors, to be closed."""
