@@ -16,7 +16,7 @@ all: lint test
 
 setup: .venv/.ready            ## make .venv with everything in it, and the page
 	@$(COMPILE)
-	@$(BIN)/python tools/page.py
+	@$(BIN)/python tools/build_page.py
 
 run: setup                     ## run the demonstration flow and show it again
 	$(BIN)/hero-logic run --sandbox best examples/census.py && $(BIN)/hero-logic show last

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 MAX_LINES = 600
-EXCEPTIONS = {"src/hero_tracing.py": 1620}
+EXCEPTIONS = {"src/hero_tracing.py": 1750}
 
 
 def main() -> int:

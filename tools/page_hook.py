@@ -21,4 +21,4 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]  # its parameter i
         """Build the page, if it is not there as its sources say."""
         if version == "editable":
             return
-        subprocess.run([sys.executable, os.path.join(self.root, "tools", "page.py")], check=True)
+        subprocess.run([sys.executable, os.path.join(self.root, "tools", "build_page.py")], check=True)

@@ -1,5 +1,5 @@
 // How the page is built: into the package of the server, each file with its compressed forms beside it, so that the
-// server never compresses anything. tools/page.py runs it.
+// server never compresses anything. tools/build_page.py runs it.
 
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

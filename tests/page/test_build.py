@@ -19,6 +19,7 @@ from hero_logic.server.page_files import BUILT
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 MOST_FIRST_BYTES = 40 * 1024
+MOST_WORKER_BYTES = 12 * 1024
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_the_first_load_is_at_most_40_kb_of_script(built: Path) -> None:
 
     sizes = {file: len(gzip.compress((built / file).read_bytes(), 9)) for file in wanted}
     assert sum(sizes.values()) <= MOST_FIRST_BYTES, sizes
+
+
+def test_each_worker_is_small(built: Path) -> None:
+    """It is loaded beside the first script, when spans are first read."""
+    sizes = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in built.glob("assets/worker-*.js")}
+
+    assert sizes
+    assert max(sizes.values()) <= MOST_WORKER_BYTES, sizes
 
 
 def test_code_and_plots_are_loaded_when_they_are_shown(built: Path) -> None:
@@ -95,7 +104,7 @@ def test_the_unit_tests_of_the_page_pass() -> None:
     if not (WEB / "node_modules").exists():
         pytest.skip("the packages of the page are not installed: `make setup` does it where there is Node")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "page.py"), "npm", "test"],
+        [sys.executable, str(ROOT / "tools" / "build_page.py"), "npm", "test"],
         capture_output=True,
         text=True,
         check=False,

@@ -19,7 +19,7 @@ def sid_of(server: Server, flow: str, status: str) -> str:
 def test_why_a_play_failed_is_seen_first(visit: Visit, server: Server) -> None:
     """The line that matters, then all of it."""
     page = visit.go(f"/p/{sid_of(server, 'fails', 'failed')}")
-    error = page.get_by_role("group", name="Error")
+    error = page.get_by_role("group", name="Error", exact=True)
 
     expect(error.locator(".first")).to_have_text("ValueError: row 941 has no currency")
     error.locator("summary").click()

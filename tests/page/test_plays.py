@@ -73,7 +73,7 @@ def test_the_keyboard_alone_finds_and_opens_a_play(visit: Visit) -> None:
     page.keyboard.press("1")
     expect(page.locator(".all .row").first).to_be_visible()
     page.keyboard.press("e")
-    expect(page.get_by_role("group", name="Error")).to_be_visible()
+    expect(page.get_by_role("group", name="Error", exact=True)).to_be_visible()
 
 
 def test_thousands_of_plays_are_a_few_rows(browser: Browser, tmp_path: Path) -> None:

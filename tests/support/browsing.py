@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from hero_logic.server.page_files import BUILT
 from support.serving import Server
@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WAIT_MS = 20_000
+"""For anything to show up: tests share the machine with each other."""
+
+expect.set_options(timeout=WAIT_MS)
 
 
 def chromium_path() -> str:

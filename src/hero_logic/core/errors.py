@@ -11,6 +11,7 @@ The tree, one class for each thing a caller would do differently::
     │   ├── NotGranted             a flow asks for what its operator has not granted
     │   ├── BadSid                 a play id that no play can have
     │   ├── LegacyFlow             a version holds a workflow of before, which nothing runs
+    │   ├── InvalidWorkflow        a legacy workflow that means nothing: all of its faults
     │   └── FlowArchived           a flow that is archived was to be run
     ├── NotFound                   no such play or flow: exit status 3
     ├── FlowInUse                  a flow cannot be deleted while plays of it are on record
@@ -25,7 +26,9 @@ The tree, one class for each thing a caller would do differently::
     │   ├── ForeignRequest         of another site, or to a name that is not the server's
     │   ├── TooLarge               a request, or what it asks for, is over a limit
     │   ├── TooMany                too many requests, connections or failures at a time
-    │   └── ServerStopping         it takes no more requests
+    │   │   └── InboxFull          too many events wait for a play
+    │   ├── ServerStopping         it takes no more requests
+    │   └── OtherRelease           it is of another release, and does not know what was asked
     ├── ServerUnreachable          no server answers, or not as one of ours does
     └── StoreError                 the store cannot do what was asked
         ├── StoreLocked            another process held it for too long
@@ -91,6 +94,38 @@ class LegacyFlow(UsageError):
     """A version holds a workflow of before and no Python source; nothing was started."""
 
     code = "legacy_flow"
+
+
+class WorkflowFault:
+    """One fault of a legacy workflow.
+
+    Attributes:
+        says: what is wrong, with the value, and what may stand there.
+        pointer: its place in the file, as a JSON pointer.
+        line: the same, from 1.
+        column: and the column, from 1.
+    """
+
+    __slots__ = ("column", "line", "pointer", "says")
+
+    def __init__(self, says: str, pointer: str, line: int, column: int) -> None:
+        self.says = says
+        self.pointer = pointer
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.pointer or '/'}: {self.says}"
+
+
+class InvalidWorkflow(UsageError):
+    """A legacy workflow that means nothing; ``faults`` are all that it has, in the order of the file."""
+
+    code = "invalid_workflow"
+
+    def __init__(self, message: str, faults: tuple[WorkflowFault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class FlowArchived(UsageError):
@@ -179,10 +214,22 @@ class TooMany(ServerRefused):
     wait_s = 1.0
 
 
+class InboxFull(TooMany):
+    """An event was not taken, since too many wait for the runtime of its play to take them in."""
+
+    code = "inbox_full"
+
+
 class ServerStopping(ServerRefused):
     """The server is about to stop and takes no more requests."""
 
     code = "stopping"
+
+
+class OtherRelease(ServerRefused):
+    """A server is of another release than who asks, and the two do not understand each other."""
+
+    code = "other_release"
 
 
 class ServerUnreachable(HeroLogicError):

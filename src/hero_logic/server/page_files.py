@@ -10,7 +10,7 @@ Laws:
 2. The page may run its own scripts and ask this server, and nothing else: :data:`POLICY`.
 3. Where the page was not built, its addresses say how to build it.
 
-Source: docs/page.md, docs/design/0022-the-page.md.
+Source: docs/page.md, docs/design/0026-the-page.md.
 """
 
 from __future__ import annotations

@@ -220,6 +220,9 @@ class _Running:
         gauge("hero_logic_stream_readers", "Readers of event streams.", lambda: lobby.hub.readers)
         gauge("hero_logic_calls_waiting", "Calls that wait for a play.", lambda: lobby.hub.waiting)
         gauge("hero_logic_connections", "Open connections.", lambda: len(server.server_state.connections))
+        store = lobby.at_loop.store
+        gauge("hero_logic_plays_waiting", "Plays that wait for a worker.", store.waiting_count)
+        gauge("hero_logic_plays_running", "Plays that run, whoever runs them.", store.running_count)
         gauge(
             "hero_logic_store_revision", "The revision of the store.", lambda: lobby.at_loop.store.revision()
         )

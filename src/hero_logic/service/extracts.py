@@ -24,7 +24,7 @@ _ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
 
 
 def play_line(play: Play) -> bytes:
-    """A play as it stands, in one line: as in a list, with its number of spans and its revision."""
+    """A play as it stands, in one line: as in a list, with its revision."""
     return _encode({"type": "play", **play_news(play)}) + b"\n"
 
 

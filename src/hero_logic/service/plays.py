@@ -141,10 +141,20 @@ class Plays:
             yield from page if ended is None else _all_closed(page, ended)
             start += len(page)
 
+    def brief(self, sid: str) -> Play:
+        """A play without what is heavy, by its sid or ``last``.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        return self.get(sid) if sid == LAST else self.store.brief_play(sid)
+
     def outline(self, play: Play) -> Outline | None:
         """The part of a large play that is read to show it; None for one that is to be read whole."""
-        if play.span_count <= MAX_WHOLE_SPANS:
-            return None
+        return self.outline_of_any(play) if play.span_count > MAX_WHOLE_SPANS else None
+
+    def outline_of_any(self, play: Play) -> Outline:
+        """The same for a play of any size."""
         from hero_logic.service.outline import read_outline
 
         outline = read_outline(self.store, play.sid)
@@ -155,12 +165,15 @@ class Plays:
 
         return outline_as_closed(outline, ended)
 
-    def failed(self, sid: str, *, limit: int) -> tuple[list[SpanRow], list[SpanRow]]:
-        """The first spans that ended and not ``ok``; and these again among the spans around them."""
+    def failed(self, sid: str, *, limit: int, after: int = -1) -> tuple[list[SpanRow], list[SpanRow]]:
+        """The first spans that ended and not ``ok``; and these again among the spans around them.
+
+        Those alone whose ordinals are above ``after``.
+        """
         from hero_logic.service.outline import with_ancestors
 
         ended = _ended(self.store, sid)
-        rows = self._failed_page(sid, ended, after=-1, limit=limit)
+        rows = self._failed_page(sid, ended, after=after, limit=limit)
         around = with_ancestors(self.store, sid, rows)
         return rows, around if ended is None else _all_closed(around, ended)
 

@@ -3,10 +3,10 @@
 It needs Node and npm: those of the virtual environment (a wheel has them), or else those of the machine.
 Where there are none it says so, and the server serves a plain page that says what to do.
 
-    python tools/page.py             build, if the sources have changed
-    python tools/page.py --must      the same, and fail where it cannot be built
-    python tools/page.py check       format and types, where there is Node
-    python tools/page.py npm ARGS    npm, in web/
+    python tools/build_page.py             build, if the sources have changed
+    python tools/build_page.py --must      the same, and fail where it cannot be built
+    python tools/build_page.py check       format and types, where there is Node
+    python tools/build_page.py npm ARGS    npm, in web/
 """
 
 from __future__ import annotations

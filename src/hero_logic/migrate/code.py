@@ -1,0 +1,224 @@
+"""Pieces of Python source: built by structure, set in lines as a formatter would.
+
+Every text of the workflow gets into the source through :func:`quoted` or :func:`as_comment`, and through
+nothing else but the bodies of scripts: that is what makes an injection impossible.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+OR, AND, NOT, COMPARISON, ATOM = range(1, 6)
+"""How tightly a piece holds together; what holds less tightly than its place asks is put in brackets."""
+
+WIDTH = 88
+MAX_DEPTH = 40
+"""Of JSON in a workflow: Python's own parser gives up at two hundred brackets."""
+
+Kind = Literal["any", "bool", "number", "string", "list", "object", "null"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An expression of Python.
+
+    Attributes:
+        text: on one line.
+        level: how tightly it holds together.
+        kind: which type of JSON it surely has, if one is known.
+        uses: the functions of the prelude that it calls.
+        parts: what it may be broken into where the line is too long: texts, or pieces.
+        brackets: what stands around the parts.
+        is_wordy: whether it is a constant without a number or a boolean anywhere in it.
+        is_constant: whether it is a constant.
+    """
+
+    text: str
+    level: int = ATOM
+    kind: Kind = "any"
+    uses: frozenset[str] = frozenset()
+    parts: tuple[tuple[str, Code], ...] = ()
+    brackets: tuple[str, str] = ("", "")
+    is_wordy: bool = field(default=False, compare=False)
+    is_constant: bool = field(default=False, compare=False)
+
+
+def in_brackets(code: Code) -> str:
+    """The text in round brackets."""
+    return f"({code.text})"
+
+
+def kind_of(value: object) -> Kind:
+    """The type of JSON that a value has."""
+    if value is None:
+        return "null"
+    for kind, types in (("bool", bool), ("number", (int, float)), ("string", str), ("list", list)):
+        if isinstance(value, types):
+            return kind  # type: ignore[return-value]  # one of the words above
+    return "object"
+
+
+def constant(value: object) -> Code:
+    """JSON as Python.
+
+    >>> constant({"a": [True, None, 1.5]}).text
+    '{"a": [True, None, 1.5]}'
+    """
+    if isinstance(value, str):
+        code = _text(value)
+    elif isinstance(value, list):
+        code = listed([constant(item) for item in value])
+    elif isinstance(value, dict):
+        code = keyed([(key, constant(item)) for key, item in value.items()])
+    else:
+        code = Code(repr(value), ATOM, kind_of(value), is_wordy=value is None)
+    return replace(code, is_constant=True)
+
+
+def _text(value: str) -> Code:
+    quoted_text = quoted(value)
+    lines = value.splitlines(keepends=True) if "\n" in value else _worded(value)
+    parts = tuple(("", Code(quoted(line))) for line in lines) if len(quoted_text) > 50 else ()
+    return Code(quoted_text, ATOM, "string", parts=parts, brackets=("(", ")"), is_wordy=True)
+
+
+def _worded(value: str) -> list[str]:
+    """A long text in pieces of a line each, cut behind spaces."""
+    pieces = [""]
+    for word in value.replace(" ", " \0").split("\0"):
+        if len(pieces[-1]) + len(word) > 60 and pieces[-1]:
+            pieces.append("")
+        pieces[-1] += word
+    return pieces
+
+
+def listed(items: Sequence[Code]) -> Code:
+    """A list."""
+    return Code(
+        f"[{', '.join(item.text for item in items)}]",
+        ATOM,
+        "list",
+        _uses(items),
+        tuple(("", item) for item in items),
+        ("[", "]"),
+        all(item.is_wordy for item in items),
+    )
+
+
+def keyed(items: Sequence[tuple[str, Code]]) -> Code:
+    """A dict with texts as keys."""
+    pairs = [(f"{quoted(key)}: ", value) for key, value in items]
+    return Code(
+        f"{{{', '.join(key + value.text for key, value in pairs)}}}",
+        ATOM,
+        "object",
+        _uses([value for _, value in items]),
+        tuple(pairs),
+        ("{", "}"),
+        all(value.is_wordy for _, value in items),
+    )
+
+
+def call(function: str, *arguments: Code, kind: Kind = "any", named: Sequence[tuple[str, Code]] = ()) -> Code:
+    """A call; the function counts as used."""
+    parts = [("", argument) for argument in arguments] + [(f"{name}=", value) for name, value in named]
+    return Code(
+        f"{function}({', '.join(prefix + value.text for prefix, value in parts)})",
+        ATOM,
+        kind,
+        _uses([value for _, value in parts]) | {function},
+        tuple(parts),
+        (f"{function}(", ")"),
+    )
+
+
+def _uses(items: Iterable[Code]) -> frozenset[str]:
+    return frozenset().union(*(item.uses for item in items))
+
+
+def quoted(value: str) -> str:
+    r"""A text as a literal of Python, on one line, all of it in ASCII letters, signs and printable others.
+
+    What a terminal or an editor would act on (controls, directions of writing, halves of surrogates) is
+    escaped, so that the line is what it looks like.
+
+    >>> quoted('say "hi"\n')
+    '\'say "hi"\\n\''
+    """
+    body = "".join(map(escaped, value))
+    if '"' in value and "'" not in value:
+        return f"'{body}'"
+    return '"' + body.replace('"', '\\"') + '"'
+
+
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def escaped(character: str) -> str:
+    """A character as it may stand in a literal; quotes are not this one's business."""
+    if " " <= character <= "~" and character != "\\":
+        return character
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def as_comment(key: str, value: object) -> str:
+    """A key of the workflow that means nothing here, as a comment on one line.
+
+    No second ``#`` is in it, so that it can be no word to a linter or a type checker.
+    """
+    text = f"{json.dumps(key)}: {json.dumps(value)}"
+    return f"# kept from the workflow: {text}".replace("#", "\\u0023").replace("\\u0023", "#", 1)
+
+
+def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bool = False) -> list[str]:
+    """A statement with an expression in it, in lines that are not too long where that can be.
+
+    Args:
+        code: the expression.
+        prefix: what stands before it.
+        suffix: what stands behind it.
+        indent: in characters.
+        is_inside: whether brackets stand around it already.
+
+    >>> in_lines(constant(["a" * 40, "b" * 40]), "x = ", "", 0)[0]
+    'x = ['
+    """
+    margin = " " * indent
+    line = f"{margin}{prefix}{code.text}{suffix}"
+    if len(line) <= WIDTH or not code.parts:
+        return [line]
+    opening, closing = code.brackets
+    if not closing or opening == "(":
+        word = "" if closing else f"{opening} "
+        bare = is_inside and not prefix
+        lines = [] if bare else [f"{margin}{prefix}("]
+        deeper = indent if bare else indent + 4
+        if not bare and word and deeper + len(code.text) <= WIDTH:
+            return [*lines, f"{' ' * deeper}{code.text}", f"{margin}){suffix}"]
+        for number, (own, part) in enumerate(code.parts):
+            last = suffix if bare and number == len(code.parts) - 1 else ""
+            lines += in_lines(part, (own or word) if number else "", last, deeper, is_inside=True)
+        return lines if bare else [*lines, f"{margin}){suffix}"]
+    only = code.parts[0][1]
+    if (
+        len(code.parts) == 1
+        and opening.endswith("(")
+        and not code.parts[0][0]
+        and only.brackets[0] in ("[", "{")
+    ):
+        # A lone list or dict hugs the brackets of its call, as formatters set it.
+        return in_lines(only, prefix + opening, closing + suffix, indent)
+    lines = [f"{margin}{prefix}{opening}"]
+    for name, part in code.parts:
+        lines += in_lines(part, name, ",", indent + 4, is_inside=True)
+    return [*lines, f"{margin}{closing}{suffix}"]
