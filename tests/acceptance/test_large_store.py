@@ -199,14 +199,15 @@ def read_until(reader: socket.socket, mark: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def test_a_server_is_ready_at_once_whatever_was_lost(tmp_path: Path) -> None:
-    """Its plays get their ends beside its work, all of them, and it answers meanwhile."""
-    fill(tmp_path / "empty" / "home", 1)
-    fill(tmp_path / "lost" / "home", 1000, lost=LOST)
+def test_it_is_ready_at_once(tmp_path: Path) -> None:
+    """Whatever was lost: plays get their ends beside its work, all of them, and it answers meanwhile."""
+    # Names that are short enough for the server's socket.
+    fill(tmp_path / "empty", 1)
+    fill(tmp_path / "lost", 1000, lost=LOST)
     ready_s = {}
     for name in ("empty", "lost"):
         began_s = time.monotonic()
-        with serving(tmp_path / name / "home") as server:
+        with serving(tmp_path / name) as server:
             client = server.http()
             wait_until(lambda: client.get("/readyz").status_code == 200, "a server that is ready")  # noqa: B023
             ready_s[name] = time.monotonic() - began_s

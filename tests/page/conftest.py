@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from support.browsing import Visit, browsing, chromium_path, run_play, visiting
+from support.browsing import Browsing, Visit, chromium_path, run_play, visiting
 from support.serving import Server, serving
 
 GREET = '''
@@ -56,10 +56,18 @@ def evil(name: str = "<script>alert(2)</script>"):
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browsing() -> Iterator[Browsing]:
     """The browser of all of them."""
-    with browsing() as started:
-        yield started
+    started = Browsing()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def browser(browsing: Browsing) -> Iterator[Browser]:
+    """The browser, for one of them."""
+    with browsing.used() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,15 +39,35 @@ def chromium_path() -> str:
     pytest.skip("there is no browser here: `apt-get install chromium`")
 
 
-@contextmanager
-def browsing() -> Iterator[Browser]:
-    """A browser without a window."""
-    path = chromium_path()
-    with sync_playwright() as playwright:
+class Browsing:
+    """A browser without a window, which waits between the tests that use it.
+
+    What drives it has an event loop that runs in this thread, in a stack of its own, for as long as there is
+    a browser. Between those tests the thread is told that none runs: other tests have loops of their own.
+    """
+
+    def __init__(self) -> None:
+        path = chromium_path()
+        self._driver = sync_playwright().start()
         # Tests run as root in containers, where its own sandbox cannot be had.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        self._browser = self._driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        self._loop = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+
+    @contextmanager
+    def used(self) -> Iterator[Browser]:
+        """The browser, for as long as the block lasts."""
+        asyncio._set_running_loop(self._loop)
+        try:
+            yield self._browser
+        finally:
+            asyncio._set_running_loop(None)
+
+    def close(self) -> None:
+        """End it."""
+        with self.used():
+            self._browser.close()
+            self._driver.stop()
 
 
 class Visit:

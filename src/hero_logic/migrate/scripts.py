@@ -18,7 +18,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from hero_logic.migrate.code import escaped
+from hero_logic.migrate.code import closed, escaped
 from hero_logic.migrate.names import BUILTINS
 
 MAX_FUNCTION_CHARACTERS = 50_000
@@ -90,9 +90,7 @@ def indented(text: str) -> list[str]:
 def as_text(text: str) -> list[str]:
     """The lines of a script inside of three double quotes, which the last line closes."""
     lines = [_line_as_text(line) for line in text.split("\n")]
-    if lines[-1].endswith('"'):
-        lines[-1] = lines[-1][:-1] + '\\"'
-    lines[-1] += '"""'
+    lines[-1] = closed(lines[-1])
     return lines
 
 
