@@ -16,7 +16,7 @@ def main(extra: list[str]) -> int:
         "-n",
         "auto",
         "-m",
-        "not soak",
+        "not soak and not whole_page",
         "--cov",
         "--cov-report=term",
         *extra,

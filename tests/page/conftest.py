@@ -10,6 +10,17 @@ from playwright.sync_api import Browser
 from support.browsing import Browsing, Visit, chromium_path, run_play, visiting
 from support.serving import Server, serving
 
+SHORT_PATH = {
+    "test_the_address_with_a_code_logs_in_and_shows_the_plays",
+    "test_the_keyboard_alone_finds_and_opens_a_play",
+    "test_the_form_runs_a_flow_and_the_page_follows_its_play",
+    "test_a_running_play_grows_before_the_eyes",
+    "test_why_a_play_failed_is_found_with_one_key",
+    "test_spans_are_found_by_words",
+    "test_hostile_text_stays_text",
+}
+"""What `make test` looks at with a browser, which takes longer than all else that it does."""
+
 GREET = '''
 @flow
 def greet(name: str = "Ada", times: int = 1) -> str:
@@ -53,6 +64,15 @@ def evil(name: str = "<script>alert(2)</script>"):
         step.log("</pre><script>alert(6)</script>")
     raise RuntimeError("<img src=x onerror=alert(7)> " + name)
 '''
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is beyond the short path."""
+    for item in items:
+        needs_browser = "browser" in getattr(item, "fixturenames", ())
+        if needs_browser and item.name not in SHORT_PATH:
+            item.add_marker("whole_page")
 
 
 @pytest.fixture(scope="session")
