@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BENCHMARKS = ("emit", "ingest", "live", "service", "readback", "kill", "start", "plays", "cli")
+BENCHMARKS = ("emit", "ingest", "live", "service", "readback", "kill", "start", "plays", "cli", "migrate")
 PEERS = ("peers",)
 
 

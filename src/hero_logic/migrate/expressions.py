@@ -6,7 +6,7 @@
 3. Nesting is bounded, and long chains of ``and`` and ``or`` are flat.
 
 >>> write(read("inputs.country != 'NL' and not inputs.express"), Bare()).text
-'at(inputs, "country") != "NL" and (not at(inputs, "express"))'
+'at(inputs, "country") != "NL" and not at(inputs, "express")'
 """
 
 from __future__ import annotations

@@ -11,7 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate import expressions, templates
-from hero_logic.migrate.code import AND, ATOM, COMPARISON, NOT, OR, Code, Kind, call, constant, in_brackets, keyed
+from hero_logic.migrate.code import (
+    AND,
+    ATOM,
+    COMPARISON,
+    NOT,
+    OR,
+    Code,
+    Kind,
+    call,
+    constant,
+    in_brackets,
+    keyed,
+)
 from hero_logic.migrate.expressions import segment_of
 from hero_logic.migrate.guards import Literal
 from hero_logic.migrate.names import is_parameter
