@@ -204,7 +204,8 @@ def hostile(text: str) -> str:
         {"node_id": "s", "node_type": "action", "name": text,
          "config": {"service": "s" + text, "method": "m-" + text, "params": {"p-" + text: plain}}},
         {"node_id": "m", "node_type": "ai_call",
-         "config": {"model": text, "system_prompt": plain, "prompt": "", "temperature": 0, "output_format": "text"}},
+         "config": {"model": text, "system_prompt": plain, "prompt": "", "temperature": 0,
+                    "output_format": "text"}},
         {"node_id": "f", "node_type": "script_execution", "config": {"language": "x" + text, "script": text}},
         {"node_id": "g", "node_type": "subworkflow", "config": {"workflow": "?" + text, "inputs": {}}},
     ]  # fmt: skip

@@ -112,7 +112,7 @@ class Scope(Protocol):
 
 
 def segment_of(segment: str) -> Code:
-    """A segment of a path as ``at`` takes it: an index of a list, or a key that looks like one, is a number."""
+    """A segment of a path as ``at`` takes it: what may be the index of a list is a number."""
     is_index = re.fullmatch(r"0|[1-9][0-9]{0,8}", segment) is not None
     return constant(int(segment) if is_index else segment)
 

@@ -89,15 +89,13 @@ def indented(text: str) -> list[str]:
 
 def as_text(text: str) -> list[str]:
     """The lines of a script inside of three double quotes, which the last line closes."""
-    lines = [_line_as_text(line) for line in text.split("\n")]
-    if lines[-1].endswith('"'):
-        lines[-1] = lines[-1][:-1] + '\\"'
-    lines[-1] += '"""'
-    return lines
+    *lines, last = text.split("\n")
+    # The closing quotes follow behind the last line: no quote of its own may stand bare before them.
+    return [*(_line_as_text(line, '"""') for line in lines), _line_as_text(last, '"') + '"""']
 
 
-def _line_as_text(line: str) -> str:
-    shown = "".join(map(escaped, line)).replace('"""', '\\"\\"\\"')
+def _line_as_text(line: str, quotes: str) -> str:
+    shown = "".join(map(escaped, line)).replace(quotes, '\\"' * len(quotes))
     # At the beginning of a line some comments are words to tools, even inside of a text.
     return "\\x23" + shown[1:] if _DIRECTIVE.match(shown) else shown
 

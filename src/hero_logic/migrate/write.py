@@ -53,8 +53,8 @@ def write(workflow: Workflow, known: Mapping[str, str], flow: str = "") -> tuple
 
 
 def spared(source: str) -> str:
-    """The word to linters that a flow without scripts needs: it catches what any node may raise, an int is made
-    no float, and ``if`` follows the graph.
+    """The word to linters that a flow without scripts needs: it catches what any node may raise, an int
+    is made no float, and ``if`` follows the graph.
     """
     codes = []
     if "except Exception" in source or "except BaseException" in source:
