@@ -14,8 +14,9 @@ all: lint test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch .venv/.ready
 
-setup: .venv/.ready            ## make .venv with everything in it
+setup: .venv/.ready            ## make .venv with everything in it, and the page
 	@$(COMPILE)
+	@$(BIN)/python tools/build_page.py
 
 run: setup                     ## run the demonstration flow and show it again
 	$(BIN)/hero-logic run --sandbox best examples/census.py && $(BIN)/hero-logic show last
@@ -39,4 +40,4 @@ docs: setup                    ## regenerate what docs/ takes from the code
 	$(BIN)/python tools/docs.py
 
 clean:                         ## remove what the other targets made
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov web/node_modules src/hero_logic/server/page

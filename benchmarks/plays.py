@@ -166,7 +166,7 @@ def main() -> int:
         Claim(
             "plays a second through the queue, two workers", values=rates,
             floor=[starts_a_second(max(plays // 4, 2)) for _ in range(4)],
-            floor_name="of starts of Python, two at a time", unit="plays/s", goal=None, better="more",
+            floor_name="starts of Python, two at a time", unit="plays/s", goal=None, better="more",
         ),
         Claim(
             "from the end of a play to who waits for it", values=late, floor=[wake_ms() for _ in range(3)],

@@ -238,7 +238,7 @@ def main() -> int:
         *claims_of(ours, bare, ages),
         Claim(
             "plays a second over HTTP, two workers", values=rates, floor=floor,
-            floor_name="of starts of Python, two at a time", unit="plays/s", goal=None, better="more",
+            floor_name="starts of Python, two at a time", unit="plays/s", goal=None, better="more",
         ),
     ]  # fmt: skip
     return finish("The service over HTTP", claims, options)

@@ -16,7 +16,8 @@ nor HERO_FLOW_SPAN_SOCK is set) every name here is a silent no-op, and the flow 
 
 The laws of this module (source: docs/protocol.md):
 
-1. The flow is never disturbed: nothing here raises into it, hangs it for ever or swallows what it raises.
+1. The flow is never disturbed: nothing here raises into it, hangs it for ever or swallows what it raises;
+   but flow.service, which does work for the flow, fails as a client does.
 2. When a call returns, its event is in the kernel, in the socket or, where the listener is given up, in the
    spool's file: a SIGKILL a moment later loses nothing.
 3. One line a write, under one lock; what a signal handler or a finalizer writes meanwhile comes after it.
@@ -1187,6 +1188,15 @@ class _Flow:
             super().__init__(reason)
             self.reason = reason
 
+    class ServiceFailed(Failed):
+        """A call of a service came to nothing; ``code`` and ``data`` where the service itself says so."""
+
+        def __init__(
+            self, reason: object = "", service: str = "", code: int | None = None, data: object = None
+        ) -> None:
+            super().__init__(reason)
+            self.service, self.code, self.data = service, code, data
+
     @overload
     def __call__(self, fn: F, /) -> F: ...
 
@@ -1270,6 +1280,10 @@ class _Flow:
 
     def log(self, text: object, level: str | None = None) -> None:
         """Log to the current span."""
+
+    def service(self, name: str, /) -> _Service:
+        """A service that the play was granted: ``flow.service("ai").complete(prompt="...")``."""
+        return _Service(name)
 
     @property
     def here(self) -> str:
@@ -1415,7 +1429,7 @@ def _tracer(class_name: str, service: str, secrets: tuple[str, ...]) -> Any:
     """What makes a traced method out of a client's method."""
 
     def trace(proxy: _Proxy, name: str, method: Any, place: tuple[str, int]) -> Any:
-        client = _parts_of(proxy)[0]
+        client = _parts_of(proxy)[0] if issubclass(type(proxy), _Proxy) else proxy
 
         def enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Inside:
             tags = {"rpc.request": _rpc_json(_named(method, args, kwargs), secrets)}
@@ -1445,6 +1459,135 @@ def _named(method: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dic
 def _rpc_json(value: object, secrets: tuple[str, ...]) -> str:
     text = _Encoder(_RPC_BYTES - 128, secrets).value(value)
     return text if len(text) <= _RPC_BYTES else text[: _RPC_BYTES - 1] + _MORE
+
+
+# --- Services -----------------------------------------------------------------------------------------
+
+_SERVICE_VARIABLE = "HERO_FLOW_RPC_NAME"[:-4]  # and the name in capitals: the path of its socket
+_REPLY_BYTES = 16 * 1024 * 1024
+_inherited: dict[str, list[Any]] = {}  # {descriptor: [lock, its connection or None, number of calls]}
+
+
+class _Service:
+    """A service: what is called of it is a call of JSON-RPC 2.0, over a connection of its own, and a span."""
+
+    __slots__ = ("_hero_name",)
+
+    def __init__(self, name: str) -> None:
+        self._hero_name = name
+
+    def __repr__(self) -> str:
+        return f"<the service {self._hero_name!r}>"
+
+    def __getattr__(self, method: str) -> Any:
+        if method.startswith("__"):  # Python asks for these of anything
+            raise AttributeError(f"a service has no method {method!r}")
+        name: str = object.__getattribute__(self, "_hero_name")
+
+        def call(**params: object) -> object:
+            return _call_service(name, method, params)
+
+        call.__name__, call.__qualname__ = method, f"{name}.{method}"
+        place = _getframe(1).f_code.co_filename, _getframe(1).f_lineno
+        return _tracer(name, name, _SECRETS)(self, method, call, place) if _active else call
+
+
+def _call_service(service: str, method: str, params: dict[str, object]) -> object:
+    """The result of a call; whatever keeps it from coming is a ServiceFailed that names the service."""
+    import _socket  # late, by law 5
+
+    if not (service.isascii() and service.replace("_", "").isalnum()):
+        raise _failure(service, "", "cannot be granted: a service's name has letters, digits and _")
+    where = _os.environ.get(_SERVICE_VARIABLE + service.upper(), "")
+    if not where:
+        said = f"was not granted: `hero-logic run FLOW --rpc {service}=PATH` grants it by its socket's path. "
+        said += f"Where plain Python runs the flow, {_SERVICE_VARIABLE}{service.upper()} is that path."
+        raise _failure(service, "", said)
+    if where.isdigit():
+        return _call_inherited(where, service, method, params)
+    request = _request(1, service, method, params)
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.connect(where)
+        reply = _ask(connection, 1, request, service, method)
+    except OSError as error:
+        raise _failure(service, method, f"cannot be reached at {where}: {error}. Is it running?") from error
+    finally:
+        connection.close()
+    return _result(reply, service, method)
+
+
+def _call_inherited(where: str, service: str, method: str, params: dict[str, object]) -> object:
+    """The same over a connection that the runtime made, where a play can make none: one call at a time."""
+    import _socket
+    import _thread
+
+    line = _inherited.setdefault(where, [_thread.allocate_lock(), None, 0])
+    with line[0]:
+        request = _request(line[2] + 1, service, method, params)
+        number = line[2] = line[2] + 1
+        connection = line[1] if number > 1 else _socket.socket(fileno=int(where))
+        line[1] = None  # if this fails, nobody knows what comes next on it
+        try:
+            if connection is None:
+                raise BrokenPipeError("in this isolation a play has one connection, and it is broken")
+            reply = _ask(connection, number, request, service, method)
+        except OSError as error:
+            raise _failure(service, method, f"is not there any more: {error}. Run the flow again") from error
+        line[1] = connection
+    return _result(reply, service, method)
+
+
+def _request(number: int, service: str, method: str, params: dict[str, object]) -> bytes:
+    import json  # late, by law 5
+
+    try:
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        return json.dumps(message, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _failure(service, method, f"takes JSON, and was given something else: {error}") from error
+
+
+def _ask(connection: Any, number: int, request: bytes, service: str, method: str) -> dict[str, Any]:
+    """The reply to a request: a JSON object of that number, with an error or a result."""
+    import json
+
+    connection.sendall(request)
+    received = bytearray()
+    chunk = b""
+    while b"\n" not in chunk:
+        chunk = connection.recv(65536)
+        received += chunk
+        if not chunk:
+            raise ConnectionError(f"it closed the connection after {len(received)} bytes of its reply")
+        if len(received) > _REPLY_BYTES:
+            raise _failure(service, method, f"sent a reply of more than {_REPLY_BYTES} bytes; ask for less")
+    line = bytes(received).partition(b"\n")[0]
+    try:
+        reply: dict[str, Any] = json.loads(line.decode(), parse_constant=int)  # int refuses NaN, as any word
+    except (ValueError, RecursionError):
+        reply = {}
+    fits = type(reply) is dict and ("result" in reply or reply.get("error") is not None)
+    # A service that could not even read the number refuses with none.
+    if not fits or (reply.get("id") != number and (reply.get("id") is not None or "result" in reply)):
+        shown = _text(line[:200])
+        raise _failure(service, method, f"sent what is no reply of JSON-RPC 2.0 to call {number}: {shown}")
+    return reply
+
+
+def _result(reply: dict[str, Any], service: str, method: str) -> object:
+    error = reply.get("error")
+    if error is None:
+        return reply["result"]
+    told = error if type(error) is dict else {"message": error}
+    code = told.get("code")
+    said = f"refused {_text(method, 100)}: {_text(told.get('message'))} (code {_text(code, 100)})"
+    raise _failure(service, "", said, code if type(code) is int else None, told.get("data"))
+
+
+def _failure(service: str, method: str, problem: str, code: int | None = None, data: object = None) -> Any:
+    asked = f", asked for {_text(method, 100)}," if method else ""
+    return _Flow.ServiceFailed(f"the service {_text(service, 100)!r}{asked} {problem}", service, code, data)
 
 
 # --- What a play's own output becomes -----------------------------------------------------------------
@@ -1602,5 +1745,6 @@ def _activate() -> _Flow:
 
 
 _Flow.Failed.__qualname__ = "flow.Failed"  # where users find it, and pickle too
+_Flow.ServiceFailed.__qualname__ = "flow.ServiceFailed"
 flow: _Flow = _activate()
 del annotations, overload, TYPE_CHECKING

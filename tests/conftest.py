@@ -7,6 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from support.turns import Turns, add_options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of a soak."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a soak, tests have their turn."""
+    soak_s = config.getoption("soak_s")
+    if soak_s:
+        config.pluginmanager.register(Turns(soak_s, config.getoption("soak_seed")))
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every generated test, so that ``make soak`` finds them all."""

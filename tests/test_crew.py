@@ -12,7 +12,7 @@ import pytest
 from server.test_play_methods import CREWS, Patient, stubborn
 from support.command import hero_logic
 from support.processes import pids_with, wait_until_gone
-from support.serving import Server, serving
+from support.serving import NO_TLS, Server, serving
 from support.waiting import wait_until
 from support.working import PATIENT, QUICK, STUBBORN
 
@@ -25,7 +25,7 @@ def flows_of(server: Server) -> Server:
 
 def wait_until_it_ends_plays(server: Server) -> None:
     """It was told to stop, and has heard of it."""
-    wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, "the stop")
+    wait_until(lambda: httpx.get(f"{server.url}/readyz", verify=NO_TLS).status_code == 503, "the stop")
 
 
 @pytest.mark.parametrize("options", CREWS.values(), ids=CREWS)

@@ -35,7 +35,7 @@ def test_every_event_of_a_stream_has_a_heading() -> None:
     }
 
     assert set(listed) == sent
-    assert sent == {"span", "play", "reset", "end"}
+    assert sent == {"span", "play", "deleted", "reset", "end"}
 
 
 def test_every_number_of_an_error_has_a_heading() -> None:
@@ -46,6 +46,17 @@ def test_every_number_of_an_error_has_a_heading() -> None:
         assert f"[`{error.code}`]" in section(page, str(refusal_of(error).number))
     for number, (code, _) in STANDARD.items():
         assert f"`{code}`" in section(page, str(number))
+
+
+def test_every_measure_is_documented() -> None:
+    """docs/rpc.md has a row for each number that the server counts, and for no others."""
+    sources = "".join(read(path) for path in (SOURCE / "hero_logic" / "server").glob("*.py"))
+    listed = re.findall(
+        r"^\| `(hero_logic_\w+)` \|", section(read(DOCS / "rpc.md"), "What is counted"), re.MULTILINE
+    )
+
+    assert set(listed) == set(re.findall(r"(?:gauge|MetricFamily)\(\s*\"(hero_logic_\w+)\"", sources))
+    assert "hero_logic_plays_waiting" in listed
 
 
 def test_every_place_of_the_server_is_documented() -> None:

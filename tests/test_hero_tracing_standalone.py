@@ -206,7 +206,21 @@ def test_the_module_shows_its_four_names_and_no_others() -> None:
 @pytest.mark.parametrize(
     ("value", "names"),
     [
-        (hero_tracing.flow, {"Failed", "current_span", "here", "log", "span", "step", "tag", "track"}),
+        (
+            hero_tracing.flow,
+            {
+                "Failed",
+                "ServiceFailed",
+                "current_span",
+                "here",
+                "log",
+                "service",
+                "span",
+                "step",
+                "tag",
+                "track",
+            },
+        ),
         (hero_tracing.flow.current_span, {"fail", "log", "span_id", "tag"}),
     ],
     ids=["flow", "span"],

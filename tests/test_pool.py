@@ -54,10 +54,30 @@ def test_what_waited_before_there_was_a_worker_is_run(tmp_path: Path) -> None:
     assert (play.status, play.is_waiting) == ("ok", False)
 
 
+def test_a_play_that_waits_gives_its_place_back_until_the_end_of_the_other(tmp_path: Path) -> None:
+    """What it waits for goes before what has waited longer; then it has its place again, and nobody else."""
+    home = tmp_path / "home"
+    up_path, go_path = tmp_path / "up", tmp_path / "go"
+    os.mkfifo(go_path)
+    with asking(home) as verbs, working(home, "--plays", "1"):
+        data = f'{{"up_path":"{up_path}","go_path":"{go_path}"}}'.encode()
+        parent = queue(verbs, PATIENT, input_json=data)
+        begun(up_path)
+        other, child = queue(verbs, QUICK), queue(verbs, QUICK)
+        verbs.begin_wait(parent, child)
+        first = verbs.play_wait(child, timeout_ms=FOR_EVER_MS)
+        still = verbs.play_wait(other, timeout_ms=700)
+        go_path.write_text("go")
+        ended = verbs.play_wait(parent, timeout_ms=FOR_EVER_MS)
+        last = verbs.play_wait(other, timeout_ms=FOR_EVER_MS)
+
+    assert (first.status, still.status, ended.status, last.status) == ("ok", "pending", "ok", "ok")
+
+
 def test_a_play_that_asks_for_less_than_a_worker_runs_is_not_run(tmp_path: Path) -> None:
     """It ends, and says what the least is; nobody weakens a server by asking."""
     home = tmp_path / "home"
-    with asking(home) as verbs, working(home):
+    with asking(home, HERO_LOGIC_SANDBOX="none") as verbs, working(home):
         sid = queue(verbs, QUICK, sandbox="none")
         play = verbs.play_wait(sid, timeout_ms=FOR_EVER_MS)
 

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hero_logic.core.errors import BadFlowFile, NotGranted, UnmetRequirements, UsageError
+from hero_logic.core.errors import (
+    BadFlowFile,
+    NotGranted,
+    SandboxUnavailable,
+    UnmetRequirements,
+    UsageError,
+)
 from hero_logic.core.records import Access, FlowVersion, Play, PlayOrder
 from hero_logic.preparing import Preparer
 from hero_logic.service.play_verbs import Wanted
@@ -40,6 +46,16 @@ def test_what_is_wanted_is_prepared(tmp_path: Path) -> None:
     assert made.order == PlayOrder(
         "main", sandbox="tier1", timeout_s=5.0, on_lost="retry", published_name="main"
     )
+
+
+def test_no_less_is_promised_than_the_environment_does(tmp_path: Path) -> None:
+    """Whoever asks hears of it at once; more may be asked for."""
+    body = version("@flow\ndef main(): ...\n")
+    operator = preparer(tmp_path, HERO_LOGIC_SANDBOX="tier1")
+
+    with pytest.raises(SandboxUnavailable, match="nothing in less than tier1"):
+        operator.prepare(body, Wanted(sandbox="tier0"))
+    assert operator.prepare(body, Wanted(sandbox="tier2")).order.sandbox == "tier2"
 
 
 @pytest.mark.parametrize(

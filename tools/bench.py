@@ -9,7 +9,10 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BENCHMARKS = ("emit", "ingest", "live", "service", "readback", "kill", "start", "plays", "cli", "migrate")
+BENCHMARKS = (
+    "emit", "ingest", "live", "service", "page", "readback", "kill", "start", "plays", "library",
+    "cli", "migrate",
+)  # fmt: skip
 PEERS = ("peers",)
 
 

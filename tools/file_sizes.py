@@ -7,13 +7,16 @@ import subprocess
 import sys
 
 MAX_LINES = 600
-EXCEPTIONS = {"src/hero_tracing.py": 1620}
+EXCEPTIONS = {"src/hero_tracing.py": 1750}
 
 
 def main() -> int:
     """Name the files that are too long; 1 if there are any."""
     listed = subprocess.run(
-        ["git", "ls-files", "*.py", "*.pyi"], check=True, capture_output=True, text=True
+        ["git", "ls-files", "*.py", "*.pyi", "web/*.ts", "web/*.tsx"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     status = 0
     for path in listed.split():

@@ -19,6 +19,7 @@ CHECKS: dict[str, list[str]] = {
     "spelling": ["codespell"],
     "generated files": [sys.executable, "tools/docs.py", "--check"],
     "measured figures": [sys.executable, "tools/figures.py", "--check"],
+    "format and types of the page": [sys.executable, "tools/build_page.py", "check"],
     "file sizes": [sys.executable, "tools/file_sizes.py"],
 }
 

@@ -1,7 +1,8 @@
 """``make soak``: the long versions of the tests, with more seeds and more kills, within a budget of time.
 
-Rounds are run until the budget is used up, each with its own seed, so that no two soaks try the same. A
-round that fails ends it; its seed was told at its start.
+A round has ten minutes, or what is left of the budget. They take longer than that together, so each round
+has a part of them, which its seed decides: no two soaks try the same. A round that fails ends it; its seed
+was told at its start, and what was run is told at its end.
 """
 
 import argparse
@@ -12,33 +13,40 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SCALE = 5
+_ROUND_S = 600.0
+_LEAST_S = 60.0
+"""A round of less is not worth its start."""
 
 
 def main() -> int:
     """Run rounds until the budget is used up; the status of the first that fails, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--minutes", type=float, required=True, help="the budget, which the last round may overrun"
+        "--minutes", type=float, required=True, help="the budget; what has begun when it is over is ended"
     )
     minutes = parser.parse_args().minutes
     until_s = time.monotonic() + minutes * 60
     rounds = 0
-    longest_s = 0.0
-    # A round is not begun that would, by the longest one so far, not end within the budget.
-    while rounds == 0 or time.monotonic() + longest_s < until_s:
-        began_s = time.monotonic()
-        seed = time.time_ns() % 2**32
-        print(f"soak: round {rounds + 1}, HERO_TEST_SCALE={_SCALE} --hypothesis-seed={seed}", flush=True)
-        environment = {**os.environ, "HERO_TEST_SCALE": str(_SCALE)}
-        command = [sys.executable, "-m", "pytest", "-n", "auto", "-m", "soak or property", "-q"]
-        command += ["--timeout=900", f"--hypothesis-seed={seed}"]
-        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    while rounds == 0 or until_s - time.monotonic() >= _LEAST_S:
+        rounds += 1
+        soak_s = max(_LEAST_S, min(_ROUND_S, until_s - time.monotonic()))
+        status = run_round(rounds, soak_s, seed=time.time_ns() % 2**32)
         if status != 0:
             return status
-        rounds += 1
-        longest_s = max(longest_s, time.monotonic() - began_s)
-    print(f"soak: {rounds} rounds, the longest {longest_s:.0f} s", flush=True)
     return 0
+
+
+def run_round(number: int, soak_s: float, *, seed: int) -> int:
+    """One round; its exit status."""
+    options = [f"--soak-s={soak_s:.0f}", f"--soak-seed={seed}", f"--hypothesis-seed={seed}"]
+    print(f"soak: round {number}, HERO_TEST_SCALE={_SCALE} {' '.join(options)}", flush=True)
+    # One is taken by what lasts as long as the round. Without groups `loadgroup` is the way of handing out
+    # tests which keeps their order, and has next to none wait behind another that is long.
+    workers = str(max(2, os.cpu_count() or 1))
+    command = [sys.executable, "-m", "pytest", "-n", workers, "--dist", "loadgroup"]
+    command += ["-m", "soak or property", "-q", "--timeout=900", *options]
+    environment = {**os.environ, "HERO_TEST_SCALE": str(_SCALE)}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -228,6 +228,9 @@ def _early_spawner(arguments: list[str]) -> Spawner | None:
     """Start what starts plays before anything else is loaded: it gets ready meanwhile."""
     if not arguments or arguments[0] not in _RUNS_PLAYS or sys.platform != "linux":
         return None
+    if any(argument.startswith("--server") for argument in arguments):
+        # Another process runs it.
+        return None
     from hero_logic.core.errors import LaunchFailed
     from hero_logic.runner.spawner import Spawner
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.play import Attended
     from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.span_loop import SpanLoop
     from hero_logic.runner.spawner import Spawner
@@ -79,7 +80,7 @@ class PlayRun:
         config: Config,
         spawner: Spawner,
         runtime_sid: str,
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
         note: Callable[[str], None],
     ) -> None:
         self.sid = sid
@@ -150,6 +151,16 @@ class PlayRun:
     def kill(self) -> None:
         """End it without a grace. May be called from a signal handler."""
         self._staged.kill()
+
+    def close_inbox(self, session: Session) -> None:
+        """It has ended: nothing more is pushed to it, and what was is taken in.
+
+        Raises:
+            StoreError: the store failed; it can be tried again.
+        """
+        from hero_logic.service.inbox import take_in_last
+
+        take_in_last(session.store, session.ingest, self.sid)
 
     def collect(self, session: Session) -> None:
         """It has ended: take in the last of its events, and read what it left.
@@ -227,6 +238,7 @@ class _Reach:
     def __init__(self, permits: Permits | None, choice: Choice) -> None:
         self._isolation = choice.isolation
         self.sockets: list[tuple[str, str]] = []
+        self.connected: list[tuple[str, str]] = []
         self.variables: dict[str, str] = {}
         self._network: Network | None = None
         self._log: NetLog | None = None
@@ -235,7 +247,10 @@ class _Reach:
         from hero_logic.core.grants import Network, socket_path, socket_variable
 
         if choice.isolation == "landlock":
-            raise SandboxUnavailable(_NO_SOCKETS)
+            if permits.net:
+                raise SandboxUnavailable(_NO_SOCKETS)
+            self.connected = [(socket_variable(name), path) for name, path in permits.sockets.items()]
+            return
         has_view = choice.isolation != "none"
         for name, path in permits.sockets.items():
             self.variables[socket_variable(name)] = socket_path(name) if has_view else path
@@ -294,8 +309,8 @@ class _Reach:
 
 
 _NO_SOCKETS = (
-    "the flow was granted network, or the socket of a service, and the isolation that this host can have, "
-    "landlock, has no sockets at all; it was not started. `hero-logic doctor` says what native and "
+    "the flow was granted network, and the isolation that this host can have, landlock, has no sockets at "
+    "all; it was not started. `hero-logic doctor` says what native and "
     "bubblewrap, which have them, need. For a flow that you trust: --sandbox tier0."
 )
 
@@ -306,7 +321,7 @@ def _plan(
     reach: _Reach,
     sid: str,
     runtime_sid: str,
-    owner: tuple[int, int] | None,
+    owner: Owner | None,
 ) -> PlayPlan:
     return PlayPlan(
         sid=sid,
@@ -331,6 +346,7 @@ def _plan(
         resources=choice.resources,
         granted=[*_own_modules(order, choice), *([] if order.permits is None else order.permits.files)],
         sockets=reach.sockets,
+        connected=reach.connected,
         doors=reach.doors,
         runtime_sid=runtime_sid,
         owner=owner,

@@ -6,7 +6,8 @@ reads spans. Laws:
 
 1. What was claimed gets an end here, whatever goes wrong: this runtime lives, so nobody else will end it.
    Where the store cannot be written that is tried until it can, or until the pool is stopped.
-2. A play is claimed when there is a place for it and not before: what waits is there for other workers.
+2. A play is claimed when there is a place for it and not before: what waits is there for other workers. One
+   that runs and waits for another play has given its place back until that one's end.
 3. A stop claims nothing more, gives what runs its time, then cancels it, then ends it.
 
 Source: docs/design/0020-the-queue.md.
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from hero_logic.core.records import Play
     from hero_logic.core.tiers import Choice, Proof
     from hero_logic.preparing import Preparer
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.retention import Retention
@@ -73,7 +75,7 @@ class Pool:
         preparer: Preparer,
         spawner: Spawner,
         prove: Callable[[str], Callable[[str], Proof]],
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
         minimum: str = DEFAULT,
         plays_at_once: int = PLAYS_AT_ONCE,
         note: Callable[[str], None],
@@ -93,6 +95,7 @@ class Pool:
         self._is_stopping = False
         self._is_over = False
         self._running: dict[str, _Place] = {}
+        self._given_back = 0
         self._choices: dict[tuple[str, str], Choice] = {}
         self._claimer = Thread(target=self._claim_all, name="claimer", daemon=True)
 
@@ -148,7 +151,9 @@ class Pool:
 
     def _look(self) -> None:
         """Another process has written something, or a while has passed."""
+        self._count_given_back()
         self._wake()
+        self._session.take_in_pushed()
         for sid, asked_by in self._session.store.asked_cancels(self._session.runtimes.own_sid):
             with self._changed:
                 place = self._running.get(sid)
@@ -168,11 +173,24 @@ class Pool:
             self._claim_one()
 
     def _should_claim(self) -> bool:
-        has_room = len(self._running) < self._plays_at_once
-        return self._is_stopping or (self._may_be_waiting and has_room)
+        return self._is_stopping or (self._may_be_waiting and self._has_room())
+
+    def _has_room(self) -> bool:
+        return len(self._running) - self._given_back < self._plays_at_once
+
+    def _count_given_back(self) -> None:
+        """Look which plays that run here wait for another one."""
+        waiting = self._session.store.waiting_parents(self._session.runtimes.own_sid)
+        with self._changed:
+            self._given_back = sum(sid in self._running for sid in waiting)
 
     def _claim_one(self) -> None:
         try:
+            if self._given_back:
+                # They may have their places again since the last look.
+                self._count_given_back()
+            if not self._has_room():
+                return
             sid = self._session.store.claim_play(self._session.runtimes.own_sid)
         except StoreError as error:
             self._note(f"plays wait: {error}")
@@ -243,6 +261,7 @@ class Pool:
                 place.ends()
             # Not as a command does it, which gives up at the first try that fails: it has to come to an end.
             for step in (
+                lambda: run.close_inbox(session),
                 lambda: run.collect(session),
                 lambda: session.ingest.flush(place.sid),
                 lambda: run.record_end(session, cancelled_by=place.asked_by),
@@ -342,8 +361,8 @@ def working(
     runtimes: Runtimes,
     open_session: Callable[[Runtimes], Session],
     start_spawner: Callable[[], Spawner],
-    prover: Callable[[Spawner, str, tuple[int, int] | None], Callable[[str], Proof]],
-    owner: tuple[int, int] | None,
+    prover: Callable[[Spawner, str, Owner | None], Callable[[str], Proof]],
+    owner: Owner | None,
     minimum: str,
     config: Config,
     preparer: Preparer,

@@ -16,7 +16,7 @@ from hero_logic.core.inputs import input_text
 from hero_logic.core.policy import PlayLimits
 from hero_logic.core.publishing import file_name
 from hero_logic.core.records import Access, FlowVersion, Play, PlayOrder
-from hero_logic.core.tiers import DEFAULT, SANDBOX_VARIABLE, check_wanted
+from hero_logic.core.tiers import DEFAULT, SANDBOX_VARIABLE, check_minimum, check_wanted
 from hero_logic.runner.granting import Permits, decide_grants
 from hero_logic.runner.interpreter import check_requirements, choose_python
 from hero_logic.service.play_verbs import Prepared, Wanted
@@ -43,6 +43,7 @@ class Preparer:
         Raises:
             UsageError: it cannot be run so, and why; NotGranted among them, where the flow asks for more than
                 the policy grants.
+            SandboxUnavailable: it is to be kept in less than what this runtime runs plays in.
         """
         path, flow_file = self._read(version)
         entry = choose_entry(flow_file, wanted.entry)
@@ -71,7 +72,7 @@ class Preparer:
         order = PlayOrder(
             function=entry.function,
             python="" if wanted.python is None else python,
-            sandbox=check_wanted(wanted.sandbox or self._environment.get(SANDBOX_VARIABLE) or DEFAULT),
+            sandbox=self._sandbox(wanted),
             timeout_s=wanted.timeout_s,
             grace_s=wanted.grace_s,
             on_lost=entry.on_lost,
@@ -79,6 +80,11 @@ class Preparer:
             published_name="" if version.path else version.flow_name,
         )
         return Prepared(flow_name, input_text(entry, document=wanted.input_json), access, order)
+
+    def _sandbox(self, wanted: Wanted) -> str:
+        """What a play is to be kept in: what is wanted, if that is no less than the environment's."""
+        minimum = check_wanted(self._environment.get(SANDBOX_VARIABLE) or DEFAULT)
+        return minimum if wanted.sandbox is None else check_minimum(check_wanted(wanted.sandbox), minimum)
 
     def run_order(self, play: Play, version: FlowVersion, order: PlayOrder) -> RunOrder:
         """What a play that waited is run with, as it was decided when it was asked for.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hero_logic.core.tiers import Choice
     from hero_logic.playing import PlayRun
     from hero_logic.runner.granting import Permits
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.session import Session
@@ -129,7 +130,7 @@ def run_play(
     runtimes: Runtimes,
     open_session: Callable[[], Session],
     face: Face,
-    owner: tuple[int, int] | None = None,
+    owner: Owner | None = None,
     retry_of: str = "",
 ) -> Play:
     """Run one play to its end, whatever that is; the play as it stands on record.
@@ -155,7 +156,7 @@ def run_play(
     )
     interruption = _Interruption(run, order.limits.grace_s)
     # The store is opened while the play's interpreter starts.
-    with _alive(runtimes), run, _SignalHandlers(interruption), open_session() as session:
+    with _alive(runtimes), run, SignalHandlers(interruption), open_session() as session:
         session.enter_runtime()
         play = run.put_on_record(session, retry_of=retry_of)
         session.plays.begin(sid, run.sandbox)
@@ -168,6 +169,7 @@ def run_play(
         face.begin(play, sandbox_line=run.sandbox.line)
         session.ring_at_commits()
         session.ears.listen(lambda: interruption.look(session))
+        session.ears.listen(session.take_in_pushed)
         _watch(session, run, face, interruption)
         session.ingest.hurry(sid)
         run.collect(session)
@@ -228,7 +230,7 @@ class _Interruption:
         self._run.cancel()
 
 
-class _SignalHandlers:
+class SignalHandlers:
     """SIGINT and SIGTERM call a function with their name, inside a ``with`` block."""
 
     def __init__(self, act: Callable[[str], None]) -> None:
@@ -302,9 +304,10 @@ def listen(
         session.plays.create(sid)
         session.plays.begin(sid, Sandbox())
         listener.sink = session.ingest.open(sid, on_bad_line=teller.tell)
-        with _SignalHandlers(end_input):
+        with SignalHandlers(end_input):
             handle = listener.run()
             session.ears.listen(look)
+            session.ears.listen(session.take_in_pushed)
             is_listening(path)
             handle.wait()
     finally:

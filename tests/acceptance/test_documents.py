@@ -37,6 +37,7 @@ PLAY = {
     "parent_play_sid": str,
     "parent_span_id": str,
     "asked_by": str,
+    "span_count": int,
     "spans": list,
 }
 SPAN = {

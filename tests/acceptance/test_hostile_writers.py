@@ -313,6 +313,16 @@ def running_process(command: list[str], **variables: str) -> Iterator[subprocess
 def check_fairness(kinds: list[str], spans: int) -> None:
     """Beside any of these a play goes on at no less than half the speed that it has beside a good one.
 
+    What was too slow is tried again, beside a good one again: what else the machine does may begin and end
+    with one of them.
+    """
+    slow = too_slow(kinds, spans)
+    assert not slow or not too_slow(list(slow), spans)
+
+
+def too_slow(kinds: list[str], spans: int) -> dict[str, float]:
+    """Those beside which a play takes more than twice as long, and how many seconds.
+
     Three rounds, the best of each: whatever else the machine does slows down all of them.
     """
     times_s: dict[str, list[float]] = {kind: [] for kind in ["well_behaved", *kinds]}
@@ -321,7 +331,7 @@ def check_fairness(kinds: list[str], spans: int) -> None:
             times.append(took_s(kind, spans))
     print({kind: [round(time_s, 3) for time_s in times] for kind, times in times_s.items()})
     good_s = min(times_s["well_behaved"])
-    assert {kind: min(times) for kind, times in times_s.items() if min(times) > 2 * good_s} == {}, good_s
+    return {kind: min(times) for kind, times in times_s.items() if min(times) > 2 * good_s}
 
 
 HARMFUL = [kind for kind in KINDS if kind != "well_behaved"] + list(CONNECTION_KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ import pytest
 from server.test_play_methods import CREWS
 from support.processes import wait_until_gone
 from support.scale import SCALE
-from support.serving import Server, serving, span_start
+from support.serving import Server, serving
 from support.waiting import wait_until
 
 KILLS = 5
@@ -64,10 +65,9 @@ class Asking:
                 self.sids.append(
                     self._server.call("play_run_async", flow_sid="steps", input_data={"steps": 40})
                 )
-                if self._lasting:
-                    event = span_start(f"pushed-{number}").decode()
-                    self._server.call("span_push", play_sid=self._lasting, event_json=event)
-                    self.pushed.append(f"pushed-{number}")
+                event = {"type": "span_log", "span_id": "pushed", "text": f"pushed-{number}"}
+                self._server.call("span_push", play_sid=self._lasting, event_json=json.dumps(event))
+                self.pushed.append(f"pushed-{number}")
 
 
 def kill_a_server(directory: Path, delay_s: float, *options: str) -> None:
@@ -81,7 +81,7 @@ def kill_a_server(directory: Path, delay_s: float, *options: str) -> None:
         server.publish("lasting", LASTING)
         lasting = server.call("play_start", flow_sid="lasting")
         assert lasting["status"] == "running"
-        asking = Asking(server, "" if options else lasting["sid"])
+        asking = Asking(server, lasting["sid"])
         threading.Event().wait(delay_s)
         server.kill()
         asking.join()
@@ -100,7 +100,15 @@ def check_ends(server: Server, asking: Asking, lasting: str) -> None:
         assert play["status"] == "ok" or was_ended(play), play
     assert was_ended(server.call("play_wait", play_sid=lasting, timeout_ms=20_000))
     assert {f"{play['status']}" for play in all_plays(server)} <= TERMINAL
-    assert set(asking.pushed) <= {span["span_id"] for span in all_spans(server, lasting)}
+    check_pushed(server, asking.pushed, lasting)
+
+
+def check_pushed(server: Server, acknowledged: list[str], sid: str) -> None:
+    """Every event that was acknowledged is there, once and in its order; of the last one nobody heard."""
+    spans = {span["span_id"]: span for span in all_spans(server, sid)}
+    kept = [line.partition("] ")[2] for line in spans["pushed"]["logs"].splitlines()] if acknowledged else []
+    assert kept[: len(acknowledged)] == acknowledged
+    assert len(kept) <= len(acknowledged) + 1
 
 
 def was_ended(play: dict[str, Any]) -> bool:

@@ -287,7 +287,7 @@ import typing_extensions
 def test_a_command_loads_nothing_that_it_does_not_use(arguments: list[str], flow_file: str) -> None:
     """No drawing library, event loop or server; what was kept out for speed is importable afterwards."""
     unwanted = {"rich", "asyncio", "click", "platformdirs", "http", "typing_extensions", "multiprocessing"}
-    unwanted.add("ctypes")
+    unwanted |= {"ctypes", "h11", "hero_logic.client.against", "hero_logic.client.link", "ipaddress"}
     if arguments[-1] == "--help":
         unwanted |= {"sqlite3", "msgspec", "json", "hero_logic.runner.play"}
     given = [flow_file if argument == "FLOW" else argument for argument in arguments]

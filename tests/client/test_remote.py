@@ -28,10 +28,11 @@ from hero_logic.core.errors import (
     ServerUnreachable,
     UsageError,
 )
+from hero_logic.core.records import Sandbox
 from hero_logic.server.methods import table
 from support.command import hero_logic
 from support.runtime import write_flow
-from support.serving import Server, begin_play, serving, session_over, span_start
+from support.serving import Server, end_play, serving, session_over, span_start
 
 CARRIERS = ("tcp", "unix", "in process")
 
@@ -121,14 +122,20 @@ def test_errors_are_those_of_the_service(server: Server, carrier: str) -> None:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-def test_a_play_of_another_process_is_not_pushed_to(server: Server, carrier: str) -> None:
-    """What another process runs takes its events there; and waiting ends in time, though the play lasts."""
+def test_a_play_of_another_process_is_pushed_to(server: Server, carrier: str) -> None:
+    """Once it has begun; and waiting ends in time, though the play lasts."""
     with session_over(server.home) as session, client_of(server, carrier) as client:
-        sid = begin_play(session, f"pushed-{carrier.replace(' ', '-')}")
-        with pytest.raises(IllegalMove, match="another process runs it"):
+        sid = f"pushed-{carrier.replace(' ', '-')}"
+        session.plays.create(sid)
+        with pytest.raises(IllegalMove, match="takes no events yet"):
             client.span_push(sid, event_json=span_start("a").decode())
+        session.plays.begin(sid, Sandbox())
+        pushed = client.span_push(sid, event_json=span_start("a").decode(), writer="me")
 
         assert client.play_wait(sid, timeout_ms=1).status == "running"
+        assert pushed.revision > 0
+        end_play(session, sid)
+        assert [span.span_id for span in client.play_get(sid).spans] == ["a"]
 
 
 def test_threads_may_share_a_client(server: Server) -> None:
@@ -173,7 +180,20 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["", "ftp://a", "http://", "http://a:b", "127.0.0.1:8420", "unix:", "http://a/b", "http://[::1"]
+    "place",
+    [
+        "",
+        "ftp://a",
+        "http://",
+        "http://a:b",
+        "127.0.0.1:8420",
+        "unix:",
+        "http://a/b",
+        "http://[::1",
+        "http://me:secret@a",
+        "http://\xe4",
+        "http://a\x7fb",
+    ],
 )
 def test_what_is_no_server_is_a_usage_error(place: str) -> None:
     """Before anything is sent."""

@@ -197,14 +197,14 @@ def structure(source: str) -> list[str]:
 
 def hostile(text: str) -> str:
     """A workflow with one text in every place that may hold any."""
-    plain = text.replace("{{", "")
     nodes = [
-        transform({"k" + text: [plain]}, "a" + text, name=text),
+        transform({"k" + text: [text.replace("{{", "")]}, "a" + text, name=text),
         transform(0, "b", name=text, position=text),
         {"node_id": "s", "node_type": "action", "name": text,
-         "config": {"service": "s" + text, "method": "m-" + text, "params": {"p-" + text: plain}}},
+         "config": {"service": "s" + text, "method": "m-" + text,
+                    "params": {"p-" + text: text.replace("{{", "")}}},
         {"node_id": "m", "node_type": "ai_call",
-         "config": {"model": text, "system_prompt": plain, "prompt": "", "temperature": 0,
+         "config": {"model": text, "system_prompt": text.replace("{{", ""), "prompt": "", "temperature": 0,
                     "output_format": "text"}},
         {"node_id": "f", "node_type": "script_execution", "config": {"language": "x" + text, "script": text}},
         {"node_id": "g", "node_type": "subworkflow", "config": {"workflow": "?" + text, "inputs": {}}},

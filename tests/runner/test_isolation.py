@@ -82,6 +82,7 @@ def test_no_isolation_changes_nothing() -> None:
     """What is to be executed, the limits, and the end are what they were."""
     none = isolation_of(isolation.none())
     orders = Orders()
+    orders.connected = []
     orders.argv = ["python", "x"]
     line, kept_line = os.pipe()
     none.leave_host()

@@ -33,6 +33,7 @@ def test_a_damaged_exit_record_is_none(tmp_path: Path, data: bytes) -> None:
 def test_orders_survive_their_journey() -> None:
     """What was dumped is what is loaded."""
     orders = Orders()
+    orders.connected = []
     for number, name in enumerate(Orders.__slots__):
         setattr(orders, name, number)
 

@@ -95,6 +95,18 @@ def test_it_is_executed_where_it_belongs_with_what_it_was_given(tmp_path: Path) 
     assert told == [str(tmp_path / "work"), "ONLY=this", "0077"]
 
 
+def test_it_finds_each_connection_that_it_inherits_by_its_variable(tmp_path: Path) -> None:
+    """Whatever the numbers are: those that are free differ with what it is kept in."""
+    orders = orders_for(tmp_path, "/bin/sh", "-c", "echo to a >&$A; echo to b >&$B")
+    orders.connected = ["A", "B"]
+    with open(tmp_path / "a", "w") as a, open(tmp_path / "b", "w") as b, open(os.devnull) as null:
+        handed = [null.fileno(), null.fileno(), a.fileno(), b.fileno()]
+        started = Started(orders, Isolation(), handed=handed)
+
+    assert (started.problem, started.exit_code) == (None, 0)
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["to a\n", "to b\n"]
+
+
 def test_it_leads_a_session_of_its_own(tmp_path: Path) -> None:
     """So that signals for it reach all that it has not sent away, and no terminal is its."""
     code = "import os; print(os.getpid() == os.getsid(0) == os.getpgid(0))"

@@ -47,7 +47,7 @@ def orders_for(tmp_path: Path, *argv: str, name: str = "play") -> Orders:
     orders.orphan_grace_s = 0.2
     orders.timeout_s = None
     orders.tree_limits = {}
-    orders.entries, orders.sockets, orders.doors = [], [], []
+    orders.entries, orders.sockets, orders.connected, orders.doors = [], [], [], []
     return orders
 
 

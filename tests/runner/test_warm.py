@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 from hero_logic.core.outcome import Leavings
 from hero_logic.runner.spawner import SPARES, Spawner
 from hero_logic.runner.supervisor import children_of
+from support.forked import has_landlock
+from support.services import serving
 from support.staged import Stage
 from support.waiting import wait_until
 
@@ -63,11 +65,18 @@ def cold() -> Iterator[Spawner]:
 
 
 def run(
-    spawner: Spawner, directory: Path, source: str, *, isolation: str = "none", **variables: str
+    spawner: Spawner,
+    directory: Path,
+    source: str,
+    *,
+    isolation: str = "none",
+    connected: Sequence[tuple[str, str]] = (),
+    **variables: str,
 ) -> Leavings:
     """Run a flow to its end."""
     stage = Stage(directory, spawner)
     plan = stage.plan("", isolation=isolation)
+    plan.connected = connected
     plan.source = source.encode()
     environment = plan.environment
     plan.environment = lambda work_dir, channel: {**environment(work_dir, channel), **variables}
@@ -98,6 +107,26 @@ def test_a_flow_finds_the_interpreter_that_it_would_have_had(
     ]
 
     assert found[0] == found[1]
+
+
+@pytest.mark.skipif(not has_landlock(), reason="this host has no Landlock of ABI 6")
+def test_a_flow_inherits_its_services_where_it_makes_no_connection(warm: Spawner, tmp_path: Path) -> None:
+    """Each play its own connection, to each of them; the second play is a spare one."""
+    flow = """
+from hero_tracing import flow
+
+@flow
+def main():
+    return [flow.service("a").ask(n=1), flow.service("b").ask(n=2), flow.service("a").ask(n=3)]
+"""
+    with serving(lambda method, params: ["a", params["n"]]) as a, serving(lambda *_: "b") as b:
+        connected = [("HERO_FLOW_RPC_A", a.path), ("HERO_FLOW_RPC_B", b.path)]
+        told = [
+            output(run(warm, tmp_path, flow, isolation="landlock", connected=connected)) for _ in range(2)
+        ]
+
+    assert told == [[["a", 1], "b", ["a", 3]]] * 2
+    assert (a.connections, b.connections) == (2, 2)
 
 
 def test_plays_of_one_spawner_know_nothing_of_each_other(warm: Spawner, tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import struct
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from httpx_sse import connect_sse
@@ -71,6 +74,37 @@ def test_a_peer_that_takes_nothing_is_let_go(tmp_path: Path) -> None:
                 lambda: "hero_logic_connections 1.0" in client.get("/metrics").text,
                 "the end of the connection",
             )
+
+
+def test_a_thousand_half_open_connections_hold_up_nobody(tmp_path: Path) -> None:
+    """Silent, in the middle of a head or of a body, or reset: others are answered, and then they are gone."""
+    whole = b"POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+    with (
+        serving(tmp_path / "home", patch=("connections", "m.REQUEST_S = 3.0")) as server,
+        ExitStack() as stack,
+    ):
+        client = server.http()
+        assert client.get("/healthz").is_success
+        descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+        peers = []
+        for number in range(1000):
+            peer = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            peer.sendall(whole[: (0, 1, 30, len(whole))[number % 4]])
+            peers.append(peer)
+        for peer in peers[::5]:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+        began_s = time.monotonic()
+        assert client.get("/readyz").is_success
+        answered_s = time.monotonic() - began_s
+        wait_until(lambda: "hero_logic_connections 1.0" in client.get("/metrics").text, "their end")
+        wait_until(
+            lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) <= descriptors, "their descriptors' end"
+        )
+        status, logged = server.stop()
+
+    assert answered_s < 2
+    assert (status, "error" in logged) == (0, False)
 
 
 def test_there_are_only_so_many_connections(tmp_path: Path) -> None:

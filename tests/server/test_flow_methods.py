@@ -18,6 +18,7 @@ def main(name: str = "Ada"):
     """Say hello."""
     return name
 '''
+LEGACY = '{"name": "old", "nodes": [], "edges": []}'
 
 
 @pytest.fixture
@@ -45,6 +46,33 @@ def test_a_source_with_errors_is_not_published(service: ServiceClient) -> None:
 
     assert put.flow_sid is None
     assert (put.problems[0].severity, put.problems[0].line) == ("error", 1)
+    assert service.flow_list().flows == []
+
+
+def test_a_workflow_of_before_is_kept_in_place_of_a_source(service: ServiceClient) -> None:
+    """As its text is; a flow in Python is its next version, and it stays as an earlier one."""
+    service.flow_put("old", legacy_dag=LEGACY, description="What it was.", tags=["graph"])
+    service.flow_put("old", python_source=SOURCE)
+    first, second = reversed(service.flow_versions("old").versions)
+    found = service.flow_get("old", version_sid=first.version_sid)
+
+    assert (found.kind, found.source, found.tags) == ("legacy_dag", LEGACY, ["graph"])
+    assert [(one.kind, one.is_current) for one in (first, second)] == [
+        ("legacy_dag", False),
+        ("python", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"python_source": SOURCE, "legacy_dag": "{}"}, {"legacy_dag": SOURCE}, {"legacy_dag": "{}"}]
+)
+def test_neither_both_or_something_else_is_not_published(
+    service: ServiceClient, said: dict[str, str]
+) -> None:
+    """A flow has one text, which is Python or a workflow of before."""
+    with pytest.raises(UsageError, match="x: "):
+        service.flow_put("x", **said)
+
     assert service.flow_list().flows == []
 
 

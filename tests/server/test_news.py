@@ -49,6 +49,51 @@ def test_ids_say_up_to_where_all_is_told(store: Store) -> None:
         assert data["revision"] == number
 
 
+@pytest.mark.parametrize("limit", [1, 100])
+def test_a_deletion_is_told_in_its_place(store: Store, limit: int) -> None:
+    """To who watches all plays, once; by then nothing else is told of that play."""
+    for sid in "abc":
+        Writer(store, sid).end()
+    since = store.revision()
+    store.delete_play("b")
+    Writer(store, "d").end()
+    store.delete_play("a")
+    found: list[tuple[str, str]] = []
+    page = None
+    while page is None or not page.is_all:
+        page = read_page(store, None, since=page.revision if page else since, limit=limit)
+        found += [(name, data.get("play_sid") or data["play"]["sid"]) for _, name, data in events(page)]
+
+    assert found == [("deleted", "b"), ("play", "d"), ("deleted", "a")]
+    assert page.revision == store.revision()
+    assert read_page(store, None, since=page.revision).text == b""
+
+
+def test_a_play_that_is_deleted_while_it_is_read_is_left_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its rows and their logs: the stream of all plays goes on with the others."""
+    doomed, other = Writer(store, "doomed"), Writer(store, "other")
+    doomed.write("a", logs="one\n", log_bytes=4)
+    since = store.revision()
+    doomed.write("a", logs="two\n", log_bytes=8)
+    doomed.end()
+    other.write("b")
+    read_logs = store.read_logs
+
+    def delete_first(sid: str, span_id: str) -> str:
+        store.delete_play("doomed")
+        while store.sweep_deleted(limit=100):
+            pass
+        return read_logs(sid, span_id)
+
+    monkeypatch.setattr(store, "read_logs", delete_first)
+    page = read_page(store, None, since=since)
+
+    assert [data["play_sid"] for _, name, data in events(page) if name == "span"] == ["other"]
+    assert page.revision >= since
+
+
 def test_a_page_that_is_cut_leaves_nothing_out(store: Store) -> None:
     """Pages of any size hold each row once."""
     writer = Writer(store)

@@ -3,43 +3,80 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
 
-from hero_logic.core import errors
 from hero_logic.server.methods import table
 from hero_logic.server.openrpc import document
-from hero_logic.server.refusals import OUR_NUMBERS, REFUSALS, STANDARD, refusal_of
+from support.openrpc_rules import violations
 from support.serving import Server
 
-METHODS = document()["methods"]
+DOCUMENT = document()
+METHODS = DOCUMENT["methods"]
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema with the components that it refers to."""
-    return {**schema, "components": document()["components"]}
+    return {**schema, "components": DOCUMENT["components"]}
 
 
-def test_it_has_what_openrpc_requires() -> None:
-    """Of the document, of each method, of each parameter, result and error."""
-    found = document()
+def test_it_is_what_the_specification_says() -> None:
+    """Every object of it has the keys that it must have and no others, every reference leads somewhere."""
+    assert violations(json.loads(json.dumps(DOCUMENT))) == []
+    assert DOCUMENT["openrpc"].startswith("1.3.")
+    assert len(METHODS) == len(table())
 
-    assert found["openrpc"].startswith("1.3.")
-    assert {"title", "version"} <= set(found["info"])
-    assert len({method["name"] for method in METHODS}) == len(METHODS)
-    for method in METHODS:
-        names = [param["name"] for param in method["params"]]
-        assert len(set(names)) == len(names)
-        assert all({"name", "schema"} <= set(param) for param in method["params"])
-        required = [param["required"] for param in method["params"]]
-        assert required == sorted(required, reverse=True), "a required parameter stands after an optional one"
-        assert {"name", "schema"} <= set(method["result"])
-        codes = [error["code"] for error in method["errors"]]
-        assert len(set(codes)) == len(codes)
-        assert all(isinstance(error["message"], str) for error in method["errors"])
+
+def break_method(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    """Change a method of several parameters."""
+
+    def change(found: dict[str, Any]) -> None:
+        [method] = [method for method in found["methods"] if method["name"] == "play_start"]
+        method.update(changes)
+
+    return change
+
+
+BROKEN: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no version of OpenRPC": lambda found: found.pop("openrpc"),
+    "a version that is none": lambda found: found.update(openrpc="2"),
+    "no title": lambda found: found["info"].pop("title"),
+    "a key of nobody": lambda found: found.update(paths={}),
+    "a key of nobody in a method": break_method(returns={}),
+    "no parameters": lambda found: found["methods"][0].pop("params"),
+    "parameters by name": break_method(params={"a": {}}),
+    "a parameter without a schema": break_method(params=[{"name": "a"}]),
+    "a parameter without a name": break_method(params=[{"name": "", "schema": {}}]),
+    "a parameter twice": break_method(params=[{"name": "a", "schema": {}}] * 2),
+    "a required one after an optional one": break_method(
+        params=[{"name": "a", "schema": {}}, {"name": "b", "schema": {}, "required": True}]
+    ),
+    "a structure of nobody": break_method(paramStructure="any"),
+    "a result without a name": break_method(result={"schema": {}}),
+    "an error with a code that is a text": break_method(errors=[{"code": "-1", "message": "m"}]),
+    "an error without a message": break_method(errors=[{"code": -1}]),
+    "an error twice": break_method(errors=[{"code": -1, "message": "m"}] * 2),
+    "a method twice": lambda found: found["methods"].append(found["methods"][0]),
+    "a reference that leads nowhere": break_method(
+        result={"name": "result", "schema": {"$ref": "#/components/schemas/Nobody"}}
+    ),
+    "a schema that is none": break_method(result={"name": "result", "schema": {"type": "thing"}}),
+    "a schema of a later draft": break_method(result={"name": "result", "schema": {"prefixItems": [{}]}}),
+    "a component of a kind that is none": lambda found: found["components"].update(types={}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_document_that_breaks_the_specification_is_found_out(name: str) -> None:
+    """Else the test before this one would say nothing."""
+    found = json.loads(json.dumps(DOCUMENT))
+    BROKEN[name](found)
+
+    assert violations(found)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method["name"])
@@ -55,7 +92,7 @@ def test_it_is_given_by_both_ways(server: Server) -> None:
     """rpc.discover and GET /openrpc.json."""
     got = server.http().get("/openrpc.json").json()
 
-    assert got == server.call("rpc.discover") == json.loads(json.dumps(document()))
+    assert got == server.call("rpc.discover") == json.loads(json.dumps(DOCUMENT))
 
 
 def test_every_method_has_a_summary_and_a_description() -> None:
@@ -88,29 +125,3 @@ def test_what_is_answered_is_of_the_type_that_is_documented(
     jsonschema.validate(result, resolved(method["result"]["schema"]), jsonschema.Draft202012Validator)
     kind = table()[name].result
     assert msgspec.to_builtins(msgspec.convert(result, kind)) == result
-
-
-def error_classes() -> list[type[errors.HeroLogicError]]:
-    """All of them."""
-    return [
-        found
-        for found in vars(errors).values()
-        if isinstance(found, type) and issubclass(found, errors.HeroLogicError)
-    ]
-
-
-@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)
-def test_every_error_has_a_number_of_ours_and_a_hint(kind: type[errors.HeroLogicError]) -> None:
-    """From -32019 to -32000."""
-    refusal = refusal_of(kind)
-
-    assert refusal.number in OUR_NUMBERS
-    assert refusal.hint
-    assert 400 <= refusal.http_status < 600
-
-
-def test_the_numbers_are_those_that_the_specification_leaves_to_us() -> None:
-    """And none of JSON-RPC's own."""
-    assert not {refusal.number for refusal in REFUSALS.values()} & set(STANDARD)
-    assert min(OUR_NUMBERS) == -32019
-    assert max(OUR_NUMBERS) == -32000

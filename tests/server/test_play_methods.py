@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from httpx_sse import connect_sse
 
+from hero_logic.core.records import PlayOrder
 from support.command import hero_logic
-from support.serving import Server, begin_play, serving, session_over, span_start
+from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.waiting import wait_until
 from support.working import PATIENT, QUICK, STUBBORN
 
@@ -109,6 +110,62 @@ def test_one_that_ignores_sigterm_is_cancelled(server: Server, tmp_path: Path) -
     assert "a client of the server" in ended["error"]
     # The machine that runs the tests may be busy; benchmarks/plays.py has the figure.
     assert GRACE_S * 0.9 < time.monotonic() - began_s < GRACE_S + 3
+
+
+def test_what_it_is_run_with_can_be_said(server: Server) -> None:
+    """Its time, its grace, and what it is kept in; a retry has the same."""
+    limits = {"play_timeout_ms": 300, "grace_ms": 100, "sandbox": "best"}
+    began_s = time.monotonic()
+    first = server.call("play_run_async", flow_sid="stubborn", **limits)
+    ended = server.call("play_wait", play_sid=first, timeout_ms=20_000)
+    again = server.call("play_wait", play_sid=server.call("play_retry", play_sid=first), timeout_ms=20_000)
+    started = server.call("play_start", flow_sid="stubborn", **limits)
+    third = server.call("play_wait", play_sid=started["sid"], timeout_ms=20_000)
+
+    assert [play["status"] for play in (ended, again, third)] == ["timed_out"] * 3
+    # With the grace of every play it would have been three times five seconds more.
+    assert time.monotonic() - began_s < 3 * GRACE_S
+    with session_over(server.home) as session:
+        orders = [session.store.read_order(play["sid"]) for play in (ended, again, third)]
+    assert [found and found[0].sandbox for found in orders] == ["best"] * 3
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"play_timeout_ms": 0},
+        {"grace_ms": -1},
+        {"grace_ms": 1e9},
+        {"sandbox": "castle"},
+        {"python": "/bin/sh"},
+    ],
+    ids=str,
+)
+def test_what_no_play_can_be_run_with_is_refused(server: Server, limits: dict[str, Any]) -> None:
+    """With what is wrong of it; an interpreter of the server's is not for a caller to choose."""
+    for method in ("play_start", "play_run_async"):
+        code, message = server.refused(method, flow_sid="quick", **limits)
+
+        assert (code, next(iter(limits)) in message) == ("invalid_params", True)
+
+
+def test_no_play_is_kept_in_less_than_the_server_says(server: Server) -> None:
+    """It is refused when it is asked for, and so is a retry of one that was run elsewhere with less."""
+    server.call("play_wait", play_sid=(sid := server.call("play_run_async", flow_sid="quick")))
+    with session_over(server.home) as session:
+        play = session.store.get_play(sid)
+        made = session.store.get_version(play.version_sid)
+        order = PlayOrder("main", sandbox="none", published_name="quick")
+        less = session.plays.create_waiting(
+            "less", version=made, flow="quick", input_json="{}", access=play.access, order=order
+        )
+    server.call("play_wait", play_sid=less.sid)
+
+    for code, message in (
+        server.refused("play_run_async", flow_sid="quick", sandbox="none"),
+        server.refused("play_retry", play_sid=less.sid),
+    ):
+        assert (code, "nothing in less than tier0" in message) == ("sandbox_unavailable", True)
 
 
 def test_a_retry_is_linked_to_the_first(server: Server) -> None:
@@ -215,8 +272,7 @@ def test_what_cannot_run_is_refused_when_it_is_asked_for(server: Server) -> None
 
 def test_a_workflow_of_before_is_refused_by_who_names_the_way(server: Server) -> None:
     """Nothing runs those; the error says what makes a flow of one."""
-    with session_over(server.home) as session:
-        session.flows.put_legacy(name="old", dag_json='{"nodes": []}', description="")
+    server.call("flow_put", name="old", legacy_dag='{"nodes": []}')
     code, message = server.refused("play_start", flow_sid="old")
 
     assert code == "legacy_flow"
@@ -273,13 +329,36 @@ def test_a_published_flow_never_sees_the_directory_of_a_file_with_its_text(
     assert [(play["flow"], play["output"]) for play in (ended, again)] == [("published", "alone")] * 2
 
 
-def test_a_play_of_another_process_takes_no_events(server: Server) -> None:
-    """They would not be in the order of those that it sends."""
+def test_a_play_of_another_process_has_what_was_pushed_by_its_end(server: Server) -> None:
+    """Though that process looked for nothing before it; after it, the play takes nothing more."""
     with session_over(server.home) as session:
         sid = begin_play(session, "elsewhere")
-        code, message = server.refused("span_push", play_sid=sid, event_json=span_start("a").decode())
+        server.call("span_push", play_sid=sid, event_json=span_start("a").decode())
+        server.call("span_push", play_sid=sid, event_json=span_end("a").decode())
+        end_play(session, sid)
+    code, message = server.refused("span_push", play_sid=sid, event_json=span_start("b").decode())
 
-    assert (code, "another process" in message) == ("illegal_move", True)
+    assert [
+        (span["span_id"], span["status"]) for span in server.call("play_spans", play_sid=sid)["spans"]
+    ] == [("a", "ok")]
+    assert (code, "has ended" in message) == ("illegal_move", True)
+
+
+def test_a_full_inbox_is_told(server: Server) -> None:
+    """And takes events again once its runtime has taken in what waits."""
+    with session_over(server.home) as session:
+        sid = begin_play(session, "slow")
+        large = span_start("a", tags={"text": "x" * 1_000_000}).decode()
+        for _ in range(4):
+            server.call("span_push", play_sid=sid, event_json=large)
+        code, _ = server.refused("span_push", play_sid=sid, event_json=large)
+        session.ingest.open(sid)
+        session.take_in_pushed()
+        session.ingest.flush(sid)
+        server.call("span_push", play_sid=sid, event_json=large)
+        end_play(session, sid)
+
+    assert code == "inbox_full"
 
 
 def test_a_play_of_the_server_takes_events(pooled: Server, tmp_path: Path) -> None:
@@ -298,13 +377,35 @@ def test_a_play_of_the_server_takes_events(pooled: Server, tmp_path: Path) -> No
     assert pushed["revision"] > 0
 
 
+def test_a_play_that_waited_in_vain_has_its_place_again(pooled: Server, tmp_path: Path) -> None:
+    """As soon as its call is answered; and nobody waits in the name of a play that does not run."""
+    play = Patient(pooled, tmp_path)
+    with session_over(pooled.home) as session:
+        child = begin_play(session, "child")
+        waited = pooled.call("play_wait", play_sid=child, timeout_ms=50, parent_play_sid=play.sid)
+        runtime_sid = session.store.brief_play(play.sid).runtime_sid
+        waiting = session.store.waiting_parents(runtime_sid)
+        play.let_go()
+        pooled.call("play_wait", play_sid=play.sid)
+        code, message = pooled.refused("play_wait", play_sid=child, parent_play_sid=play.sid)
+        end_play(session, child)
+
+    assert (waited["status"], waiting) == ("running", [])
+    assert (code, "only a play that runs" in message) == ("illegal_move", True)
+
+
 def test_one_for_which_there_is_no_place_waits_and_says_so(pooled: Server, tmp_path: Path) -> None:
     """It is still pending at the timeout; one that waits is cancelled at once."""
     play = Patient(pooled, tmp_path)
     waiting = pooled.call("play_start", flow_sid="quick", timeout_ms=50)
+    measures = pooled.http().get("/metrics").text
+    listed = hero_logic("ls", **pooled.variables).stderr
     cancelled = pooled.call("play_cancel", play_sid=waiting["sid"])
     play.let_go()
 
     assert (waiting["status"], waiting["is_waiting"]) == ("pending", True)
+    assert "hero_logic_plays_waiting 1.0" in measures
+    assert "hero_logic_plays_running 1.0" in measures
+    assert b"; 1 run, 1 wait" in listed
     assert cancelled["status"] == "cancelled"
     assert pooled.call("play_wait", play_sid=play.sid)["status"] == "ok"

@@ -15,8 +15,14 @@ from typing import Any
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
+from hero_logic.server.desks import Lobby
+from hero_logic.server.news import COMMENT
+from hero_logic.server.streams import stream
 from hero_logic.service.session import Session
+from hero_logic.store import sqlite_queue
 from hero_logic.store.contract import Store
+from server.test_hub import in_lobby
+from support.command import hero_logic
 from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.span_writer import Writer
 from support.waiting import wait_until
@@ -264,6 +270,39 @@ def test_one_stream_has_all_plays(server: Server, session: Session) -> None:
     assert json.loads(event.data)["play_sid"] == sids[1]
 
 
+def test_a_play_that_another_process_removes_is_told_at_once(server: Server, session: Session) -> None:
+    """Woken by it, and not by the net that catches what nobody heard."""
+    sid = begin_play(session, "removed")
+    end_play(session, sid)
+    with connect_sse(server.http(), "GET", f"/events?after={session.store.revision()}") as source:
+        events = source.iter_sse()
+        done = hero_logic("rm", sid, HERO_LOGIC_HOME=str(server.home))
+        began_s = time.monotonic()
+        event = next(events)
+        took_s = time.monotonic() - began_s
+
+    assert done.returncode == 0, done.stderr
+    assert (event.event, json.loads(event.data)["play_sid"]) == ("deleted", sid)
+    assert took_s < 2.5
+
+
+def test_a_reader_from_before_what_is_remembered_of_deletions_begins_anew(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be told which of the plays that it knows are gone."""
+    monkeypatch.setattr(sqlite_queue, "KEPT_DELETIONS", 1)
+    since = session.store.revision()
+    for number in range(3):
+        end_play(session, begin_play(session, f"gone-{number}"))
+        session.store.delete_play(f"gone-{number}")
+    with connect_sse(server.http(), "GET", f"/events?after={since}") as source:
+        old = next(source.iter_sse())
+    with connect_sse(server.http(), "GET", f"/events?after={session.store.revision() - 1}") as source:
+        new = next(source.iter_sse())
+
+    assert (old.event, new.event) == ("reset", "deleted")
+
+
 def test_a_revision_that_the_store_does_not_have_is_reset(server: Server, session: Session) -> None:
     """A reader that knew another store begins anew, and hears what comes."""
     sid = begin_play(session, "reset")
@@ -276,6 +315,25 @@ def test_a_revision_that_the_store_does_not_have_is_reset(server: Server, sessio
     assert reset.event == "reset"
     assert int(reset.id) <= session.store.revision()
     assert json.loads(span.data)["spans"][0]["span_id"] == "later"
+
+
+def test_a_play_that_is_deleted_before_it_was_read_ends_its_stream(tmp_path: Path) -> None:
+    """As one that is deleted later: the end says so, and nothing is broken off."""
+    told = []
+
+    async def do(session: Session, lobby: Lobby) -> None:
+        sid = begin_play(session)
+        session.ingest.apply_event_json(sid, span_start("a"))
+        end_play(session, sid)
+        pieces = stream(lobby, sid, after=0)
+        told.append(await anext(pieces))
+        session.store.delete_play(sid)
+        told.extend([piece async for piece in pieces])
+
+    in_lobby(tmp_path / "home", do)
+
+    assert told[0] == COMMENT
+    assert b'"status":"deleted"' in told[-1]
 
 
 def test_a_reader_that_takes_nothing_costs_the_others_nothing(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ FACTS = [
     "parent_play_sid",
     "parent_span_id",
     "asked_by",
+    "span_count",
 ]
 HEAVY = ["input", "output", "stdout", "stderr"]
 
@@ -121,6 +122,12 @@ def test_a_list_leaves_out_what_is_heavy(cursor: str | None) -> None:
 
 def test_a_list_says_how_much_there_is_on_record_where_that_is_known() -> None:
     """In bytes, and in plays."""
-    found = json.loads(list_document([], None, StoreSize(plays=3, database_bytes=4, artifact_bytes=5)))
+    found = json.loads(list_document([], None, StoreSize(3, 4, 5, plays_waiting=6, plays_running=7)))
 
-    assert found["store"] == {"plays": 3, "database_bytes": 4, "artifact_bytes": 5}
+    assert found["store"] == {
+        "plays": 3,
+        "database_bytes": 4,
+        "artifact_bytes": 5,
+        "plays_waiting": 6,
+        "plays_running": 7,
+    }

@@ -20,13 +20,16 @@ from hero_logic.core.errors import (
     UsageError,
 )
 from hero_logic.core.finding import PlayFilter
-from hero_logic.core.records import Play, PlayEnd, Sandbox
+from hero_logic.core.records import Access, Play, PlayEnd, Sandbox
+from hero_logic.core.redaction import Redactor
 from hero_logic.preparing import Preparer
 from hero_logic.service.play_verbs import PlayVerbs, Wanted
 from hero_logic.service.retention import Retention
 from hero_logic.service.session import Session
 from support.waiting import wait_until
 from support.working import QUICK, version
+
+PUSHED = '{"type":"span_start","span_id":"a","name":"pushed"}'
 
 
 class Desk:
@@ -244,23 +247,47 @@ def test_an_event_is_pushed_into_a_play_that_runs_here(desk: Desk) -> None:
     desk.session.enter_runtime()
     desk.session.plays.create("p")
     desk.session.plays.begin("p", Sandbox())
-    desk.verbs.span_push("p", '{"type":"span_start","span_id":"a","name":"pushed"}')
+    desk.session.ingest.open("p")
+    desk.verbs.span_push("p", PUSHED)
 
     assert [span.name for span in desk.session.plays.spans("p")] == ["pushed"]
     with pytest.raises(MalformedEvent):
         desk.verbs.span_push("p", b"{")
 
 
-@pytest.mark.parametrize(("runtime_sid", "has_begun"), [("", False), ("other", True)])
-def test_an_event_is_refused_where_another_process_takes_them(
-    desk: Desk, runtime_sid: str, has_begun: bool
-) -> None:
-    """Two that number the spans of one play would spoil it."""
-    desk.store.create_play(Play(sid="p", runtime_sid=runtime_sid))
-    if has_begun:
-        desk.store.begin_play("p", start_ms=1.0, sandbox=Sandbox())
-    with pytest.raises(IllegalMove):
-        desk.verbs.span_push("p", '{"type":"span_start","span_id":"a"}')
+def test_an_event_for_a_play_of_another_process_waits_for_it(desk: Desk) -> None:
+    """Two that number the spans of one play would spoil it: it is on disk, and folded there."""
+    desk.store.create_play(Play(sid="p", runtime_sid="other"))
+    desk.store.begin_play("p", start_ms=1.0, sandbox=Sandbox())
+    desk.verbs.span_push("p", PUSHED)
+
+    assert [chunk.data for chunk in desk.store.pushed_events("p", after=0)] == [PUSHED.encode() + b"\n"]
+    assert list(desk.session.plays.spans("p")) == []
+
+
+def test_an_event_is_refused_before_a_play_begins_and_after_its_end(desk: Desk) -> None:
+    """Nobody would fold it."""
+    desk.store.create_play(Play(sid="waits"))
+    desk.store.create_play(Play(sid="ended", status="ok"))
+
+    for sid in ("waits", "ended"):
+        with pytest.raises(IllegalMove):
+            desk.verbs.span_push(sid, PUSHED)
+
+
+def test_a_play_with_variables_takes_events_only_where_they_are_known(desk: Desk) -> None:
+    """Their values are taken out before anything is on disk, which only the process that runs it can."""
+    desk.session.enter_runtime()
+    for sid, runtime_sid in (("here", desk.session.runtimes.own_sid), ("there", "other")):
+        desk.store.create_play(Play(sid=sid, runtime_sid=runtime_sid, access=Access(grants={"env": ["KEY"]})))
+        desk.store.begin_play(sid, start_ms=1.0, sandbox=Sandbox())
+    desk.session.ingest.open("here", redactor=Redactor(["hunter2"]))
+    desk.verbs.span_push("here", '{"type":"span_start","span_id":"a","name":"hunter2"}')
+
+    with pytest.raises(IllegalMove, match="variables"):
+        desk.verbs.span_push("there", PUSHED)
+    assert "hunter2" not in [span.name for span in desk.session.plays.spans("here")]
+    assert desk.store.pushed_events("there", after=0) == []
 
 
 def test_a_play_is_deleted_with_its_files(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hero_logic.core.errors import IllegalMove, NotFound
 from hero_logic.core.records import Counters, PlayEnd, Sandbox, SpanDelta, SpanRow
-from hero_logic.service.plays import MAX_WHOLE_SPANS, Plays
+from hero_logic.service.plays import FIND_SPANS, MAX_WHOLE_SPANS, Plays
 from hero_logic.store.sqlite import SqliteStore
 
 
@@ -178,3 +178,38 @@ def test_names_that_took_less_are_said_to_be_there(plays: Plays) -> None:
 
     assert ([one.name for one in names], is_more) == (["n2", "n1"], True)
     assert plays.stats("p", limit=3)[1] is False
+
+
+def test_spans_are_found_by_all_words_of_a_text(plays: Plays) -> None:
+    """In names, errors, tags and logs together, whatever the case; a text without words fits none."""
+    spans = [
+        SpanRow(0, "a", 1.0, name="Fetch", new_logs="[1] Retrying after 503"),
+        SpanRow(1, "b", 1.0, name="fetch", tags={"item": {"city": "Zürich"}}),
+        SpanRow(2, "c", 1.0, name="store", error="ValueError: no CITY"),
+    ]
+    write(plays, *spans)
+
+    def found(text: str, start: int = 0) -> list[int]:
+        ordinals, following = plays.find_spans("p", text, start=start)
+        assert following is None
+        return ordinals
+
+    assert found("fetch") == [0, 1]
+    assert found("FETCH 503") == [0]
+    assert found("zürich") == [1]
+    assert found("city", start=2) == [2]
+    assert found("fetch store") == found("  ") == []
+    with pytest.raises(NotFound):
+        plays.find_spans("q", "fetch")
+
+
+def test_finding_spans_looks_at_so_many_at_a_time(plays: Plays) -> None:
+    """Where to look on is said, and nothing between is left out."""
+    rows = [
+        SpanRow(number, str(number), 1.0, name="last" if number == FIND_SPANS else "x")
+        for number in range(FIND_SPANS + 1)
+    ]
+    write(plays, *rows)
+
+    assert plays.find_spans("p", "last") == ([], FIND_SPANS)
+    assert plays.find_spans("p", "last", start=FIND_SPANS) == ([FIND_SPANS], None)

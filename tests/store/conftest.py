@@ -6,6 +6,7 @@ pytest.register_assert_rewrite(
     "store.contract_suite",
     "store.span_contract",
     "store.commit_contract",
+    "store.inbox_contract",
     "store.queue_contract",
     "store.reading_contract",
     "store.changes_contract",

@@ -23,6 +23,7 @@ from store.facts import (
     row,
 )
 from store.flow_contract import FlowContract
+from store.inbox_contract import InboxContract
 from store.queue_contract import DeletingContract, FindingContract, QueueContract
 from store.reading_contract import ReadingContract
 from store.span_contract import SpanContract
@@ -408,6 +409,7 @@ class StoreContract(
     ReadingContract,
     ChangesContract,
     QueueContract,
+    InboxContract,
     FindingContract,
     DeletingContract,
     FlowContract,

@@ -7,8 +7,10 @@ import pytest
 from hero_logic.core.errors import IllegalMove, NotFound
 from hero_logic.core.finding import PlayFilter
 from hero_logic.core.records import Artifact, Play, PlayEnd, PlayOrder, Sandbox
+from hero_logic.store import memory_queue, sqlite_queue
 from hero_logic.store.contract import Commit, Store
 from store.facts import UNKNOWN_PLAY, add_ended_play, add_running_play, delta, row
+from store.inbox_contract import push
 
 ORDER = PlayOrder("main", "/usr/bin/python3", "tier1", 5.0, 0.5, "retry", 2, "/flows/f.py", "published")
 
@@ -88,6 +90,20 @@ class QueueContract:
 
         assert counts == [(False, 0), (True, 1), (True, 2), (True, 1)]
 
+    def test_what_runs_is_counted(self, store: Store) -> None:
+        """From its beginning to its end."""
+        counts = []
+        store.create_play(Play(sid="p", runtime_sid="r"))
+        for act in (
+            lambda: None,
+            lambda: store.begin_play("p", start_ms=1.0, sandbox=Sandbox()),
+            lambda: store.end_play("p", PlayEnd("ok", 2.0)),
+        ):
+            act()
+            counts.append(store.running_count())
+
+        assert counts == [0, 1, 0]
+
     def test_of_one_flow_the_oldest_is_first(self, store: Store) -> None:
         """In the order in which they were created."""
         for sid in ("c", "a", "b"):
@@ -139,6 +155,87 @@ class QueueContract:
             thread.join()
 
         assert sorted(claimed) == sorted(f"p{number}" for number in range(40))
+
+    def test_what_a_play_waits_for_is_claimed_first(self, store: Store) -> None:
+        """The deepest first, of one parent the oldest; whatever else waits, and for how long."""
+        for number in range(3):
+            add_waiting(store, f"other-{number}", "other")
+        for sid in ("a", "b"):
+            add_running_play(store, sid)
+        for sid in ("b1", "a1", "a2"):
+            add_waiting(store, sid, "other")
+        for parent, child in (("a", "a2"), ("a", "a1"), ("b", "b1")):
+            store.begin_wait(parent, child, max_chain=9)
+
+        assert claim_all(store) == ["b1", "a1", "a2", "other-0", "other-1", "other-2"]
+
+    def test_a_play_waits_until_each_of_its_calls_has_ended(self, store: Store) -> None:
+        """Its runtime is told of it, and nobody else's."""
+        for sid, runtime_sid in (("p", "me"), ("q", "them")):
+            store.create_play(Play(sid=sid, runtime_sid=runtime_sid))
+            store.begin_play(sid, start_ms=1.0, sandbox=Sandbox())
+        add_waiting(store, "c")
+        waiting = []
+        for act in (store.begin_wait, store.begin_wait, store.end_wait, store.end_wait, store.end_wait):
+            act("p", "c", **({"max_chain": 9} if act == store.begin_wait else {}))
+            waiting.append(store.waiting_parents("me"))
+
+        assert waiting == [["p"], ["p"], ["p"], [], []]
+        store.begin_wait("q", "c", max_chain=9)
+        assert (store.waiting_parents("me"), store.waiting_parents("them")) == ([], ["q"])
+
+    @pytest.mark.parametrize("end", ["child", "parent", "cancel", "before"])
+    def test_nobody_waits_for_what_has_ended(self, store: Store, end: str) -> None:
+        """Nor does what has ended: a server that was killed in between has left nothing."""
+        store.create_play(Play(sid="p", runtime_sid="me"))
+        store.begin_play("p", start_ms=1.0, sandbox=Sandbox())
+        add_waiting(store, "c")
+        if end == "before":
+            store.ask_cancel("c", asked_by="x", now_ms=1.0)
+        store.begin_wait("p", "c", max_chain=9)
+        if end == "cancel":
+            store.ask_cancel("c", asked_by="x", now_ms=1.0)
+        elif end == "child":
+            store.claim_play("me")
+            store.end_play("c", PlayEnd("failed", 2.0))
+        elif end == "parent":
+            store.end_play("p", PlayEnd("failed", 2.0))
+
+        assert store.waiting_parents("me") == []
+
+    def test_a_play_does_not_wait_for_itself(self, store: Store) -> None:
+        """However long the way round: nobody would ever end."""
+        for sid in "abc":
+            add_running_play(store, sid)
+        store.begin_wait("a", "b", max_chain=9)
+        store.begin_wait("b", "c", max_chain=9)
+
+        for parent, child in (("c", "a"), ("c", "b"), ("c", "c")):
+            with pytest.raises(IllegalMove, match="wait for itself"):
+                store.begin_wait(parent, child, max_chain=9)
+
+    def test_so_many_plays_wait_for_each_other_and_no_more(self, store: Store) -> None:
+        """A flow that runs itself for ever comes to an end."""
+        for number in range(5):
+            add_running_play(store, f"p{number}")
+        for number in range(3):
+            store.begin_wait(f"p{number}", f"p{number + 1}", max_chain=3)
+
+        assert [store.wait_chain(f"p{number}", limit=2) for number in range(5)] == [0, 1, 2, 2, 0]
+        with pytest.raises(IllegalMove, match="3 plays wait already"):
+            store.begin_wait("p3", "p4", max_chain=3)
+
+    @pytest.mark.parametrize("status", ["waiting", "ended"])
+    def test_only_a_play_that_runs_waits(self, store: Store, status: str) -> None:
+        """Who says so is somebody else."""
+        if status == "waiting":
+            add_waiting(store, "p")
+        else:
+            add_ended_play(store, sid="p")
+        add_running_play(store, "c")
+
+        with pytest.raises(IllegalMove, match="only a play that runs"):
+            store.begin_wait("p", "c", max_chain=9)
 
     def test_a_claim_is_given_back(self, store: Store) -> None:
         """By its own runtime, while nothing has run."""
@@ -199,7 +296,7 @@ class QueueContract:
         assert store.asked_cancels("me") == []
         assert store.get_play("p") == before
 
-    @pytest.mark.parametrize("call", ["cancel", "release", "brief", "delete"])
+    @pytest.mark.parametrize("call", ["cancel", "release", "brief", "delete", "push", "close", "wait"])
     def test_an_unknown_play_is_not_found_by_the_queue(self, store: Store, call: str) -> None:
         """The message says which play."""
         calls = {
@@ -207,6 +304,9 @@ class QueueContract:
             "release": lambda: store.release_play("gone", runtime_sid="r"),
             "brief": lambda: store.brief_play("gone"),
             "delete": lambda: store.delete_play("gone"),
+            "push": lambda: push(store, "gone"),
+            "close": lambda: store.close_inbox("gone"),
+            "wait": lambda: store.begin_wait("gone", "gone", max_chain=9),
         }
 
         with pytest.raises(NotFound, match=UNKNOWN_PLAY):
@@ -363,6 +463,37 @@ class DeletingContract:
         assert [span.span_id for span in store.read_spans("p")] == ["s0"]
         assert store.read_logs("p", "s0") == ""
         assert [span.span_id for _, span in store.changes(since=0, limit=99).spans] == ["s0"]
+
+    def test_a_deletion_takes_a_revision_and_is_told(self, store: Store) -> None:
+        """As any other change: who watches hears of it."""
+        for sid in "pqr":
+            add_ended_play(store, sid=sid)
+        since = store.revision()
+        told: list[Commit] = []
+        store.on_commit = told.append
+        store.delete_play("q")
+        store.delete_play("p")
+
+        assert told == [Commit(since + 1, plays=("q",)), Commit(since + 2, plays=("p",))]
+        assert store.revision() == since + 2
+        assert store.deletions(since=since, until=since + 2) == [("q", since + 1), ("p", since + 2)]
+        assert store.deletions(since=since + 1, until=since + 9) == [("p", since + 2)]
+        assert store.deletions(since=since, until=since + 1) == [("q", since + 1)]
+        assert store.changed_statuses(since) == [("q", since + 1, "deleted"), ("p", since + 2, "deleted")]
+        assert store.deletions_since() == 0
+
+    def test_so_many_deletions_are_remembered(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And it is known how long ago the others were."""
+        for module in (sqlite_queue, memory_queue):
+            monkeypatch.setattr(module, "KEPT_DELETIONS", 2)
+        for sid in "abcd":
+            add_ended_play(store, sid=sid)
+        since = store.revision()
+        for sid in "abcd":
+            store.delete_play(sid)
+
+        assert store.deletions(since=0, until=10**9) == [("c", since + 3), ("d", since + 4)]
+        assert store.deletions_since() == since + 2
 
     def test_other_plays_lose_nothing(self, store: Store) -> None:
         """Whether they came before or after."""

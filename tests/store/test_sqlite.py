@@ -222,6 +222,10 @@ MAY_SCAN = {
     "COUNT_WAITING": "SCAN plays USING INDEX plays_waiting",  # which has no others in it
     "NEXT_WAITING": "SCAN waiting",  # what its own recursion made
     "OLDEST_ENDED": "SCAN plays",  # from its beginning, as many as are asked for, past those that run
+    "NEXT_AWAITED": "SCAN play_waits",  # of calls that wait at this moment
+    "WAITING_PARENTS": "SCAN play_waits USING COVERING INDEX play_waits_by_child",  # the same
+    "WAITS_FOR": "SCAN waiting",  # what its own recursion made
+    "PUSHED_PLAYS": "SCAN pushed",  # what its own recursion made
     "CANCELS_OF": "SCAN cancels",  # of plays that are about to end
     "ARTIFACT_BYTES": "SCAN json_each VIRTUAL TABLE INDEX 1:",  # those of one play
     "PLAYS_WITH_OPEN_SPANS": "SCAN open_plays",  # what its own recursion made

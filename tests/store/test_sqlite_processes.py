@@ -5,6 +5,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hero_logic.core.errors import StoreLocked
+from hero_logic.core.records import Play
 from hero_logic.store.sqlite import SqliteStore
 from store.facts import add_running_play, delta, row
 
@@ -148,6 +151,34 @@ def test_the_wait_is_30_s_where_none_is_given(path: str) -> None:
 
     assert waits == [30_000, 30_000]
     store.close()
+
+
+def test_many_who_wait_for_another_process_wait_no_longer_than_one(path: str) -> None:
+    """Not one after the other: they hear together that the store is held."""
+    store = SqliteStore.open(path, busy_timeout_s=0.5)
+    refused = []
+
+    def write(number: int) -> None:
+        try:
+            store.create_play(Play(sid=f"p{number}"))
+        except StoreLocked as error:
+            refused.append(str(error))
+
+    with running(HOLDER, path, "BEGIN IMMEDIATE") as holder:
+        assert read_line(holder) == "held"
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(12)]
+        began_s = time.monotonic()
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        took_s = time.monotonic() - began_s
+    store.create_play(Play(sid="after"))
+    store.close()
+
+    assert len(refused) == 12
+    assert "for the 0.5 s that we waited" in refused[-1]
+    assert took_s < 12 * 0.5 / 2
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])

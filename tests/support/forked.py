@@ -67,7 +67,7 @@ def placed(
     orders.work_dir = str(work_dir)
     orders.entries = without_what_is_inside([(str(work_dir), KEEP), *entries])
     orders.sockets, orders.doors = list(sockets), list(doors)
-    orders.argv = []
+    orders.argv, orders.connected = [], []
     return orders
 
 

@@ -53,9 +53,9 @@ def check_store() -> None:
 
 
 @contextmanager
-def held_store(statement: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+def held_store(statement: str = "BEGIN IMMEDIATE", *, path: Path | None = None) -> Iterator[None]:
     """The store's only place for a writer is ours."""
-    connection = sqlite3.connect(database(), isolation_level=None)
+    connection = sqlite3.connect(path or database(), isolation_level=None)
     try:
         connection.execute(statement)
         yield

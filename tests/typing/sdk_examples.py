@@ -107,3 +107,15 @@ def failures() -> None:
         raise flow.Failed("no rows")
     except flow.Failed as failed:
         assert_type(failed.reason, object)
+
+
+def services() -> None:
+    """A service has whatever methods it has, which give whatever it gives."""
+    ai = flow.service("ai")
+    ai.complete(prompt="x", temperature=0)
+    flow.service(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    try:
+        ai.complete()
+    except flow.ServiceFailed as failed:
+        assert_type(failed.service, str)
+        assert_type(failed.code, int | None)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_FAILED, EXIT_OK, as_text, put, put_json, say
-from hero_logic.client import Client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.client.seam import Asked
 
 _WAIT_S = 60.0
 
@@ -17,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Ask for the end of each, then wait for them; 1 if one ended otherwise, or has not ended in a minute."""
     from hero_logic.core.lifecycle import is_terminal
 

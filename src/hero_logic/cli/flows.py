@@ -7,14 +7,14 @@ import os
 import sys
 import time
 
-from hero_logic.cli.main import EXIT_OK, EXIT_USAGE, as_text, put, put_bytes, put_json, say
-from hero_logic.client import Client
+from hero_logic.cli.main import EXIT_OK, EXIT_USAGE, as_text, offer_server, put, put_bytes, put_json, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hero_logic.cli.tree import Line
+    from hero_logic.client.seam import Asked
     from hero_logic.core.library import Flow, FlowDetails, FlowPut
 
 _MAX_SHOWN_VERSIONS = 10
@@ -26,12 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
 
     def action(
-        name: str, says: str, do: Callable[[argparse.Namespace, Client], int]
+        name: str, says: str, do: Callable[[argparse.Namespace, Asked], int]
     ) -> argparse.ArgumentParser:
         made = actions.add_parser(
             name, help=says, description=says[0].upper() + says[1:] + ".", allow_abbrev=False
         )
         made.set_defaults(do=do)
+        offer_server(made)
         return made
 
     _configure_add(action("add", "publish a file as a flow, or as a version of one", _add))
@@ -83,7 +84,7 @@ def _configure_remove(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--unarchive", action="store_true", help="bring back one that is archived")
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Do what the action says."""
     status: int = arguments.do(arguments, client)
     return status
@@ -92,7 +93,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
 # --- actions ------------------------------------------------------------------------------------------
 
 
-def _add(arguments: argparse.Namespace, client: Client) -> int:
+def _add(arguments: argparse.Namespace, client: Asked) -> int:
     published = client.read_to_publish(
         arguments.file, None if arguments.name is None else as_text(arguments.name)
     )
@@ -137,7 +138,7 @@ def _tell_added(flow: Flow, put_in: FlowPut) -> None:
         say("It is a workflow of before, and nothing runs it: `hero-logic migrate` makes a flow of it.")
 
 
-def _list(arguments: argparse.Namespace, client: Client) -> int:
+def _list(arguments: argparse.Namespace, client: Asked) -> int:
     with client.read() as reading:
         cursor = None if arguments.before is None else as_text(arguments.before)
         page = reading.flows.list(limit=arguments.limit, cursor=cursor, archived=arguments.archived)
@@ -148,11 +149,11 @@ def _list(arguments: argparse.Namespace, client: Client) -> int:
         say("There is no flow here; `hero-logic flows add FLOW.py` publishes one.")
     _put_table(page.flows)
     if page.next is not None:
-        say(f"There are more: hero-logic flows ls --before {page.next}")
+        say(f"There are more: hero-logic flows ls --before {page.next}{client.said_server}")
     return EXIT_OK
 
 
-def _search(arguments: argparse.Namespace, client: Client) -> int:
+def _search(arguments: argparse.Namespace, client: Asked) -> int:
     query = " ".join(map(as_text, arguments.words))
     with client.read() as reading:
         found = reading.library.search(query, limit=arguments.limit)
@@ -169,7 +170,7 @@ def _search(arguments: argparse.Namespace, client: Client) -> int:
     return EXIT_OK
 
 
-def _show(arguments: argparse.Namespace, client: Client) -> int:
+def _show(arguments: argparse.Namespace, client: Asked) -> int:
     name, _, prefix = as_text(arguments.flow).partition("@")
     if arguments.versions:
         return _show_versions(name, client, is_json=arguments.json)
@@ -191,7 +192,7 @@ def _show(arguments: argparse.Namespace, client: Client) -> int:
     return EXIT_OK
 
 
-def _show_versions(name: str, client: Client, *, is_json: bool) -> int:
+def _show_versions(name: str, client: Asked, *, is_json: bool) -> int:
     from hero_logic.core.library import VersionPage
 
     with client.read() as reading:
@@ -223,7 +224,7 @@ def _put_source(details: FlowDetails) -> None:
     put_bytes([encode_source(details.source, details.name)])
 
 
-def _remove(arguments: argparse.Namespace, client: Client) -> int:
+def _remove(arguments: argparse.Namespace, client: Asked) -> int:
     name = as_text(arguments.flow)
     with client.read() as reading:
         if arguments.archive or arguments.unarchive:

@@ -8,12 +8,12 @@ import sys
 import time
 
 from hero_logic.cli.main import EXIT_OK, as_text, flush, put, put_json, say
-from hero_logic.client import Client
 from hero_logic.core.errors import UsageError
 from hero_logic.core.lifecycle import MOVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hero_logic.client.seam import Asked
     from hero_logic.core.finding import PlayFilter
 
 _DAY_MS = 86_400_000.0
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Print a page of plays."""
     if arguments.limit < 1:
         raise UsageError(f"--limit {arguments.limit}: it is a number of plays, from 1 up.")
@@ -75,9 +75,14 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     put(report.to_text(lines, colour=report.wants_colour(sys.stdout, environment)))
     flush()
     if next_cursor is not None:
-        say(f"There are more: hero-logic ls --before {next_cursor}")
+        say(f"There are more: hero-logic ls --before {next_cursor}{client.said_server}")
     word = "play" if size.plays == 1 else "plays"
-    say(f"{size.plays:,} {word} on record, {report.size_text(size.total_bytes)} in all")
+    now = (
+        f"; {size.plays_running:,} run, {size.plays_waiting:,} wait"
+        if size.plays_running or size.plays_waiting
+        else ""
+    )
+    say(f"{size.plays:,} {word} on record, {report.size_text(size.total_bytes)} in all{now}")
     return EXIT_OK
 
 

@@ -22,18 +22,19 @@ from hero_logic.core.errors import HeroLogicError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from hero_logic.client import Client
+    from hero_logic.client.seam import Asked
 
     class Verb(Protocol):
-        """A module of this package that is a verb."""
+        """A module of this package that is a verb; those of SERVER_VERBS take any ``Asked``."""
 
         def configure(self, parser: argparse.ArgumentParser) -> None:
             """Declare the verb's arguments."""
             ...
 
-        def execute(self, arguments: argparse.Namespace, client: Client) -> int:
+        def execute(self, arguments: argparse.Namespace, client: Any) -> int:  # noqa: ANN401  # see above
             """Do it; the exit status."""
             ...
 
@@ -58,6 +59,10 @@ VERBS = {
     "open": "log a browser in to the server that runs",
     "doctor": "try what this host can keep a play from",
 }
+
+SERVER_VERBS = ("run", "watch", "show", "ls", "cancel", "wait", "retry", "rm", "flows")
+"""Those that can be asked of a server."""
+SERVER_VARIABLE = "HERO_LOGIC_SERVER"
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -91,7 +96,19 @@ def build_parser(configured: str | None = None) -> argparse.ArgumentParser:
         )
         if configured in (name, "*"):
             _load(name).configure(verb)
+            if name in SERVER_VERBS and name != "flows":
+                offer_server(verb, is_by_variable=name != "run")
     return parser
+
+
+def offer_server(parser: argparse.ArgumentParser, *, is_by_variable: bool = True) -> None:
+    """Declare the option that has a verb, or an action of one, ask a server in place of this process."""
+    default = f" (default: {SERVER_VARIABLE})" if is_by_variable else ""
+    parser.add_argument(
+        "--server",
+        metavar="SERVER",
+        help=f"ask this server, http://HOST:PORT or unix:PATH, and not this process{default}",
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,7 +153,22 @@ def _run_verb(arguments: list[str], make_client: Callable[[], Client]) -> int:
         parsed = build_parser(name).parse_args(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
-    return _load(parsed.verb).execute(parsed, make_client())
+    client = make_client()
+    if parsed.verb in SERVER_VERBS:
+        return _load(parsed.verb).execute(parsed, _asked(parsed, client))
+    return _load(parsed.verb).execute(parsed, client)
+
+
+def _asked(parsed: argparse.Namespace, client: Client) -> Asked:
+    """Who is asked: a server, where the option or the variable names one. Nothing after this knows."""
+    if parsed.server is not None:
+        # Nothing of this process needs it.
+        from shlex import quote
+
+        return client.against(parsed.server, said=f" --server {quote(parsed.server)}")
+    server = "" if parsed.verb == "run" else os.environ.get(SERVER_VARIABLE, "")
+    # Whoever asks again asks the same one: the variable says so.
+    return client.against(server, said="") if server else client
 
 
 def _open_closed_streams() -> None:

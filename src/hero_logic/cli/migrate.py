@@ -26,6 +26,9 @@ The report says of each part what became of it: translated, translated with a re
 with the place in both files. The exit status is 0 if all was translated, 1 if something needs a person,
 2 if a workflow means nothing; then every fault of it is told, and nothing at all is written.
 A file that somebody has changed since it was made is not overwritten.
+
+With --library each flow of the library whose newest version is a workflow gets a version in Python; the
+workflow stays as the version before it, and one that means nothing keeps no other one back.
 """
 
 
@@ -35,12 +38,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument(
         "paths",
-        nargs="+",
+        nargs="*",
         metavar="PATH",
         help="a workflow's file, or a directory: all *.json in it that are none of *.cases.json",
     )
     parser.add_argument(
         "--out", default=".", metavar="DIR", help="where the flows go (default: here); it is made if need be"
+    )
+    parser.add_argument(
+        "--library",
+        action="store_true",
+        help="migrate the workflows in the library instead: each gets a version in Python",
     )
     parser.add_argument("--check", action="store_true", help="write nothing, and say what would become of it")
     parser.add_argument("--force", action="store_true", help="overwrite files that somebody has changed")
@@ -61,6 +69,12 @@ class _Flow:
 
 def execute(arguments: argparse.Namespace, client: Client) -> int:
     """Migrate; 0, 1 where something needs a person, 2 where nothing was written."""
+    if arguments.library:
+        from hero_logic.cli import migrate_library
+
+        return migrate_library.execute(arguments, client)
+    if not arguments.paths:
+        raise UsageError("name the files or directories of the workflows, or give --library.")
     from hero_logic.migrate import translate
 
     flows = list(_flows(arguments.paths))
@@ -182,12 +196,17 @@ def _put_report(flow: _Flow, report: Report, target: str, *, is_check: bool) -> 
     ]
     verb = "would become" if is_check else "->"
     put(f"{escape_controls(flow.path)} {verb} {escape_controls(target)}: {', '.join(counts)}\n")
+    put_entries(report, path=flow.path, target=os.path.basename(target))
+
+
+def put_entries(report: Report, *, path: str, target: str) -> None:
+    """Print what a report has to say beyond that all went well; path and target name the two files."""
     for entry in report.entries:
         if entry.outcome == "translated":
             continue
         mark = "needs a person" if entry.outcome == "person" else "remark"
-        there = f", {os.path.basename(target)}:{entry.target_line}" if entry.target_line else ""
-        place = f"{flow.path}:{entry.line}:{entry.column}{there}"
+        there = f", {target}:{entry.target_line}" if entry.target_line else ""
+        place = f"{path}:{entry.line}:{entry.column}{there}"
         put(f"  {mark} [{entry.code}] {escape_controls(f'{entry.part}: {entry.says} ({place})')}\n")
 
 
@@ -200,14 +219,13 @@ def _document(
         {"file": flow.path, "target": _target(directory, flow), **migration.report.as_document()}
         for flow, migration in done
     ]
-    refused = [
-        {
-            "file": path,
-            "faults": [
-                {"says": fault.says, "pointer": fault.pointer, "line": fault.line, "column": fault.column}
-                for fault in error.faults
-            ],
-        }
-        for path, error in invalid
-    ]
+    refused = [{"file": path, "faults": fault_documents(error)} for path, error in invalid]
     return json.dumps({"migrated": migrated, "refused": refused}, indent=2).encode()
+
+
+def fault_documents(invalid: InvalidWorkflow) -> list[dict[str, object]]:
+    """All faults of a workflow, as JSON has them."""
+    return [
+        {"says": fault.says, "pointer": fault.pointer, "line": fault.line, "column": fault.column}
+        for fault in invalid.faults
+    ]

@@ -104,7 +104,13 @@ def header(
 
 
 def final_lines(
-    play: Play, forest: SpanForest, *, width: int, artifacts_dir: str = "", ascii_only: bool = False
+    play: Play,
+    forest: SpanForest,
+    *,
+    width: int,
+    artifacts_dir: str = "",
+    said_server: str = "",
+    ascii_only: bool = False,
 ) -> list[Line]:
     """What a person needs after a run: how it ended and why, what it left and where, how to see it again."""
     glyphs = glyphs_for(ascii_only=ascii_only)
@@ -122,9 +128,15 @@ def final_lines(
     lines.extend(_error_lines(play, width, glyphs))
     lines.extend(_artifact_lines(play, artifacts_dir, width, glyphs))
     lines.extend(_counter_lines(play, width, glyphs))
-    again = f"hero-logic show {clean(play.sid, glyphs)}"
-    lines.append([("  see it again: ", "dim"), (again, "name")])
-    return [fit(line, width, glyphs) for line in lines]
+    again: Line = [
+        ("  see it again: ", "dim"),
+        (f"hero-logic show {clean(play.sid + said_server, glyphs)}", "name"),
+    ]
+    # A command of which a part is missing is none, and an address may be long.
+    return [
+        *(fit(line, width, glyphs) for line in lines),
+        again if said_server else fit(again, width, glyphs),
+    ]
 
 
 def show_lines(

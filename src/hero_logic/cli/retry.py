@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_OK, as_text, put
-from hero_logic.client import Client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.client.seam import Asked
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--quiet", action="store_true", help="print the output alone")
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Run it here and show it, or have it wait for a worker; the exit status is that of ``run``."""
     sid = as_text(arguments.sid)
     if arguments.queue:
         with client.ask() as verbs:
             put(f"{verbs.play_retry(sid, keeps_grants=True, asked_by='hero-logic retry')}\n")
         return EXIT_OK
-    from hero_logic.cli.run import run_order
+    from hero_logic.cli.run import run_ready
 
     with client.read() as reading:
         play = reading.play(sid)
-    return run_order(arguments, client, client.prepare_again(play), retry_of=play.sid)
+    return run_ready(arguments, client, client.ready_again(play))

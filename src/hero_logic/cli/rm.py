@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_OK, as_text, put
-from hero_logic.client import Client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.client.seam import Asked
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sids", metavar="SID", nargs="+", help="the play's id")
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Remove them one after the other; the first that cannot be removed ends it."""
     with client.ask() as verbs:
         for sid in map(as_text, arguments.sids):

@@ -19,7 +19,7 @@ from hero_logic.cli.main import (
     put_json,
     say,
 )
-from hero_logic.client import Client, RunRequest
+from hero_logic.client import RunRequest
 from hero_logic.core.errors import BadFlowFile, UsageError
 from hero_logic.core.tiers import DEFAULT, WANTED
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from hero_logic.cli.faces import Face
     from hero_logic.cli.forest import SpanForest
+    from hero_logic.client.seam import Asked
     from hero_logic.core.grants import Said
     from hero_logic.core.records import Play, SpanRow
-    from hero_logic.worker import RunOrder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -114,10 +114,10 @@ def _grants(arguments: argparse.Namespace) -> Said | None:
     return Said(read=read, write=write, net=net, rpc=rpc, policy=arguments.policy)
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Run the flow; the exit status says how it ended."""
     _check_path(arguments.flow)
-    order = client.prepare(
+    run = client.ready(
         RunRequest(
             arguments.flow,
             assignments=arguments.assignments,
@@ -131,26 +131,25 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         )
     )
     if arguments.keep is None:
-        return run_order(arguments, client, order)
+        return run_ready(arguments, client, run)
     client.prepare_keeping(arguments.keep)
-    return run_order(arguments, client, order, keep=lambda play: client.keep_artifacts(play, arguments.keep))
+    return run_ready(arguments, client, run, keep=lambda play: client.keep_artifacts(play, arguments.keep))
 
 
-def run_order(
+def run_ready(
     arguments: argparse.Namespace,
-    client: Client,
-    order: RunOrder,
+    client: Asked,
+    run: Callable[[_LateFace], Play],
     *,
-    retry_of: str = "",
     keep: Callable[[Play], None] = lambda _: None,
 ) -> int:
-    """Run what was prepared, shown as the arguments say; its exit status.
+    """Run what is ready, shown as the arguments say; its exit status.
 
     ``keep`` is called at the end, whether what there is to print could be printed or not.
     """
     face = _LateFace(is_silent=arguments.json or arguments.quiet)
     try:
-        play = client.run(order, face, retry_of=retry_of)
+        play = run(face)
     finally:
         face.close()
     status = STATUS_EXITS.get(play.status, EXIT_FAILED)
@@ -165,14 +164,14 @@ def run_order(
     return status
 
 
-def _print_play(arguments: argparse.Namespace, client: Client, play: Play, face: _LateFace) -> None:
+def _print_play(arguments: argparse.Namespace, client: Asked, play: Play, face: _LateFace) -> None:
     """What was asked for of a play that has ended."""
     if arguments.json:
         with client.read() as reading:
             put_json(reading.document(reading.play(play.sid)))
         return
     if not arguments.quiet:
-        print_end(play, face.forest, client.artifacts_dir(play.sid))
+        print_end(client, play, face.forest)
     _print_output(play)
     if arguments.quiet and STATUS_EXITS.get(play.status) != EXIT_OK:
         reason = play.error.partition("\n")[0]
@@ -252,7 +251,7 @@ def _read_document(path: str) -> bytes:
         raise UsageError(f"--input {path}: {getattr(error, 'strerror', error)}.") from error
 
 
-def print_end(play: Play, forest: SpanForest, artifacts_dir: str) -> None:
+def print_end(client: Asked, play: Play, forest: SpanForest) -> None:
     """How a play ended, and how to see it again."""
     from hero_logic.cli import faces, report
 
@@ -260,7 +259,8 @@ def print_end(play: Play, forest: SpanForest, artifacts_dir: str) -> None:
         play,
         forest,
         width=faces.width_of(sys.stdout),
-        artifacts_dir=artifacts_dir,
+        artifacts_dir=client.artifacts_dir(play.sid),
+        said_server=client.said_server,
         ascii_only=report.wants_ascii(sys.stdout),
     )
     put(report.to_text(lines, colour=report.wants_colour(sys.stdout, dict(os.environ))))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_OK
+from hero_logic.cli.running_options import add_running_options, check_running_options
 from hero_logic.client import Client, ServeOptions
 from hero_logic.core.errors import UsageError
 
 _MAX_PORT = 65535
 _MAX_WORKERS = 100
-_MAX_PLAYS = 1000
-_MAX_S = 1e6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,19 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="run plays in so many processes of their own (default 0: in the server's)",
     )
-    parser.add_argument(
-        "--plays",
-        type=int,
-        default=4,
-        metavar="N",
-        help="how many plays the server, or each worker, runs at a time (default 4)",
-    )
-    parser.add_argument(
-        "--stop-after",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="how long plays that run may go on once the server is told to stop (default 30)",
+    add_running_options(
+        parser,
+        plays_help="how many plays the server, or each worker, runs at a time",
+        stop_help="how long plays that run may go on once the server is told to stop",
     )
 
 
@@ -80,12 +70,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         raise UsageError(
             f"--workers {arguments.workers}: it is a number of processes, from 0 to {_MAX_WORKERS}."
         )
-    if not 1 <= arguments.plays <= _MAX_PLAYS:
-        raise UsageError(f"--plays {arguments.plays}: it is a number of plays, from 1 to {_MAX_PLAYS}.")
-    if not 0 <= arguments.stop_after < _MAX_S:
-        raise UsageError(
-            f"--stop-after {arguments.stop_after:g}: it is a number of seconds, from 0 up, below {_MAX_S:g}."
-        )
+    check_running_options(arguments)
     client.serve(
         ServeOptions(
             host=arguments.host,

@@ -8,7 +8,6 @@ import sys
 import time
 
 from hero_logic.cli.main import EXIT_OK, as_text, put, put_json
-from hero_logic.client import Client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from hero_logic.cli.forest import SpanForest
     from hero_logic.cli.tree import Line
-    from hero_logic.client.on_record import Reading
+    from hero_logic.client.seam import Asked, Reading
     from hero_logic.core.records import Play
 
 _MAX_LINES = 400
@@ -37,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--stats", action="store_true", help="list what spans took, by name, and nothing else")
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Print the play."""
     with client.read() as reading:
         play = reading.play(as_text(arguments.sid))
@@ -88,7 +87,7 @@ def _put_document(arguments: argparse.Namespace, reading: Reading, play: Play) -
 
 
 def _lines(
-    arguments: argparse.Namespace, client: Client, reading: Reading, play: Play, width: int
+    arguments: argparse.Namespace, client: Asked, reading: Reading, play: Play, width: int
 ) -> list[Line]:
     from hero_logic.cli import report
 

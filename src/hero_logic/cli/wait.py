@@ -6,9 +6,12 @@ import argparse
 import time
 
 from hero_logic.cli.main import EXIT_FAILED, EXIT_TIMED_OUT, STATUS_EXITS, as_text, put, put_json, say
-from hero_logic.client import Client
 from hero_logic.core.errors import UsageError
 from hero_logic.core.lifecycle import is_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.client.seam import Asked
 
 _MAX_S = 1e6
 
@@ -20,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Wait for all of them; the exit status is that of the first that did not end ``ok``."""
     timeout_s = arguments.timeout
     if timeout_s is not None and not 0 < timeout_s < _MAX_S:

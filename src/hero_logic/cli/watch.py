@@ -18,21 +18,16 @@ from hero_logic.cli.main import (
     put_json_lines,
     say,
 )
-from hero_logic.client import Client
 from hero_logic.core.lifecycle import is_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hero_logic.cli.faces import Face
-    from hero_logic.client.on_record import Reading
-    from hero_logic.core.records import Changes, Play
+    from hero_logic.client.seam import Asked, Reading
+    from hero_logic.core.records import Play
 
 _LOOK_S = 0.1
-"""How often the store is asked whether anything has changed."""
-_LOST_S = 1.0
-"""After how long a silence, and then how often, it is looked whether the play's runtime is gone."""
+"""How often something is heard, where a face does not say: that somebody reads what is shown is noticed."""
 _MAX_LINES = 200
 
 
@@ -44,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execute(arguments: argparse.Namespace, client: Client) -> int:
+def execute(arguments: argparse.Namespace, client: Asked) -> int:
     """Show what the play does until it ends; the exit status is that of ``run``."""
     before = signal.signal(signal.SIGTERM, _leave)
     try:
@@ -76,7 +71,7 @@ def _put_changes(reading: Reading, play: Play) -> Play:
     if outline is not None:
         since = outline.revision
         put_json_lines(reading.change_lines([play], outline.rows))
-    for changes in _follow(reading, play.sid, since, _LOOK_S):
+    for changes in reading.changes(play.sid, since=since, interval_s=_LOOK_S):
         if changes is not None:
             put_json_lines(reading.change_lines(changes.plays, [row for _, row in changes.spans]))
     play = reading.play(play.sid)
@@ -84,7 +79,7 @@ def _put_changes(reading: Reading, play: Play) -> Play:
     return play
 
 
-def _put_ended(client: Client, reading: Reading, play: Play) -> None:
+def _put_ended(client: Asked, reading: Reading, play: Play) -> None:
     """What is to be seen of a play that has ended already."""
     from hero_logic.cli import report
     from hero_logic.cli.faces import first_line, width_of
@@ -98,10 +93,10 @@ def _put_ended(client: Client, reading: Reading, play: Play) -> None:
     lines = [first_line(play, play.sandbox.line, width, glyphs_for(ascii_only=ascii_only))]
     lines.extend(render(forest, width=width, max_lines=_MAX_LINES, now_ms=None, ascii_only=ascii_only))
     put(report.to_text(lines, colour=report.wants_colour(sys.stdout, dict(os.environ))))
-    print_end(play, forest, client.artifacts_dir(play.sid))
+    print_end(client, play, forest)
 
 
-def _show(client: Client, reading: Reading, play: Play) -> Play:
+def _show(client: Asked, reading: Reading, play: Play) -> Play:
     """Show a play that runs; it as it ended."""
     from hero_logic.cli.faces import make_face
     from hero_logic.cli.run import print_end
@@ -120,14 +115,14 @@ def _show(client: Client, reading: Reading, play: Play) -> Play:
         face.end(play)
     finally:
         face.close()
-    print_end(play, face.forest, client.artifacts_dir(play.sid))
+    print_end(client, play, face.forest)
     return play
 
 
 def _show_changes(reading: Reading, sid: str, since: int, face: Face) -> None:
     interval_s = face.interval_s or _LOOK_S
     drawn_s = 0.0
-    for changes in _follow(reading, sid, since, interval_s):
+    for changes in reading.changes(sid, since=since, interval_s=interval_s):
         now_ms = time.time() * 1000
         if changes is not None and changes.spans:
             face.changed([row for _, row in changes.spans], now_ms)
@@ -137,23 +132,3 @@ def _show_changes(reading: Reading, sid: str, since: int, face: Face) -> None:
         if face.is_silent:
             flush()
             raise BrokenPipeError
-
-
-def _follow(reading: Reading, sid: str, since: int, interval_s: float) -> Iterator[Changes | None]:
-    """What changes, until the play has ended and all is told; None where nothing has for ``interval_s``."""
-    follower = reading.follow(sid, since=since)
-    # Asked after the revision that we go on from was noted: an end that is older is not among the changes.
-    has_ended = is_terminal(reading.play(sid).status)
-    heard_s = time.monotonic()
-    while True:
-        changes = follower.take(interval_s, interval_s=min(interval_s, _LOOK_S))
-        if changes is not None:
-            heard_s = time.monotonic()
-            has_ended = has_ended or any(is_terminal(play.status) for play in changes.plays)
-        elif not has_ended and time.monotonic() - heard_s >= _LOST_S:
-            # Nobody else may come to end a play whose runtime was killed.
-            reading.end_lost()
-            heard_s = time.monotonic()
-        yield changes
-        if has_ended and (changes is None or changes.is_all):
-            return

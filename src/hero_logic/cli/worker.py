@@ -5,24 +5,16 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_OK, flush, note, put
+from hero_logic.cli.running_options import add_running_options, check_running_options
 from hero_logic.client import Client
-from hero_logic.core.errors import UsageError
-
-_MAX_PLAYS = 1000
-_MAX_S = 1e6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument(
-        "--plays", type=int, default=4, metavar="N", help="how many plays run at a time (default 4)"
-    )
-    parser.add_argument(
-        "--stop-after",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="how long what runs may go on once the worker is told to stop (default 30)",
+    add_running_options(
+        parser,
+        plays_help="how many plays run at a time",
+        stop_help="how long what runs may go on once the worker is told to stop",
     )
     parser.add_argument(
         "--attached",
@@ -33,12 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, client: Client) -> int:
     """Claim and run plays until SIGINT or SIGTERM; a second one ends what runs."""
-    if not 1 <= arguments.plays <= _MAX_PLAYS:
-        raise UsageError(f"--plays {arguments.plays}: it is a number of plays, from 1 to {_MAX_PLAYS}.")
-    if not 0 <= arguments.stop_after < _MAX_S:
-        raise UsageError(
-            f"--stop-after {arguments.stop_after:g}: it is a number of seconds, from 0 up, below {_MAX_S:g}."
-        )
+    check_running_options(arguments)
     client.work(
         plays_at_once=arguments.plays,
         stop_s=arguments.stop_after,

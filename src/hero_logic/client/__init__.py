@@ -7,8 +7,9 @@ docs/design/0004-start-up.md.
 
 from __future__ import annotations
 
-from hero_logic.client.local import Client, RunRequest
+from hero_logic.client.local import Client
 from hero_logic.client.on_record import Reading
+from hero_logic.client.wanted import RunRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,15 +9,21 @@ from abc import ABC, abstractmethod
 from typing import Any, Literal, TypeVar
 
 from hero_logic.core.documents import (
+    FailedSpans,
+    FlowUsage,
+    FoundSpans,
     PlayDocument,
     PlayFacts,
+    PlayOutline,
     PlayPage,
     PlayRelations,
     PlayState,
     Pushed,
     SpanLogs,
     SpanPage,
+    SpanStats,
 )
+from hero_logic.core.finding import StoreSize
 from hero_logic.core.library import Flow, FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
 
 _Result = TypeVar("_Result")
@@ -31,12 +37,30 @@ class Calls(ABC):
         """Send a call; what it gives, as that type."""
 
     def play_start(
-        self, flow_sid: str, *, input_data: dict[str, Any] | None = None, timeout_ms: float = 10000
+        self,
+        flow_sid: str,
+        *,
+        input_data: dict[str, Any] | None = None,
+        timeout_ms: float = 10000,
+        parent_span_id: str = "",
+        parent_play_sid: str = "",
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> PlayFacts:
         """Run a flow, and wait until it has begun: docs/rpc.md has more."""
         return self._call(
             "play_start",
-            {"flow_sid": flow_sid, "input_data": input_data, "timeout_ms": timeout_ms},
+            {
+                "flow_sid": flow_sid,
+                "input_data": input_data,
+                "timeout_ms": timeout_ms,
+                "parent_span_id": parent_span_id,
+                "parent_play_sid": parent_play_sid,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
+            },
             PlayFacts,
         )
 
@@ -47,6 +71,9 @@ class Calls(ABC):
         input_data: dict[str, Any] | None = None,
         parent_span_id: str = "",
         parent_play_sid: str = "",
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> str:
         """Have a flow run; gives the id of its play at once: docs/rpc.md has more."""
         return self._call(
@@ -56,6 +83,9 @@ class Calls(ABC):
                 "input_data": input_data,
                 "parent_span_id": parent_span_id,
                 "parent_play_sid": parent_play_sid,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
             },
             str,
         )
@@ -110,9 +140,13 @@ class Calls(ABC):
         """How a play stands: docs/rpc.md has more."""
         return self._call("play_status", {"play_sid": play_sid}, PlayState)
 
-    def play_wait(self, play_sid: str, *, timeout_ms: float = 0) -> PlayFacts:
+    def play_wait(self, play_sid: str, *, timeout_ms: float = 0, parent_play_sid: str = "") -> PlayFacts:
         """Wait for the end of a play: docs/rpc.md has more."""
-        return self._call("play_wait", {"play_sid": play_sid, "timeout_ms": timeout_ms}, PlayFacts)
+        return self._call(
+            "play_wait",
+            {"play_sid": play_sid, "timeout_ms": timeout_ms, "parent_play_sid": parent_play_sid},
+            PlayFacts,
+        )
 
     def play_spans(self, play_sid: str, *, start: int = 0, limit: int = 100) -> SpanPage:
         """The spans of a play, in pages: docs/rpc.md has more."""
@@ -122,17 +156,35 @@ class Calls(ABC):
         """The logs of a span: docs/rpc.md has more."""
         return self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
 
-    def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
+    def span_find(self, play_sid: str, *, text: str, start: int = 0) -> FoundSpans:
+        """Find spans by words, in pages: docs/rpc.md has more."""
+        return self._call("span_find", {"play_sid": play_sid, "text": text, "start": start}, FoundSpans)
+
+    def span_push(self, play_sid: str, *, event_json: str, writer: str = "") -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
-        return self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+        return self._call(
+            "span_push", {"play_sid": play_sid, "event_json": event_json, "writer": writer}, Pushed
+        )
 
     def flow_put(
-        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+        self,
+        name: str,
+        *,
+        python_source: str | None = None,
+        legacy_dag: str | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
     ) -> FlowPut:
         """Publish a flow: docs/rpc.md has more."""
         return self._call(
             "flow_put",
-            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            {
+                "name": name,
+                "python_source": python_source,
+                "legacy_dag": legacy_dag,
+                "description": description,
+                "tags": tags,
+            },
             FlowPut,
         )
 
@@ -162,6 +214,26 @@ class Calls(ABC):
         """Find flows: docs/rpc.md has more."""
         return self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
 
+    def play_outline(self, play_sid: str) -> PlayOutline:
+        """The part of a play that is worth showing first: docs/rpc.md has more."""
+        return self._call("play_outline", {"play_sid": play_sid}, PlayOutline)
+
+    def play_failed(self, play_sid: str, *, start: int = 0, limit: int = 100) -> FailedSpans:
+        """The spans of a play that failed, in pages: docs/rpc.md has more."""
+        return self._call("play_failed", {"play_sid": play_sid, "start": start, "limit": limit}, FailedSpans)
+
+    def play_stats(self, play_sid: str, *, limit: int = 100) -> SpanStats:
+        """What the spans of a play took, by name: docs/rpc.md has more."""
+        return self._call("play_stats", {"play_sid": play_sid, "limit": limit}, SpanStats)
+
+    def store_size(self) -> StoreSize:
+        """How much is on record: docs/rpc.md has more."""
+        return self._call("store_size", {}, StoreSize)
+
+    def flow_usage(self, flow_sid: str) -> FlowUsage:
+        """How many plays ran a flow: docs/rpc.md has more."""
+        return self._call("flow_usage", {"flow_sid": flow_sid}, FlowUsage)
+
     def rpc_discover(self) -> dict[str, Any]:
         """What methods there are: docs/rpc.md has more."""
         return self._call("rpc.discover", {}, dict[str, Any])
@@ -175,12 +247,30 @@ class AsyncCalls(ABC):
         """Send a call; what it gives, as that type."""
 
     async def play_start(
-        self, flow_sid: str, *, input_data: dict[str, Any] | None = None, timeout_ms: float = 10000
+        self,
+        flow_sid: str,
+        *,
+        input_data: dict[str, Any] | None = None,
+        timeout_ms: float = 10000,
+        parent_span_id: str = "",
+        parent_play_sid: str = "",
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> PlayFacts:
         """Run a flow, and wait until it has begun: docs/rpc.md has more."""
         return await self._call(
             "play_start",
-            {"flow_sid": flow_sid, "input_data": input_data, "timeout_ms": timeout_ms},
+            {
+                "flow_sid": flow_sid,
+                "input_data": input_data,
+                "timeout_ms": timeout_ms,
+                "parent_span_id": parent_span_id,
+                "parent_play_sid": parent_play_sid,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
+            },
             PlayFacts,
         )
 
@@ -191,6 +281,9 @@ class AsyncCalls(ABC):
         input_data: dict[str, Any] | None = None,
         parent_span_id: str = "",
         parent_play_sid: str = "",
+        play_timeout_ms: float | None = None,
+        grace_ms: float | None = None,
+        sandbox: Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None = None,
     ) -> str:
         """Have a flow run; gives the id of its play at once: docs/rpc.md has more."""
         return await self._call(
@@ -200,6 +293,9 @@ class AsyncCalls(ABC):
                 "input_data": input_data,
                 "parent_span_id": parent_span_id,
                 "parent_play_sid": parent_play_sid,
+                "play_timeout_ms": play_timeout_ms,
+                "grace_ms": grace_ms,
+                "sandbox": sandbox,
             },
             str,
         )
@@ -254,9 +350,15 @@ class AsyncCalls(ABC):
         """How a play stands: docs/rpc.md has more."""
         return await self._call("play_status", {"play_sid": play_sid}, PlayState)
 
-    async def play_wait(self, play_sid: str, *, timeout_ms: float = 0) -> PlayFacts:
+    async def play_wait(
+        self, play_sid: str, *, timeout_ms: float = 0, parent_play_sid: str = ""
+    ) -> PlayFacts:
         """Wait for the end of a play: docs/rpc.md has more."""
-        return await self._call("play_wait", {"play_sid": play_sid, "timeout_ms": timeout_ms}, PlayFacts)
+        return await self._call(
+            "play_wait",
+            {"play_sid": play_sid, "timeout_ms": timeout_ms, "parent_play_sid": parent_play_sid},
+            PlayFacts,
+        )
 
     async def play_spans(self, play_sid: str, *, start: int = 0, limit: int = 100) -> SpanPage:
         """The spans of a play, in pages: docs/rpc.md has more."""
@@ -268,17 +370,35 @@ class AsyncCalls(ABC):
         """The logs of a span: docs/rpc.md has more."""
         return await self._call("span_logs", {"play_sid": play_sid, "span_id": span_id}, SpanLogs)
 
-    async def span_push(self, play_sid: str, *, event_json: str) -> Pushed:
+    async def span_find(self, play_sid: str, *, text: str, start: int = 0) -> FoundSpans:
+        """Find spans by words, in pages: docs/rpc.md has more."""
+        return await self._call("span_find", {"play_sid": play_sid, "text": text, "start": start}, FoundSpans)
+
+    async def span_push(self, play_sid: str, *, event_json: str, writer: str = "") -> Pushed:
         """Give a play one event: docs/rpc.md has more."""
-        return await self._call("span_push", {"play_sid": play_sid, "event_json": event_json}, Pushed)
+        return await self._call(
+            "span_push", {"play_sid": play_sid, "event_json": event_json, "writer": writer}, Pushed
+        )
 
     async def flow_put(
-        self, name: str, *, python_source: str, description: str | None = None, tags: list[str] | None = None
+        self,
+        name: str,
+        *,
+        python_source: str | None = None,
+        legacy_dag: str | None = None,
+        description: str | None = None,
+        tags: list[str] | None = None,
     ) -> FlowPut:
         """Publish a flow: docs/rpc.md has more."""
         return await self._call(
             "flow_put",
-            {"name": name, "python_source": python_source, "description": description, "tags": tags},
+            {
+                "name": name,
+                "python_source": python_source,
+                "legacy_dag": legacy_dag,
+                "description": description,
+                "tags": tags,
+            },
             FlowPut,
         )
 
@@ -313,6 +433,28 @@ class AsyncCalls(ABC):
     async def flow_library_search(self, query: str = "", *, limit: int = 20) -> FoundFlows:
         """Find flows: docs/rpc.md has more."""
         return await self._call("flow_library_search", {"query": query, "limit": limit}, FoundFlows)
+
+    async def play_outline(self, play_sid: str) -> PlayOutline:
+        """The part of a play that is worth showing first: docs/rpc.md has more."""
+        return await self._call("play_outline", {"play_sid": play_sid}, PlayOutline)
+
+    async def play_failed(self, play_sid: str, *, start: int = 0, limit: int = 100) -> FailedSpans:
+        """The spans of a play that failed, in pages: docs/rpc.md has more."""
+        return await self._call(
+            "play_failed", {"play_sid": play_sid, "start": start, "limit": limit}, FailedSpans
+        )
+
+    async def play_stats(self, play_sid: str, *, limit: int = 100) -> SpanStats:
+        """What the spans of a play took, by name: docs/rpc.md has more."""
+        return await self._call("play_stats", {"play_sid": play_sid, "limit": limit}, SpanStats)
+
+    async def store_size(self) -> StoreSize:
+        """How much is on record: docs/rpc.md has more."""
+        return await self._call("store_size", {}, StoreSize)
+
+    async def flow_usage(self, flow_sid: str) -> FlowUsage:
+        """How many plays ran a flow: docs/rpc.md has more."""
+        return await self._call("flow_usage", {"flow_sid": flow_sid}, FlowUsage)
 
     async def rpc_discover(self) -> dict[str, Any]:
         """What methods there are: docs/rpc.md has more."""

@@ -76,16 +76,45 @@ class Place:
             raise UsageError(
                 f"{server!r} is no server: it is http://HOST:PORT or unix:PATH ({error})."
             ) from error
-        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
+        host = parts.hostname or ""
+        is_host = host != "" and host.isascii() and host.isprintable() and parts.username is None
+        if parts.scheme != "http" or not is_host or parts.path.strip("/"):
             raise UsageError(f"{server!r} is no server: it is http://HOST:PORT or unix:PATH.")
-        return cls(address=(parts.hostname, port))
+        return cls(address=(host, port))
+
+    @property
+    def name(self) -> str:
+        """What it goes by, for a person."""
+        return self.socket_path or self.host
+
+    def open_socket(self) -> socket.socket:
+        """A connection to it, which then waits for as long as it takes.
+
+        Raises:
+            ServerUnreachable: nobody answers.
+        """
+        try:
+            if self.address is not None:
+                peer = socket.create_connection(self.address, timeout=CONNECT_S)
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            else:
+                peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                peer.settimeout(CONNECT_S)
+                try:
+                    peer.connect(self.socket_path)
+                except OSError:
+                    peer.close()
+                    raise
+        except OSError as error:
+            raise self.unreachable(error) from error
+        # A call may wait for a play for as long as that takes.
+        peer.settimeout(None)
+        return peer
 
     def unreachable(self, error: OSError) -> ServerUnreachable:
         """What it means that nobody is there."""
-        where = self.socket_path or self.host
-        return ServerUnreachable(
-            f"no server answers at {where}: {error.strerror or error!r}. `hero-logic serve` starts one."
-        )
+        why = error.strerror or repr(error)
+        return ServerUnreachable(f"no server answers at {self.name}: {why}. `hero-logic serve` starts one.")
 
 
 class _Kept:
@@ -143,7 +172,7 @@ class SocketCarrier:
             with self._lock:
                 kept = self._idle.pop() if self._idle else None
             if kept is None:
-                return _Kept(self._connect(), Exchange(self._place.host, self._token))
+                return _Kept(self._place.open_socket(), Exchange(self._place.host, self._token))
             if kept.is_fresh():
                 return kept
             kept.peer.close()
@@ -155,26 +184,6 @@ class SocketCarrier:
         kept.idle_since_s = monotonic()
         with self._lock:
             self._idle.append(kept)
-
-    def _connect(self) -> socket.socket:
-        place = self._place
-        try:
-            if place.address is not None:
-                peer = socket.create_connection(place.address, timeout=CONNECT_S)
-                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            else:
-                peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                peer.settimeout(CONNECT_S)
-                try:
-                    peer.connect(place.socket_path)
-                except OSError:
-                    peer.close()
-                    raise
-        except OSError as error:
-            raise place.unreachable(error) from error
-        # A call may wait for a play for as long as that takes.
-        peer.settimeout(None)
-        return peer
 
 
 class StreamCarrier:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from hero_logic.client.wanted import RunRequest, ToPublish, check_timeout, is_meant_as_file
 from hero_logic.core.errors import ArtifactsNotKept, NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
+    from hero_logic.client.against import ServerClient
     from hero_logic.client.on_record import Asking, Reading
     from hero_logic.client.serving import EnterCrew, ServeOptions
     from hero_logic.config import Config
     from hero_logic.core.flow_source import FlowEntry
-    from hero_logic.core.grants import Said
     from hero_logic.core.records import Play
     from hero_logic.core.tiers import Proof
     from hero_logic.crew import PoolCrew, WorkersCrew
@@ -28,69 +29,13 @@ if TYPE_CHECKING:
     from hero_logic.preparing import Preparer
     from hero_logic.runner.granting import Permits
     from hero_logic.runner.proof import Prover
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
     from hero_logic.service.liveness import Runtimes
     from hero_logic.service.play_verbs import PlayVerbs
     from hero_logic.service.retention import Pruned, Retention
     from hero_logic.service.session import Session
     from hero_logic.worker import Face, RunOrder
-
-
-class RunRequest:
-    """What a person or a program asks to be run, as it was said."""
-
-    __slots__ = (
-        "assignments",
-        "document",
-        "entry",
-        "grants",
-        "let_through",
-        "path",
-        "python",
-        "sandbox",
-        "timeout_s",
-    )
-
-    def __init__(
-        self,
-        path: str,
-        *,
-        assignments: list[str],
-        document: bytes | None = None,
-        entry: str | None = None,
-        let_through: tuple[str, ...] = (),
-        python: str | None = None,
-        timeout_s: float | None = None,
-        sandbox: str | None = None,
-        grants: Said | None = None,
-    ) -> None:
-        self.path = path
-        self.assignments = assignments
-        """``name=value``, each of which wins over the document."""
-        self.document = document
-        """The input as a JSON object, in bytes."""
-        self.entry = entry
-        self.let_through = let_through
-        self.python = python
-        self.timeout_s = timeout_s
-        self.sandbox = sandbox
-        """One of ``core.tiers.WANTED``; None for what the environment says, or the default."""
-        self.grants = grants
-        """What the operator grants; its ``env`` is not looked at, ``let_through`` is."""
-
-
-class ToPublish:
-    """A file that is to be published, as it was read."""
-
-    __slots__ = ("beside", "is_legacy", "name", "source")
-
-    def __init__(self, name: str, source: str, *, beside: set[str], is_legacy: bool) -> None:
-        self.name = name
-        self.source = source
-        self.beside = beside
-        """The modules beside it that it imports: they do not come along."""
-        self.is_legacy = is_legacy
-        """Whether it holds a workflow of before."""
 
 
 class Client:
@@ -119,6 +64,25 @@ class Client:
         self._load_token = load_token
         self._start_warm_spawner = start_warm_spawner
 
+    said_server = ""
+    """What has to be said beside a verb to ask here again."""
+
+    def against(self, server: str, *, said: str) -> ServerClient:
+        """The same calls of a server: ``http://HOST:PORT`` or ``unix:PATH``.
+
+        Args:
+            server: where it is.
+            said: what has to be said beside a verb to ask it again.
+
+        Raises:
+            UsageError: that is no server.
+        """
+        from hero_logic.client.against import ServerClient
+        from hero_logic.client.link import Link
+
+        link = Link.to(server, home=self._config.home, environment=self._environment)
+        return ServerClient(self, link, said_server=said)
+
     def prepare(self, request: RunRequest) -> RunOrder:
         """Read and check what is to be run; nothing is recorded, nothing of the flow is run.
 
@@ -136,11 +100,7 @@ class Client:
         path, source, published_name = self._read_source(request.path)
         flow_file = read_flow_file(decode_source(source, path), path)
         entry = choose_entry(flow_file, request.entry)
-        if request.timeout_s is not None and not 0 < request.timeout_s < _MAX_TIMEOUT_S:
-            raise UsageError(
-                f"--timeout {request.timeout_s:g}: it is a number of seconds, "
-                f"above 0 and below {_MAX_TIMEOUT_S:g}."
-            )
+        check_timeout(request.timeout_s)
         for name in request.let_through:
             if "=" in name:
                 raise UsageError(
@@ -182,8 +142,7 @@ class Client:
 
         path = os.path.abspath(flow)
         is_there = os.path.lexists(path)
-        # Nothing of the library is called like a file of Python; and a directory is no flow.
-        if flow.endswith(".py") or (is_there and not os.path.isdir(path)):
+        if is_meant_as_file(flow):
             return path, read_flow(path), ""
         from hero_logic.core.flow_source import encode_source
         from hero_logic.core.publishing import file_name
@@ -261,6 +220,16 @@ class Client:
         with self.ask() as verbs:
             version, order = verbs.order_of(play)
         return self._preparer().run_order(play, version, order)
+
+    def ready(self, request: RunRequest) -> Callable[[Face], Play]:
+        """What runs what is wanted, shown by a face: read and checked as :meth:`prepare` does."""
+        order = self.prepare(request)
+        return lambda face: self.run(order, face)
+
+    def ready_again(self, play: Play) -> Callable[[Face], Play]:
+        """What runs a play again, shown by a face: the errors are those of :meth:`prepare_again`."""
+        order = self.prepare_again(play)
+        return lambda face: self.run(order, face, retry_of=play.sid)
 
     def run(self, order: RunOrder, face: Face, *, retry_of: str = "") -> Play:
         """Run what was prepared, to its end.
@@ -428,7 +397,7 @@ class Client:
             spawner.close()
 
     def _prover(
-        self, spawner: Spawner, python: str, owner: tuple[int, int] | None, *, forget_first: bool = False
+        self, spawner: Spawner, python: str, owner: Owner | None, *, forget_first: bool = False
     ) -> Prover:
         from hero_logic.runner.proof import Prover
 
@@ -566,7 +535,6 @@ class Client:
             ) from error
 
 
-_MAX_TIMEOUT_S = 1e9
 _UNCONFINED = (
     "--sandbox best: this host can keep no play from itself (`hero-logic doctor` says why): "
     "the flow can do what you can do"

@@ -8,13 +8,18 @@ if TYPE_CHECKING:
 
     from hero_logic.core.finding import PlayFilter, StoreSize
     from hero_logic.core.library import FlowDetails, FlowPage, FlowPut, FoundFlows, VersionPage
-    from hero_logic.core.records import NameStats, Play, Span, SpanRow
+    from hero_logic.core.records import Changes, NameStats, Play, Span, SpanRow
     from hero_logic.service.feed import Follower
     from hero_logic.service.flows import Flows
     from hero_logic.service.library import Library
     from hero_logic.service.outline import Outline
     from hero_logic.service.play_verbs import PlayVerbs
     from hero_logic.service.session import Session
+
+_LOOK_S = 0.1
+"""How often the store is asked whether anything has changed."""
+_LOST_S = 1.0
+"""After how long a silence, and then how often, it is looked whether the play's runtime is gone."""
 
 
 class Asking:
@@ -108,6 +113,33 @@ class Reading:
 
         return Follower(self._session.store, sid, since=since)
 
+    def changes(self, sid: str, *, since: int, interval_s: float) -> Iterator[Changes | None]:
+        """What changes of a play after a revision, until it has ended and all is told.
+
+        None each time that nothing has changed for ``interval_s``.
+        """
+        from time import monotonic
+
+        from hero_logic.core.lifecycle import is_terminal
+
+        follower = self.follow(sid, since=since)
+        # Asked after the revision that we go on from was noted: an end that is older is not among the
+        # changes.
+        has_ended = is_terminal(self.play(sid).status)
+        heard_s = monotonic()
+        while True:
+            changes = follower.take(interval_s, interval_s=min(interval_s, _LOOK_S))
+            if changes is not None:
+                heard_s = monotonic()
+                has_ended = has_ended or any(is_terminal(play.status) for play in changes.plays)
+            elif not has_ended and monotonic() - heard_s >= _LOST_S:
+                # Nobody else may come to end a play whose runtime was killed.
+                self.end_lost()
+                heard_s = monotonic()
+            yield changes
+            if has_ended and (changes is None or changes.is_all):
+                return
+
     def end_lost(self) -> None:
         """Give plays whose runtime is gone their end, as every command does when it begins."""
         with self._open_session():
@@ -155,8 +187,13 @@ class Reading:
         return self._session.plays.list(limit=limit, before=before, wanted=wanted)
 
     def size(self) -> StoreSize:
-        """How much there is on record."""
-        return self._session.store.size()
+        """How much there is on record, and how many plays wait and run."""
+        import msgspec
+
+        store = self._session.store
+        return msgspec.structs.replace(
+            store.size(), plays_waiting=store.waiting_count(), plays_running=store.running_count()
+        )
 
     def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
         """A page of plays as one JSON document, with how much there is."""

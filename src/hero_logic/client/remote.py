@@ -51,7 +51,7 @@ class _Answer(msgspec.Struct):
     error: _Error | None = None
 
 
-class _State(msgspec.Struct):
+class ServerState(msgspec.Struct):
     """What a server leaves in the data directory (server/serving.py)."""
 
     url: str
@@ -132,13 +132,7 @@ def login_url(home: str) -> str:
     Raises:
         ServerUnreachable: there is none.
     """
-    try:
-        with open(os.path.join(home, STATE_FILE), "rb") as file:
-            state = msgspec.json.decode(file.read(), type=_State)
-    except (OSError, msgspec.DecodeError) as error:
-        raise ServerUnreachable(
-            f"no server runs over the data in {home}. `hero-logic serve` starts one."
-        ) from error
+    state = read_state(home)
     carrier = SocketCarrier(Place(socket_path=state.socket_path), None)
     try:
         status, body = carrier.send("POST", "/login-code", b"")
@@ -149,6 +143,21 @@ def login_url(home: str) -> str:
     except (msgspec.DecodeError, KeyError) as error:
         raise ServerUnreachable(
             f"what answers at {state.socket_path} is no server of ours (HTTP {status})."
+        ) from error
+
+
+def read_state(home: str) -> ServerState:
+    """What the server over a data directory has left there.
+
+    Raises:
+        ServerUnreachable: there is none.
+    """
+    try:
+        with open(os.path.join(home, STATE_FILE), "rb") as file:
+            return msgspec.json.decode(file.read(), type=ServerState)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ServerUnreachable(
+            f"no server runs over the data in {home}. `hero-logic serve` starts one."
         ) from error
 
 

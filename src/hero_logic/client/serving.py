@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,53 +19,26 @@ if TYPE_CHECKING:
     EnterCrew = Callable[[Callable[[str], None]], AbstractContextManager[PoolCrew | WorkersCrew]]
 
 
-class ServeOptions:
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a person asks for a server."""
 
-    __slots__ = (
-        "allowed_hosts",
-        "host",
-        "logs_requests",
-        "plays_at_once",
-        "port",
-        "rate",
-        "socket_path",
-        "stop_s",
-        "wants_token",
-        "workers",
-    )
-
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 8420,
-        socket_path: str | None = None,
-        wants_token: bool = True,
-        allowed_hosts: tuple[str, ...] = (),
-        rate: float = 0.0,
-        logs_requests: bool = False,
-        workers: int = 0,
-        plays_at_once: int | None = None,
-        stop_s: float = 30.0,
-    ) -> None:
-        self.host = host
-        self.port = port
-        """0 for a free one."""
-        self.socket_path = socket_path
-        """Of the Unix socket; None for that of the data directory."""
-        self.wants_token = wants_token
-        self.allowed_hosts = allowed_hosts
-        """Host names that are the server's, beside its address."""
-        self.rate = rate
-        """Requests a second that each client may send; 0: as many as it likes."""
-        self.logs_requests = logs_requests
-        self.workers = workers
-        """How many processes run plays; 0: the server's own."""
-        self.plays_at_once = plays_at_once
-        """How many plays each process runs at a time; None for the default."""
-        self.stop_s = stop_s
-        """How long what runs may go on at the end, in seconds."""
+    host: str = "127.0.0.1"
+    port: int = 8420
+    """0 for a free one."""
+    socket_path: str | None = None
+    """Of the Unix socket; None for that of the data directory."""
+    wants_token: bool = True
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names that are the server's, beside its address."""
+    rate: float = 0.0
+    """Requests a second that each client may send; 0: as many as it likes."""
+    logs_requests: bool = False
+    workers: int = 0
+    """How many processes run plays; 0: the server's own."""
+    plays_at_once: int | None = None
+    """How many plays each process runs at a time; None for the default."""
+    stop_s: float = 30.0
+    """How long what runs may go on at the end, in seconds."""
 
 
 def enter_crew(

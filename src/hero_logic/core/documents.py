@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hero_logic.core.records import Artifact, Counters, PlayStatus, Sandbox, Span
+from hero_logic.core.records import Artifact, Counters, NameStats, PlayStatus, Sandbox, Span
 
 
 class PlaySummary(msgspec.Struct, kw_only=True):
@@ -34,6 +34,7 @@ class PlaySummary(msgspec.Struct, kw_only=True):
     parent_play_sid: str
     parent_span_id: str
     asked_by: str
+    span_count: int
 
 
 class PlayFacts(PlaySummary, kw_only=True):
@@ -103,7 +104,74 @@ class SpanLogs(msgspec.Struct, kw_only=True):
     logs: str
 
 
+class FoundSpans(msgspec.Struct, kw_only=True):
+    """The places of the spans that fit, among those looked at; ``next`` is where to look on, or None."""
+
+    ordinals: list[int]
+    next: int | None
+
+
 class Pushed(msgspec.Struct, kw_only=True):
     """An event was accepted, and is on disk; ``revision`` is that of the store after it."""
 
     revision: int
+
+
+class ToldSpan(Span, frozen=True, kw_only=True):
+    """A span, its place among those of the play, and the revision of its last change."""
+
+    ordinal: int
+    revision: int
+    log_bytes: int = 0
+    """The size of all of its logs in UTF-8, where they are not there."""
+
+
+class LeftOut(msgspec.Struct, kw_only=True):
+    """Children of a span that are not in an outline: how many, after which ordinal most of them stand."""
+
+    count: int
+    after: int
+
+
+class PlayOutline(msgspec.Struct, kw_only=True):
+    """A part of a play's spans, bounded, and how much more there is.
+
+    ``spans`` are without their logs. ``revision`` is from where on the stream tells all that came later.
+    """
+
+    revision: int
+    spans: list[ToldSpan]
+    counts: dict[str, int]
+    """All spans of the play, by status."""
+    left_out: dict[str, LeftOut]
+    """By parent (``""``: the roots)."""
+    lost_parents: list[str]
+    """Ids that spans name as their parents, and that never came."""
+
+
+class FailedSpans(msgspec.Struct, kw_only=True):
+    """Spans that ended and not ``ok``, whole; ``around`` has these again among the spans around them.
+
+    ``next`` is the start of the next page, or None.
+    """
+
+    count: int
+    """How many there are in all."""
+    spans: list[ToldSpan]
+    around: list[ToldSpan]
+    """Without their logs."""
+    next: int | None
+
+
+class SpanStats(msgspec.Struct, kw_only=True):
+    """What the ended spans of each name took, the highest total first; whether those are all names."""
+
+    names: list[NameStats]
+    is_all: bool
+
+
+class FlowUsage(msgspec.Struct, kw_only=True):
+    """How many plays on record ran a version of a flow."""
+
+    flow_sid: str
+    plays: int

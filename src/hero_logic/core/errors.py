@@ -26,7 +26,9 @@ The tree, one class for each thing a caller would do differently::
     │   ├── ForeignRequest         of another site, or to a name that is not the server's
     │   ├── TooLarge               a request, or what it asks for, is over a limit
     │   ├── TooMany                too many requests, connections or failures at a time
-    │   └── ServerStopping         it takes no more requests
+    │   │   └── InboxFull          too many events wait for a play
+    │   ├── ServerStopping         it takes no more requests
+    │   └── OtherRelease           it is of another release, and does not know what was asked
     ├── ServerUnreachable          no server answers, or not as one of ours does
     └── StoreError                 the store cannot do what was asked
         ├── StoreLocked            another process held it for too long
@@ -212,10 +214,22 @@ class TooMany(ServerRefused):
     wait_s = 1.0
 
 
+class InboxFull(TooMany):
+    """An event was not taken, since too many wait for the runtime of its play to take them in."""
+
+    code = "inbox_full"
+
+
 class ServerStopping(ServerRefused):
     """The server is about to stop and takes no more requests."""
 
     code = "stopping"
+
+
+class OtherRelease(ServerRefused):
+    """A server is of another release than who asks, and the two do not understand each other."""
+
+    code = "other_release"
 
 
 class ServerUnreachable(HeroLogicError):

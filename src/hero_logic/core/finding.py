@@ -28,6 +28,10 @@ class StoreSize(msgspec.Struct, frozen=True):
     """Of the database, what is free in it left out."""
     artifact_bytes: int
     """Of the files that plays left."""
+    plays_waiting: int = 0
+    """Of the plays, those that wait for a worker; 0 where nobody has counted them."""
+    plays_running: int = 0
+    """And those that run."""
 
     @property
     def total_bytes(self) -> int:

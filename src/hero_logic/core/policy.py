@@ -81,6 +81,20 @@ LIMITS: tuple[Limit, ...] = (
         "bytes",
         "Events of a play that its listener did not take, kept in its work directory until its end.",
     ),
+    Limit(
+        "pushed_events",
+        1000,
+        "events",
+        "Pushed to a play and not taken in by its runtime yet; what is more is refused.",
+    ),
+    Limit("pushed_bytes", 4 * MIB, "bytes", "The same, of their lines."),
+    Limit(
+        "waiting_chain",
+        16,
+        "plays",
+        "That wait each for the next one, and have given their places back; one that would be one more is "
+        "refused to wait.",
+    ),
     Limit("proxy_connections", 64, "connections", "Of a play to its proxy, at a time; what is more waits."),
     Limit("proxy_connections_a_second", 200, "connections", "The same, a second."),
     Limit("proxy_head_bytes", 16 * KIB, "bytes", "The head of a request to the proxy."),

@@ -127,6 +127,13 @@ COLUMNS = (
 """What is read of a span where very many are: all but its logs, numbers first, then what repeats."""
 
 
+PUSHED = "pushed"
+"""The source of events that were pushed to a play by who did not say who they are: one stream."""
+PUSHED_BY = "pushed-by"
+"""The source of those whose sender did, each with its hello; it shares its positions with the other one."""
+PUSHED_SOURCES = (PUSHED, PUSHED_BY)
+
+
 class FoldState(msgspec.Struct):
     """What the fold of a play needs to go on where rows were written before."""
 

@@ -141,6 +141,13 @@ def _uses(items: Iterable[Code]) -> frozenset[str]:
     return frozenset().union(*(item.uses for item in items))
 
 
+def closed(line: str) -> str:
+    """The last line of a text in three double quotes, with those behind it; ``line`` has its escapes."""
+    before = line[:-1]
+    is_escaped = (len(before) - len(before.rstrip("\\"))) % 2
+    return (before + '\\"' if line.endswith('"') and not is_escaped else line) + '"""'
+
+
 def quoted(value: str) -> str:
     r"""A text as a literal of Python, on one line, all of it in ASCII letters, signs and printable others.
 

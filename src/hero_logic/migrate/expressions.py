@@ -112,7 +112,7 @@ class Scope(Protocol):
 
 
 def segment_of(segment: str) -> Code:
-    """A segment of a path as ``at`` takes it: what may be the index of a list is a number."""
+    """A segment of a path as ``at`` takes it: a number where it may be an index of a list."""
     is_index = re.fullmatch(r"0|[1-9][0-9]{0,8}", segment) is not None
     return constant(int(segment) if is_index else segment)
 

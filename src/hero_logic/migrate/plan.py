@@ -7,7 +7,7 @@
    reason for a thread.
 3. A task is as long as nobody waits for a part of it: so nothing starts later than it did in the graph.
 
-Source: docs/design/0023-legacy-workflows.md.
+Source: docs/design/0029-legacy-workflows.md.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from hero_logic.migrate.code import escaped
+from hero_logic.migrate.code import closed, escaped
 from hero_logic.migrate.names import BUILTINS
 
 MAX_FUNCTION_CHARACTERS = 50_000
@@ -89,13 +89,13 @@ def indented(text: str) -> list[str]:
 
 def as_text(text: str) -> list[str]:
     """The lines of a script inside of three double quotes, which the last line closes."""
-    *lines, last = text.split("\n")
-    # The closing quotes follow behind the last line: no quote of its own may stand bare before them.
-    return [*(_line_as_text(line, '"""') for line in lines), _line_as_text(last, '"') + '"""']
+    lines = [_line_as_text(line) for line in text.split("\n")]
+    lines[-1] = closed(lines[-1])
+    return lines
 
 
-def _line_as_text(line: str, quotes: str) -> str:
-    shown = "".join(map(escaped, line)).replace(quotes, '\\"' * len(quotes))
+def _line_as_text(line: str) -> str:
+    shown = "".join(map(escaped, line)).replace('"""', '\\"\\"\\"')
     # At the beginning of a line some comments are words to tools, even inside of a text.
     return "\\x23" + shown[1:] if _DIRECTIVE.match(shown) else shown
 

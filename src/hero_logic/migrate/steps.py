@@ -177,38 +177,48 @@ class Steps:
         body, graph = self.body, self.plan.graph
         assert loop.region is not None
         ends = list(dict.fromkeys(edge.target for edge in loop.edges))
-        back = self.names.unique("back_to")
-        first = f"{back} = {_set_of(self.node_ids(ends))}"
-        body.before_block(first)
+        parts: dict[str, list[int]] = {}
+        for line in loop.region.lines:
+            assert not isinstance(line, Task)
+            node = line.item if isinstance(line.item, int) else line.item.edges[0].target
+            rerun_by = loop.rerun_by(graph, node)
+            if len(rerun_by) < len(ends):
+                parts[self.workflow.nodes[node].node_id] = rerun_by
+        due = self.names.unique("due")
+        if parts:
+            body.before_block(f"{due} = {_set_of(list(parts))}")
         for line in loop.region.lines:
             assert not isinstance(line, Task)
             node = line.item if isinstance(line.item, int) else line.item.edges[0].target
             nodes = 1 << line.item if isinstance(line.item, int) else line.item.nodes
-            rerun_by = loop.rerun_by(graph, node)
+            node_id = self.workflow.nodes[node].node_id
             body.to_base()
-            is_sometimes = len(rerun_by) < len(ends)
+            is_sometimes = node_id in parts
             if is_sometimes:
-                body.line(f"if {back} & {_set_of(self.node_ids(rerun_by))}:")
+                body.line(f"if {quoted(node_id)} in {due}:")
                 kept = body.enter(body.guard)
+                body.line(f"{due}.remove({quoted(node_id)})")
             body.later(lambda nodes=nodes: self.resets(nodes))  # type: ignore[misc]  # a default is a value
             self.item(line.item)
             body.to_base()
-            self.go_back(loop, node, back)
+            self.go_back(loop, node, due, parts)
             if is_sometimes:
                 body.leave(kept)
         body.line("break")
 
-    def node_ids(self, nodes: list[int]) -> list[str]:
-        """Their ids."""
-        return [self.workflow.nodes[node].node_id for node in nodes]
+    def go_back(self, loop: Loop, handler: int, due: str, parts: dict[str, list[int]]) -> None:
+        """Go through a loop once more, if a retry edge of this handler says so.
 
-    def go_back(self, loop: Loop, handler: int, back: str) -> None:
-        """Go through a loop once more, if a retry edge of this handler says so."""
+        What is due then: what depends on where the edge leads, and what was due behind here and did not run
+        yet.
+        """
         body = self.body
         edges = [edge for edge in loop.edges if edge.source == handler]
         if not edges:
             return
-        body.line(f"{back} = set()")
+        again = self.names.unique("goes_back") if len(edges) > 1 else ""
+        if again:
+            body.line(f"{again} = False")
         for edge in edges:
             counter = self.counters[edge.pointer]
             test = joined_by("and", [*self.fires(edge), Code(f"{counter} < {edge.max_retries}", COMPARISON)])
@@ -216,10 +226,14 @@ class Steps:
             body.indent += 4
             body.line(f"{counter} += 1")
             self.give_again(edge)
-            body.line(f"{back}.add({quoted(self.workflow.nodes[edge.target].node_id)})")
+            dependent = [node_id for node_id, rerun_by in parts.items() if edge.target in rerun_by]
+            if dependent:
+                body.line(f"{due} |= {_set_of(dependent)}")
+            body.line(f"{again} = True" if again else "continue")
             body.indent -= 4
-        body.line(f"if {back}:")
-        body.line("    continue")
+        if again:
+            body.line(f"if {again}:")
+            body.line("    continue")
 
     def give_again(self, edge: Edge) -> None:
         """What a retry edge gives."""

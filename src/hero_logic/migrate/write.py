@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import Use
-from hero_logic.migrate.code import WIDTH, Code, as_comment, call, constant, escaped, keyed, quoted
+from hero_logic.migrate.code import WIDTH, Code, as_comment, call, closed, constant, escaped, keyed, quoted
 from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.plan import Plan, make_plan
 from hero_logic.migrate.prelude import ABSENT, PIECES, RESERVED, import_lines, needed
@@ -53,8 +53,9 @@ def write(workflow: Workflow, known: Mapping[str, str], flow: str = "") -> tuple
 
 
 def spared(source: str) -> str:
-    """The word to linters that a flow without scripts needs: it catches what any node may raise, an int
-    is made no float, and ``if`` follows the graph.
+    """The word to linters that a flow without scripts needs.
+
+    It catches what any node may raise, an int is made no float, and ``if`` follows the graph.
     """
     codes = []
     if "except Exception" in source or "except BaseException" in source:
@@ -182,7 +183,7 @@ class _Writer:
         if about:
             lines += ["", "    Args:", *about]
         if len(lines) == 1 and len(lines[0]) + 3 <= WIDTH + 20:
-            return [_closed(lines[0])]
+            return [closed(lines[0])]
         return [*lines, '    """']
 
     def beginning(self) -> list[str]:
@@ -363,12 +364,6 @@ def _documented(text: str) -> list[str]:
 def _one_line(text: str) -> str:
     shown = "".join(map(escaped, " ".join(text.split())))
     return shown.replace('"""', '\\"\\"\\"')
-
-
-def _closed(line: str) -> str:
-    if line.endswith('"') and not line.endswith('"""'):
-        line = line[:-1] + '\\"'
-    return line + '"""'
 
 
 __all__ = ["HEAD", "Use", "checksum", "is_untouched", "write"]

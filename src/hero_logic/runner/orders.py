@@ -63,6 +63,7 @@ class Orders(_Message):
     __slots__ = (
         "argv",
         "captured_bytes",
+        "connected",
         "doors",
         "entries",
         "environment",
@@ -99,6 +100,9 @@ class Orders(_Message):
     """What the play sees beside what it was prepared with, the outer paths first."""
     sockets: list[tuple[str, str]]
     """(path on the host, path in the view) of the Unix sockets that it may connect to."""
+    connected: list[str]
+    """The variables that name connections which the play inherits, behind its span channel: it finds the
+    descriptor of each."""
     doors: list[Door]
     """Where in its own network sockets listen that are accepted outside."""
 

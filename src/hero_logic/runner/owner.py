@@ -11,10 +11,14 @@ import os
 
 from hero_logic.core.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.runner.sandbox.namespaces import Owner
+
 VARIABLE = "HERO_LOGIC_PLAY_USER"
 
 
-def find_owner(name: str) -> tuple[int, int] | None:
+def find_owner(name: str) -> Owner | None:
     """(user, group) for a name or a number; None where there is no name.
 
     Raises:

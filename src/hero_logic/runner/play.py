@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from hero_logic.core.outcome import Leavings
     from hero_logic.runner.sandbox.doors import Door
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.sandbox.view import Entry
     from hero_logic.runner.span_loop import SpanLoop
     from hero_logic.runner.span_reader import ListenReport, SpanSink
@@ -69,6 +70,7 @@ class PlayPlan:
     """What is to be run: all that is known of a play before it exists."""
 
     __slots__ = (
+        "connected",
         "doors",
         "environment",
         "flow_path",
@@ -103,9 +105,10 @@ class PlayPlan:
         resources: str = "rlimits",
         granted: Sequence[Entry] = (),
         sockets: Sequence[tuple[str, str]] = (),
+        connected: Sequence[tuple[str, str]] = (),
         doors: Sequence[Door] = (),
         runtime_sid: str = "",
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self.sid = sid
         self.source = source
@@ -130,6 +133,8 @@ class PlayPlan:
         """What the play may see beside the system, its interpreter and its own directory."""
         self.sockets = sockets
         """(path on the host, path in the view) of the Unix sockets that it may connect to."""
+        self.connected = connected
+        """(variable, path on the host) of those that it finds connected, where it can connect to none."""
         self.doors = doors
         """Where in its own network sockets listen that are accepted here."""
 
@@ -252,11 +257,14 @@ class StagedPlay:
         if self._plan.isolation == "none":
             return self._spawner.launch(preparation, self._orders(stub, self._listener.path))
         # No path to squat on or to forge through: the one connection there will ever be is inherited.
-        channel = self._listener.connect_once()
+        inherited = [self._listener.connect_once()]
         try:
-            return self._spawner.launch(preparation, self._orders(stub, SPAN_DESCRIPTOR), channel.fileno())
+            inherited += map(_connect, (path for _, path in self._plan.connected))
+            numbers = [connection.fileno() for connection in inherited]
+            return self._spawner.launch(preparation, self._orders(stub, SPAN_DESCRIPTOR), numbers)
         finally:
-            channel.close()
+            for connection in inherited:
+                connection.close()
 
     def _orders(self, stub: str, span_channel: str | int) -> Orders:
         plan = self._plan
@@ -275,6 +283,7 @@ class StagedPlay:
         orders.environment = plan.environment(self.paths.work, span_channel)
         orders.entries = self._own_entries()
         orders.sockets = list(plan.sockets)
+        orders.connected = [variable for variable, _ in plan.connected]
         orders.doors = list(plan.doors)
         orders.work_dir = self.paths.work
         orders.stdout_path = self.paths.stdout
@@ -381,6 +390,29 @@ class StagedPlay:
         self._listener.close()
         if self.is_end_recorded or not self._is_gate_open:
             clear_directory(self.paths)
+
+
+def _connect(path: str) -> _socket.socket:
+    """A connection to the socket of a service, for a play to inherit.
+
+    Raises:
+        LaunchFailed: nobody accepts one there.
+    """
+    import _socket
+
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        # One that accepts none would keep the runtime waiting as long as it likes.
+        connection.setblocking(False)
+        connection.connect(path)
+        connection.setblocking(True)
+    except OSError as error:
+        connection.close()
+        raise LaunchFailed(
+            f"the service at {path} takes no connection: {error.strerror}. In the isolation landlock the "
+            "runtime connects to it before the play begins: start the service, then run the flow again."
+        ) from error
+    return connection
 
 
 def read_leavings(paths: PlayPaths, record: dict[str, object]) -> Leavings:

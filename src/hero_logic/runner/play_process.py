@@ -79,7 +79,7 @@ class Candidate:
             os.close(descriptor)
 
     def give(self, orders: Orders, handed: list[int]) -> None:
-        """Let it become a play; with the file for its result and, if it has one, its span channel."""
+        """Let it become a play; with the file for its result, and what else it inherits."""
         try:
             hand_over(self._line, orders.dump(), handed)
         except OSError as error:
@@ -185,7 +185,12 @@ def _await_orders(line: int) -> Orders:
         os.close(descriptor)
     if len(handed) == 1:
         os.close(SPAN_DESCRIPTOR)
-    return Orders.load(data)
+    orders = Orders.load(data)
+    # Under the numbers that they came with: those that are free differ with what it is kept in.
+    for variable, descriptor in zip(orders.connected, handed[2:], strict=True):
+        os.set_inheritable(descriptor, True)
+        orders.environment[variable] = str(descriptor)
+    return orders
 
 
 def _tell(failed: int, where: bytes, error: Exception) -> None:

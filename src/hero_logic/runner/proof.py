@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from hero_logic.core.lines import Chunk
     from hero_logic.core.outcome import Leavings
+    from hero_logic.runner.sandbox.namespaces import Owner
     from hero_logic.runner.spawner import Spawner
 
 _CACHE_NAME = "sandbox-proofs"
@@ -128,7 +129,7 @@ class Prover:
         python: str,
         cache_dir: str,
         new_name: Callable[[], str],
-        owner: tuple[int, int] | None = None,
+        owner: Owner | None = None,
         forget_first: bool = False,
     ) -> None:
         self._spawner = spawner
@@ -288,7 +289,7 @@ class _Planted:
         ).encode()
 
 
-def circumstances(python: str, owner: tuple[int, int] | None = None) -> str:
+def circumstances(python: str, owner: Owner | None = None) -> str:
     """All that a proof depends on, as text: another text, another proof."""
     kernel = os.uname()
     parts = [kernel.release, kernel.version, f"{os.getuid()}:{os.geteuid()}:{os.getegid()}:{owner}"]

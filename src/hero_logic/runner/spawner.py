@@ -23,7 +23,7 @@ from hero_logic.runner.orders import MAX_ORDERS_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hero_logic.runner.orders import Orders, Preparation
     from hero_logic.runner.play_process import Candidate
@@ -96,7 +96,7 @@ class Spawner:
         return cls(ours, pid, is_warm=is_warm)
 
     def launch(
-        self, preparation: Preparation, orders: Orders, span_channel: int | None = None
+        self, preparation: Preparation, orders: Orders, inherited: Sequence[int] = ()
     ) -> _socket.socket:
         """Have a supervisor see to a play; give the runtime's end of its control socket.
 
@@ -104,7 +104,8 @@ class Spawner:
             preparation: all that its process can know before it; where the last play had the same, there may
                 be one that is ready.
             orders: what it is to do.
-            span_channel: the descriptor that the play inherits as its way to the span listener.
+            inherited: the descriptors that the play inherits: its way to the span listener, and then those
+                that ``orders.connected`` names.
 
         Raises:
             LaunchFailed: the spawner is gone, or the orders are too long to hand over.
@@ -120,8 +121,7 @@ class Spawner:
         try:
             # Past the spawner, which plays are forked from: what one play is told is not for the next.
             ours.send(data)
-            handed = [theirs.fileno()] if span_channel is None else [theirs.fileno(), span_channel]
-            self._hand_over(preparation.dump(), handed)
+            self._hand_over(preparation.dump(), [theirs.fileno(), *inherited])
         except OSError as error:
             ours.close()
             if error.errno == errno.ETOOMANYREFS:
@@ -421,7 +421,7 @@ def _see_to_play(candidate: Candidate | Preparation, handed: list[int]) -> None:
     control = _socket.socket(fileno=handed[0])
     orders = Orders.load(control.recv(MAX_ORDERS_BYTES + 1))
     try:
-        Supervisor(orders, control, handed[1] if len(handed) > 1 else None).run(candidate)
+        Supervisor(orders, control, handed[1:]).run(candidate)
     except PlayBegins:
         # Its number is the play's by now.
         control.detach()

@@ -23,6 +23,10 @@ from _thread import get_ident
 from hero_logic.core.errors import LaunchFailed
 from hero_logic.runner.collection import remove_tree
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hero_logic.runner.sandbox.namespaces import Owner
+
 _SDK_NAME = "hero_tracing"
 _STUB_NAME = "boot"
 
@@ -68,7 +72,7 @@ def stage_play(
     redacts: bool = False,
     runtime_sid: str = "",
     shared_code: str | None = None,
-    owner: tuple[int, int] | None = None,
+    owner: Owner | None = None,
 ) -> str:
     """Lay out the directory of a play; give the path of the stub that the interpreter is to run.
 
@@ -116,7 +120,7 @@ def stage_play(
         ) from error
 
 
-def _give_away(paths: PlayPaths, owner: tuple[int, int]) -> None:
+def _give_away(paths: PlayPaths, owner: Owner) -> None:
     """What a play has of its own, to its user; the directory around it stays closed to them."""
     for directory in (paths.stage, paths.work):
         for at, names, files in os.walk(directory):

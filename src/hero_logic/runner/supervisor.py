@@ -90,11 +90,11 @@ class Supervisor:
         self,
         orders: Orders,
         control: _socket.socket,
-        span_channel: int | None,
+        inherited: list[int],
     ) -> None:
         self._orders = orders
         self._control = control
-        self._span_channel = span_channel
+        self._inherited = inherited
         self._poll = select.poll()
         self._captures: dict[int, _Capture] = {}
         self._reason = "exited"
@@ -139,13 +139,15 @@ class Supervisor:
 
     def _clear_what_never_began(self) -> None:
         """The runtime was killed before the play was on record: nobody else would know of its files."""
-        remove_tree(os.path.dirname(self._orders.exit_path))
         path = self._orders.environment.get(SPAN_SOCKET_VARIABLE, "")
         try:
             if stat.S_ISSOCK(os.lstat(path).st_mode):
                 os.unlink(path)
         except OSError:
-            return
+            # Gone, or never made.
+            pass
+        # Last: were we killed in between, its directory says to whoever comes that there was such a play.
+        remove_tree(os.path.dirname(self._orders.exit_path))
 
     def _start(self, candidate: Candidate) -> list[int]:
         """Make a play of the process; its doors, to be closed."""
@@ -154,7 +156,7 @@ class Supervisor:
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         result = os.open(self._orders.result_path, flags, 0o600)
         # Our copies would keep the channel open when the play is gone.
-        handed = [result] if self._span_channel is None else [result, self._span_channel]
+        handed = [result, *self._inherited]
         candidate.give(self._orders, handed)
         for descriptor in handed:
             os.close(descriptor)

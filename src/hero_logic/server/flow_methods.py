@@ -22,11 +22,15 @@ Tags = Annotated[list[str] | None, Meta(description="null: those of before stay"
 class FlowPutParams(msgspec.Struct, forbid_unknown_fields=True):
     """Publish a source under a name: a new flow, or a version of the one that has the name.
 
-    Nothing of it is run. Where an error is among the problems of the answer, nothing was published.
+    Nothing of it is run. Where an error is among the problems of the answer, nothing was published. A
+    workflow of before, in place of a source, is kept, found and shown, and no play of it is started.
     """
 
     name: Annotated[str, Meta(description="the flow's name")]
-    python_source: Annotated[str, Meta(description="its text")]
+    python_source: Annotated[str | None, Meta(description="its text")] = None
+    legacy_dag: Annotated[
+        str | None, Meta(description="a workflow of before as its file has it, in place of a source")
+    ] = None
     description: Annotated[str | None, Meta(description="null: what was said before stays")] = None
     tags: Tags = None
 
@@ -79,8 +83,15 @@ class FlowLibrarySearchParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _put(desk: Desk, params: FlowPutParams) -> FlowPut:
-    return desk.flows.put(
-        name=params.name, python_source=params.python_source, description=params.description, tags=params.tags
+    name, description, tags = params.name, params.description, params.tags
+    match params.python_source, params.legacy_dag:
+        case str(source), None:
+            return desk.flows.put(name=name, python_source=source, description=description, tags=tags)
+        case None, str(text):
+            return desk.flows.put_legacy(name=name, dag_json=text, description=description, tags=tags)
+    raise UsageError(
+        f"{name}: give one of the two: python_source, the text of a flow, or legacy_dag, that of a workflow "
+        "of before."
     )
 
 

@@ -26,7 +26,7 @@ from hero_logic.core.errors import (
     TooMany,
     UsageError,
 )
-from hero_logic.server import first_view, gate, measures, refusals, rpc
+from hero_logic.server import first_view, gate, measures, page_files, refusals, rpc
 from hero_logic.server.login_page import LOGIN_PAGE, PAGE_POLICY
 from hero_logic.server.news import is_over
 from hero_logic.server.openrpc import document_bytes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hero_logic.server.gate import Gate
     from hero_logic.server.journal import Journal
     from hero_logic.server.measures import Measures
+    from hero_logic.server.page_files import Page, PageFile
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -77,8 +78,8 @@ class WrongMethod(Exception):
 class Request:
     """What is looked at of a request, found in one pass over its headers."""
 
-    __slots__ = ("authorization", "client", "content_type", "cookie", "host", "is_local", "last_id", "length",
-                 "method", "origin", "path", "query", "receive")  # fmt: skip
+    __slots__ = ("_headers", "authorization", "client", "content_type", "cookie", "host", "is_local",
+                 "last_id", "length", "method", "origin", "path", "query", "receive")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.receive = receive
@@ -95,7 +96,8 @@ class Request:
         self.host: bytes | None = None
         self.origin: bytes | None = None
         self.content_type = self.last_id = self.length = b""
-        for name, value in scope["headers"]:
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        for name, value in self._headers:
             if name == b"authorization":
                 self.authorization = value
             elif name == b"host":
@@ -110,6 +112,10 @@ class Request:
                 self.cookie = value if self.cookie is None else self.cookie + b"; " + value
             elif name == b"last-event-id":
                 self.last_id = value
+
+    def header(self, wanted: bytes) -> bytes:
+        """One that is seldom looked at; b"" where there is none."""
+        return b", ".join(value for name, value in self._headers if name == wanted)
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body.
@@ -158,11 +164,12 @@ class HttpApp:
         gate: who may ask over TCP.
         journal: the log.
         counts: what is counted.
+        page: what people look at.
         logs_requests: whether each request gets a line in the log.
     """
 
     def __init__(
-        self, *, gate: Gate, journal: Journal, counts: Measures, logs_requests: bool = False
+        self, *, gate: Gate, journal: Journal, counts: Measures, page: Page, logs_requests: bool = False
     ) -> None:
         self.lobby: Lobby
         self.rpc: rpc.Rpc
@@ -173,6 +180,7 @@ class HttpApp:
         self._gate = gate
         self._journal = journal
         self._counts = counts
+        self._page = page
         self._logs_requests = logs_requests
         self._routes: dict[str, tuple[str, Callable[[Request], Awaitable[Answer | Flowing]]]] = {
             "/rpc": ("POST", self._rpc),
@@ -234,6 +242,9 @@ class HttpApp:
         if opened is not None:
             _check_method(request, *opened)
             return await opened["GET" if request.method == "HEAD" else request.method](request)
+        if path not in self._routes and (file := self._page.find(path)) is not None:
+            _check_method(request, "GET")
+            return _page_answer(request, file)
         if not request.is_local:
             self._gate.check_who(request.client, request.authorization, request.cookie)
         found = self._routes.get(path)
@@ -320,6 +331,8 @@ class HttpApp:
     # --- logging in ------------------------------------------------------------------------------------
 
     async def _login_page(self, request: Request) -> Answer:
+        if self._page.is_built and (file := self._page.find("/login")) is not None:
+            return _page_answer(request, file)
         headers = (
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-security-policy", PAGE_POLICY),
@@ -370,6 +383,8 @@ class HttpApp:
         """The route for the counters: never what a client made up."""
         if path in self._routes or path in self._open_routes or path in ("/healthz", "/readyz"):
             return path
+        if self._page.find(path) is not None:
+            return "page"
         parts = path.split("/")
         is_of_play = len(parts) == 4 and parts[1] == "plays" and parts[3] in self._play_routes
         return f"/plays/SID/{parts[3]}" if is_of_play else "other"
@@ -395,10 +410,17 @@ class HttpApp:
             await asyncio.gather(sending, leaving, return_exceptions=True)
 
 
+def _page_answer(request: Request, file: PageFile) -> Answer:
+    """A file of the page: it has no secrets, so that who has no session yet can be shown the login."""
+    accepted, known = request.header(b"accept-encoding"), request.header(b"if-none-match")
+    status, headers, body = page_files.answer(file, accepted=accepted, known=known)
+    return Answer(body, status, headers)
+
+
 async def _send_whole(answer: Answer, send: Send) -> None:
     body = answer.body
     headers = [*answer.headers]
-    if answer.status != 204:
+    if answer.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -21,7 +21,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hero_logic.core.errors import NotFound, StoreError, StoreLocked
-from hero_logic.server.news import Page, deleted_event, read_page
+from hero_logic.server.news import Page, deleted_page, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ BUSY_S = 0.020
 LOOK_S = 0.1
 """How often the store is asked whether another process has written."""
 NET_S = 5.0
-"""How often everybody looks without having been woken: a play that is deleted leaves no trace."""
+"""How often everybody looks without having been woken, whatever was not heard."""
 TOLD_BYTES_A_SECOND = 16 * 1024 * 1024
 MAX_RING_BYTES = 4 * 1024 * 1024
 MAX_RING_PAGES = 4096
@@ -241,9 +241,7 @@ class Channel:
             page = await self._hub.lobby.streaming(self._read)
         except NotFound:
             assert self.sid is not None, "all plays are never gone"
-            page = Page(
-                self.revision, self.revision, b"", is_all=True, ended=deleted_event(self.sid, self.revision)
-            )
+            page = deleted_page(self.sid, self.revision, self.revision)
         except StoreError as error:
             self._hub.on_trouble(f"the stream of {self.sid or 'all plays'} waits: {error}")
             await asyncio.sleep(_RETRY_S)

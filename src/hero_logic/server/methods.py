@@ -72,9 +72,14 @@ class Method:
 
 def table() -> dict[str, Method]:
     """All methods by their names, in the order in which they are documented."""
-    from hero_logic.server import about_methods, flow_methods, play_methods
+    from hero_logic.server import about_methods, flow_methods, part_methods, play_methods
 
-    rows = [*play_methods.METHODS, *flow_methods.METHODS, *about_methods.METHODS]
+    rows = [
+        *play_methods.METHODS,
+        *flow_methods.METHODS,
+        *part_methods.METHODS,
+        *about_methods.METHODS,
+    ]
     found = {row.name: row for row in rows}
     assert len(found) == len(rows), "a method stands in the table twice"
     return found

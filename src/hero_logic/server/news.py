@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hero_logic.core.errors import NotFound
 from hero_logic.core.lifecycle import is_terminal
 from hero_logic.core.records import SpanRow
 from hero_logic.service.extracts import play_news, span_news, whole_logs
@@ -80,8 +81,11 @@ def read_page(
     follower = Follower(store, sid, since=since)
     changes = follower.changes(limit)
     last = follower.revision if until is None else min(follower.revision, max(until, since))
+    # That of one play ends with its deletion; all that were deleted up to there are known by now.
+    gone = store.deletions(since=since, until=last) if sid is None else []
     if changes is None:
-        return Page(since, last, b"", is_all=True, ended=_end(store, sid, last))
+        text = b"".join(_events(store, [], [], gone, last))
+        return Page(since, last, text, is_all=True, ended=_end(store, sid, last))
     # A row whose revision is above what is told belongs to a later page: it comes again there.
     plays = [play for play in changes.plays if play.revision <= last]
     spans = [(of, row) for of, row in changes.spans if row.revision <= last]
@@ -89,23 +93,31 @@ def read_page(
     return Page(
         since,
         last,
-        b"".join(_events(store, plays, spans, last)),
+        b"".join(_events(store, plays, spans, gone, last)),
         is_all=is_all,
         ended=_end(store, sid, last) if is_all else b"",
     )
 
 
 def _events(
-    store: Store, plays: Iterable[Play], spans: Iterable[tuple[str, SpanRow]], last: int
+    store: Store,
+    plays: Iterable[Play],
+    spans: Iterable[tuple[str, SpanRow]],
+    gone: Iterable[tuple[str, int]],
+    last: int,
 ) -> Iterator[bytes]:
     """Events in the order of revisions: spans of one play that follow each other are one event."""
-    items: list[tuple[int, str, Play | SpanRow]] = [(play.revision, play.sid, play) for play in plays]
+    items: list[tuple[int, str, Play | SpanRow | None]] = [(play.revision, play.sid, play) for play in plays]
     items += [(row.revision, sid, row) for sid, row in spans]
+    items += [(revision, sid, None) for sid, revision in gone]
     items.sort(key=lambda item: item[0])
-    told: list[tuple[int, str, list[dict[str, Any]] | dict[str, Any]]] = []
+    told: list[tuple[int, str, list[dict[str, Any]] | dict[str, Any] | None]] = []
     for revision, sid, item in items:
         if isinstance(item, SpanRow):
-            row = span_news(item, whole_logs(store, sid, item))
+            try:
+                row = span_news(item, whole_logs(store, sid, item))
+            except NotFound:
+                continue  # the play was deleted since the rows were read: there is nothing left to tell of it
             before = told[-1] if told else None
             if before is not None and before[1] == sid and isinstance(before[2], list):
                 before[2].append(row)
@@ -113,12 +125,14 @@ def _events(
             else:
                 told.append((revision, sid, [row]))
         else:
-            told.append((revision, sid, play_news(item)))
+            told.append((revision, sid, None if item is None else play_news(item)))
     for number, (revision, sid, what) in enumerate(told):
         # The last one stands for the whole stretch, up to its end.
         revision = last if number == len(told) - 1 else revision
         if isinstance(what, list):
             yield event("span", revision, {"revision": revision, "play_sid": sid, "spans": what})
+        elif what is None:
+            yield event("deleted", revision, {"revision": revision, "play_sid": sid})
         else:
             yield event("play", revision, {"revision": revision, "play": what})
 
@@ -133,9 +147,10 @@ def _end(store: Store, sid: str | None, revision: int) -> bytes:
     return event("end", revision, {"revision": revision, "play_sid": sid, "status": play.status})
 
 
-def deleted_event(sid: str, revision: int) -> bytes:
-    """The ``end`` of a play that was deleted."""
-    return event("end", revision, {"revision": revision, "play_sid": sid, "status": "deleted"})
+def deleted_page(sid: str, since: int, revision: int) -> Page:
+    """All that is left to tell of a play that was deleted: its ``end``."""
+    ended = event("end", revision, {"revision": revision, "play_sid": sid, "status": "deleted"})
+    return Page(since, revision, b"", is_all=True, ended=ended)
 
 
 def is_over(store: Store, sid: str, *, after: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from hero_logic.core.documents import (
+    FoundSpans,
     PlayDocument,
     PlayFacts,
     PlayPage,
@@ -21,10 +22,12 @@ from hero_logic.core.errors import (
     BadInput,
     FlowArchived,
     IllegalMove,
+    InboxFull,
     LegacyFlow,
     MalformedEvent,
     NotFound,
     NotGranted,
+    SandboxUnavailable,
     ServerStopping,
     StoreError,
     TooLarge,
@@ -36,12 +39,18 @@ from hero_logic.core.records import PlayStatus
 from hero_logic.server.desks import Desk, Lobby
 from hero_logic.server.methods import Method
 from hero_logic.service import document
-from hero_logic.service.play_verbs import links_of
+from hero_logic.service.play_verbs import Wanted, links_of
 from hero_logic.service.plays import LAST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hero_logic.core.records import Play
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_PAGE = 1000
 MAX_TIME_MS = 1e12
+MAX_GRACE_MS = 3_600_000.0
 _ASKED_BY = "a client of the server"
 
 PlaySid = Annotated[
@@ -60,6 +69,23 @@ FlowSid = Annotated[
 InputData = Annotated[
     dict[str, Any] | None, Meta(description="the input: a value for each parameter of the flow")
 ]
+PlayTimeout = Annotated[
+    Annotated[float, Meta(gt=0, lt=MAX_TIME_MS)] | None,
+    Meta(description="end the play after so many milliseconds of running; null: it has no such end"),
+]
+Grace = Annotated[
+    Annotated[float, Meta(gt=0, le=MAX_GRACE_MS)] | None,
+    Meta(description="how long the play has between SIGTERM and SIGKILL, in milliseconds; null: 5,000"),
+]
+SandboxWanted = Annotated[
+    Literal["auto", "best", "tier0", "tier1", "tier2", "none"] | None,
+    Meta(
+        description="what it is to be kept in, and never less than what the server is started with; "
+        "null: that"
+    ),
+]
+ParentSpan = Annotated[str, Meta(max_length=200, description="the span that asks, of that play")]
+Parent = Annotated[str, Meta(max_length=64, description="the play that asks; its `HERO_FLOW_PLAY_SID`")]
 
 
 class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,6 +99,11 @@ class PlayStartParams(msgspec.Struct, forbid_unknown_fields=True):
     timeout_ms: Annotated[
         float, Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it begins")
     ] = 10_000
+    parent_span_id: ParentSpan = ""
+    parent_play_sid: Parent = ""
+    play_timeout_ms: PlayTimeout = None
+    grace_ms: Grace = None
+    sandbox: SandboxWanted = None
 
 
 class PlayRunAsyncParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,8 +111,11 @@ class PlayRunAsyncParams(msgspec.Struct, forbid_unknown_fields=True):
 
     flow_sid: FlowSid
     input_data: InputData = None
-    parent_span_id: Annotated[str, Meta(max_length=200, description="the span that asks, of that play")] = ""
-    parent_play_sid: Annotated[str, Meta(max_length=64, description="the play that asks")] = ""
+    parent_span_id: ParentSpan = ""
+    parent_play_sid: Parent = ""
+    play_timeout_ms: PlayTimeout = None
+    grace_ms: Grace = None
+    sandbox: SandboxWanted = None
 
 
 class PlayCancelParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,7 +129,7 @@ class PlayCancelParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PlayRetryParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Have another play run the same version with the same input; the two are linked.
+    """Have another play run the same version with the same input, limits and sandbox; the two are linked.
 
     What it is granted is decided anew.
     """
@@ -148,13 +182,20 @@ class PlayListParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PlayWaitParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Wait until a play has ended; then, or when the time is over, how it stands."""
+    """Wait until a play has ended; then, or when the time is over, how it stands.
+
+    A flow that waits for a play says which play it is itself, by `parent_play_sid`: its place is given to
+    another play until then, first of all to the one that it waits for.
+    """
 
     play_sid: PlaySid
     timeout_ms: Annotated[
         float,
         Meta(ge=0, le=MAX_TIME_MS, description="how long to wait, in milliseconds; 0: until it has ended"),
     ] = 0
+    parent_play_sid: Annotated[
+        str, Meta(max_length=64, description="the play that waits, where it is one; its `HERO_FLOW_PLAY_SID`")
+    ] = ""
 
 
 class PlaySpansParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,15 +213,36 @@ class SpanLogsParams(msgspec.Struct, forbid_unknown_fields=True):
     span_id: Annotated[str, Meta(min_length=1, description="the span's id")]
 
 
-class SpanPushParams(msgspec.Struct, forbid_unknown_fields=True):
-    """One event of a play that the server itself runs, as one line of its stream.
+class SpanFindParams(msgspec.Struct, forbid_unknown_fields=True):
+    """The spans that have all words of a text in their name, error, tags or logs, whatever their case.
 
-    [protocol.md](protocol.md#events) has the events. It is on disk when this
-    answers. One that repeats an event (the same `seq` of a writer) changes nothing.
+    A call looks at the next 4,000 spans, so that it never takes long: call again with `next` until it is
+    null.
+    What it gives are ordinals: `play_spans` with one as `start` gives that span.
+    """
+
+    play_sid: PlaySid
+    text: Annotated[str, Meta(max_length=1000, description="words; a text without one fits no span")]
+    start: Annotated[int, Meta(ge=0, le=2**62, description="`next` of the call before")] = 0
+
+
+class SpanPushParams(msgspec.Struct, forbid_unknown_fields=True):
+    """One event of a play that runs, as one line of its stream.
+
+    [protocol.md](protocol.md#events) has the events. It is on disk when this answers, and is taken into the
+    play by whichever process runs it, once, in the order in which one sender sends; a moment later where
+    that is another process. What has come before the play ends is in its record.
+
+    A sender that says who it is, by `writer`, may send an event again where no answer came: one whose `seq`
+    is not above that of its last one changes nothing.
+
+    At most 1,000 events and 4 MiB wait for a play. A play that was granted variables takes events from the
+    process that runs it alone: their values are not to be on disk.
     """
 
     play_sid: PlaySid
     event_json: Annotated[str, Meta(description="a JSON object, as text")]
+    writer: Annotated[str, Meta(max_length=128, description="who sends it; its `seq` rises")] = ""
 
 
 def _status(desk: Desk, params: PlayStatusParams) -> msgspec.Raw:
@@ -235,12 +297,15 @@ def _logs(desk: Desk, params: SpanLogsParams) -> SpanLogs:
     return SpanLogs(logs=desk.plays.logs(desk.sid(params.play_sid), params.span_id))
 
 
+def _find(desk: Desk, params: SpanFindParams) -> FoundSpans:
+    ordinals, following = desk.plays.find_spans(desk.sid(params.play_sid), params.text, start=params.start)
+    return FoundSpans(ordinals=ordinals, next=following)
+
+
 def _push(desk: Desk, params: SpanPushParams) -> Pushed:
     sid = desk.sid(params.play_sid)
     line = params.event_json.encode("utf-8", "replace")
-    if b"\n" in line.strip():
-        raise MalformedEvent("an event is one line: event_json has several. Push them one by one.")
-    desk.verbs.span_push(sid, line.strip())
+    desk.verbs.span_push(sid, line.strip(), writer=params.writer)
     return Pushed(revision=desk.store.revision())
 
 
@@ -256,15 +321,31 @@ def _run_async(desk: Desk, params: PlayRunAsyncParams) -> str:
         params.input_data,
         parent_play_sid=params.parent_play_sid,
         parent_span_id=params.parent_span_id,
+        wanted=Wanted(
+            timeout_s=_seconds(params.play_timeout_ms),
+            grace_s=_seconds(params.grace_ms),
+            sandbox=params.sandbox,
+        ),
         asked_by=_ASKED_BY,
     )
 
 
+def _seconds(time_ms: float | None) -> float | None:
+    return None if time_ms is None else time_ms / 1000
+
+
 async def _start(lobby: Lobby, params: PlayStartParams) -> msgspec.Raw:
-    asked = PlayRunAsyncParams(params.flow_sid, params.input_data)
+    asked = PlayRunAsyncParams(
+        params.flow_sid,
+        params.input_data,
+        params.parent_span_id,
+        params.parent_play_sid,
+        play_timeout_ms=params.play_timeout_ms,
+        grace_ms=params.grace_ms,
+        sandbox=params.sandbox,
+    )
     sid = await lobby.writing(lambda desk: _run_async(desk, asked))
-    timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
-    await lobby.hub.until(sid, lambda play: play.status != "pending", timeout_s)
+    await _until(lobby, sid, lambda play: play.status != "pending", params.timeout_ms, params.parent_play_sid)
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
@@ -289,15 +370,29 @@ def _links(desk: Desk, params: PlayLinksParams) -> msgspec.Raw:
 
 
 async def _wait(lobby: Lobby, params: PlayWaitParams) -> msgspec.Raw:
-    timeout_s = params.timeout_ms / 1000 if params.timeout_ms else None
     sid = params.play_sid
     if sid == LAST:
         sid = await lobby.reading(lambda desk: desk.sid(LAST))
-    await lobby.hub.until(sid, lambda play: is_terminal(play.status), timeout_s)
+    await _until(lobby, sid, lambda play: is_terminal(play.status), params.timeout_ms, params.parent_play_sid)
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 
 
-_UNRUNNABLE = (NotFound, FlowArchived, LegacyFlow, BadInput, NotGranted, UsageError, ServerStopping)
+async def _until(
+    lobby: Lobby, sid: str, is_so: Callable[[Play], bool], timeout_ms: float, parent_sid: str
+) -> None:
+    """Wait until something is so of a play; another play that waits for it gives its place back meanwhile."""
+    if parent_sid:
+        await lobby.writing(lambda desk: desk.verbs.begin_wait(parent_sid, sid))
+    try:
+        await lobby.hub.until(sid, is_so, timeout_ms / 1000 if timeout_ms else None)
+    finally:
+        if parent_sid:
+            await lobby.writing(lambda desk: desk.verbs.end_wait(parent_sid, sid))
+
+
+_UNRUNNABLE = (
+    NotFound, FlowArchived, LegacyFlow, BadInput, NotGranted, UsageError, SandboxUnavailable, ServerStopping,
+)  # fmt: skip
 
 METHODS = (
     Method(
@@ -305,7 +400,7 @@ METHODS = (
         "run a flow, and wait until it has begun",
         params=PlayStartParams,
         result=PlayFacts,
-        errors=_UNRUNNABLE,
+        errors=(*_UNRUNNABLE, IllegalMove),
         mode="wait",
         handle=_start,
     ),
@@ -314,7 +409,7 @@ METHODS = (
         "have a flow run; gives the id of its play at once",
         params=PlayRunAsyncParams,
         result=str,
-        errors=_UNRUNNABLE,
+        errors=(*_UNRUNNABLE, IllegalMove),
         mode="write",
         handle=_run_async,
     ),
@@ -332,7 +427,7 @@ METHODS = (
         "run a play again; gives the id of the new one at once",
         params=PlayRetryParams,
         result=str,
-        errors=(NotFound, IllegalMove, BadInput, NotGranted, UsageError, ServerStopping),
+        errors=(NotFound, IllegalMove, BadInput, NotGranted, UsageError, SandboxUnavailable, ServerStopping),
         mode="write",
         handle=_retry,
     ),
@@ -386,7 +481,7 @@ METHODS = (
         "wait for the end of a play",
         params=PlayWaitParams,
         result=PlayFacts,
-        errors=(NotFound,),
+        errors=(NotFound, IllegalMove),
         mode="wait",
         handle=_wait,
     ),
@@ -409,11 +504,20 @@ METHODS = (
         handle=_logs,
     ),
     Method(
+        "span_find",
+        "find spans by words, in pages",
+        params=SpanFindParams,
+        result=FoundSpans,
+        errors=(NotFound,),
+        mode="read",
+        handle=_find,
+    ),
+    Method(
         "span_push",
         "give a play one event",
         params=SpanPushParams,
         result=Pushed,
-        errors=(NotFound, IllegalMove, MalformedEvent, StoreError),
+        errors=(NotFound, IllegalMove, MalformedEvent, InboxFull, StoreError),
         mode="write",
         handle=_push,
     ),

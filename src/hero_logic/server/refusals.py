@@ -55,6 +55,7 @@ REFUSALS: dict[type[errors.HeroLogicError], Refusal] = {
     errors.ServerRefused: Refusal(-32007, 500, _READ_MESSAGE),
     errors.TooLarge: Refusal(-32007, 413, "ask for less at a time: pages, or GET /plays/SID/snapshot"),
     errors.TooMany: Refusal(-32008, 429, "wait as long as Retry-After says, and try again"),
+    errors.InboxFull: Refusal(-32008, 429, "send the event again in a moment"),
     errors.NotAuthorized: Refusal(
         -32009, 401, "send `Authorization: Bearer TOKEN`; `hero-logic token` prints it"
     ),

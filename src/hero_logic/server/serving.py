@@ -35,6 +35,7 @@ from hero_logic.server.http import HttpApp
 from hero_logic.server.journal import Journal
 from hero_logic.server.measures import Measures
 from hero_logic.server.methods import table
+from hero_logic.server.page_files import Page
 from hero_logic.server.rpc import Rpc
 
 if TYPE_CHECKING:
@@ -197,7 +198,11 @@ class _Running:
 
     def _make_app(self, journal: Journal, lobby: Lobby) -> HttpApp:
         app = HttpApp(
-            gate=self._gate, journal=journal, counts=self._counts, logs_requests=self._order.logs_requests
+            gate=self._gate,
+            journal=journal,
+            counts=self._counts,
+            page=Page(),
+            logs_requests=self._order.logs_requests,
         )
 
         def failed(method: str, error: Exception) -> str:
@@ -215,6 +220,9 @@ class _Running:
         gauge("hero_logic_stream_readers", "Readers of event streams.", lambda: lobby.hub.readers)
         gauge("hero_logic_calls_waiting", "Calls that wait for a play.", lambda: lobby.hub.waiting)
         gauge("hero_logic_connections", "Open connections.", lambda: len(server.server_state.connections))
+        store = lobby.at_loop.store
+        gauge("hero_logic_plays_waiting", "Plays that wait for a worker.", store.waiting_count)
+        gauge("hero_logic_plays_running", "Plays that run, whoever runs them.", store.running_count)
         gauge(
             "hero_logic_store_revision", "The revision of the store.", lambda: lobby.at_loop.store.revision()
         )

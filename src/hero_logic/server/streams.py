@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hero_logic.server.news import COMMENT, Page, read_page, reset_event
+from hero_logic.core.errors import NotFound
+from hero_logic.server.news import COMMENT, Page, deleted_page, read_page, reset_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +28,6 @@ async def stream(lobby: Lobby, sid: str | None, *, after: int) -> AsyncIterator[
     """Events of a play, or of all, after a revision, until the play is over or the server stops.
 
     Raises:
-        NotFound: there is no such play.
         StoreError: what lies before now cannot be read.
     """
     channel = lobby.hub.channel(sid)
@@ -36,6 +36,9 @@ async def stream(lobby: Lobby, sid: str | None, *, after: int) -> AsyncIterator[
         if after > lobby.at_loop.store.revision():
             told = channel.revision
             yield reset_event(told, "that revision is not of this store, or not yet")
+        elif sid is None and after < lobby.at_loop.store.deletions_since():
+            told = channel.revision
+            yield reset_event(told, "it is too long ago: what was deleted since is not known any more")
         else:
             # An event source knows that it is connected by the head of the answer, which comes with the
             # first bytes.
@@ -88,4 +91,9 @@ async def _rest(lobby: Lobby, sid: str | None, told: int, page: Page) -> AsyncIt
 
 
 async def _read(lobby: Lobby, sid: str | None, since: int, until: int) -> Page:
-    return await lobby.streaming(lambda desk: read_page(desk.store, sid, since=since, until=until))
+    try:
+        return await lobby.streaming(lambda desk: read_page(desk.store, sid, since=since, until=until))
+    except NotFound:
+        if sid is None:
+            raise
+        return deleted_page(sid, since, until)

@@ -118,6 +118,7 @@ def _facts(play: Play) -> dict[str, Any]:
         "parent_play_sid": play.parent_play_sid,
         "parent_span_id": play.parent_span_id,
         "asked_by": play.asked_by,
+        "span_count": play.span_count,
     }
 
 

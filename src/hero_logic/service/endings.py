@@ -21,6 +21,7 @@ from hero_logic.core.outcome import (
     root_error,
 )
 from hero_logic.core.records import Play, PlayEnd, RootSpan
+from hero_logic.service.inbox import take_in_last
 from hero_logic.service.ingest import Ingest
 from hero_logic.store.contract import Store
 
@@ -65,6 +66,7 @@ def end_play(
     if problem:
         stderr = f"{leavings.stderr.rstrip()}\n[hero-logic: {problem}]\n".lstrip()
         leavings = msgspec.structs.replace(leavings, stderr=stderr)
+    take_in_last(store, ingest, sid)
     if is_runtime_gone:
         ingest.let_go(sid)
         root = as_closed_root(store.first_root_not_ok(sid), leavings.record.reason)
@@ -117,6 +119,7 @@ def _redacted(leavings: Leavings, redactor: Redactor) -> Leavings:
 
 def end_recording(store: Store, ingest: Ingest, sid: str, *, end_ms: float) -> Play:
     """The input of a play that came from a file or a socket is over (docs/protocol.md, "Commands")."""
+    take_in_last(store, ingest, sid)
     ingest.close(sid, status="failed", end_ms=end_ms)
     root = store.first_root_not_ok(sid)
     # The clock may have been set back meanwhile.

@@ -24,14 +24,14 @@ _ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
 
 
 def play_line(play: Play) -> bytes:
-    """A play as it stands, in one line: as in a list, with its number of spans and its revision."""
+    """A play as it stands, in one line: as in a list, with its revision."""
     return _encode({"type": "play", **play_news(play)}) + b"\n"
 
 
 def play_news(play: Play) -> dict[str, Any]:
-    """A play as it stands, as in a list, with its number of spans and its revision."""
+    """A play as it stands, as in a list, with its revision."""
     facts = {key: value for key, value in document._facts(play).items() if key not in document._HEAVY}
-    return {"revision": play.revision, **facts, "span_count": play.span_count}
+    return {"revision": play.revision, **facts}
 
 
 def span_news(row: SpanRow, logs: str) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """What a process that lives long does beside its work: it ends plays that were lost, closes, sweeps, prunes.
 
 One thread, so that a start waits for none of it: whatever the database holds, the process is ready at once.
+
+How old a play is says the clock of the machine; but one that is set forward while this process lives makes
+nothing old: what was removed for it could not be brought back. What is kept too long goes after the next
+start.
 """
 
 from __future__ import annotations
 
 from threading import Event, Thread
-from time import monotonic
+from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 from typing import TYPE_CHECKING
 
 from hero_logic.core.errors import HeroLogicError
@@ -22,6 +26,8 @@ _LOOK_S = 0.5
 """How often it is looked whether a runtime was killed."""
 _CLOSE_S = 0.1
 _PRUNE_S = 60.0
+_SET_FORWARD_MS = 60_000.0
+"""By how much a clock runs ahead of the time that has passed before that is told."""
 
 
 class Housekeeping:
@@ -41,7 +47,9 @@ class Housekeeping:
         self._remove_files = remove_files
         self._stop = Event()
         self._pruned_s: float | None = None
+        self._ahead_ms = session.now_ms() - _passed_ms()
         self._told = ""
+        self._has_told_clock = False
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
 
     def __enter__(self) -> Housekeeping:
@@ -80,7 +88,24 @@ class Housekeeping:
             prune(
                 self._session.store,
                 self._retention,
-                now_ms=self._session.now_ms(),
+                now_ms=self._now_ms(),
                 remove_files=self._remove_files,
             )
         return False
+
+    def _now_ms(self) -> float:
+        """The time by the clock of the machine, or by what has passed since the start where that is less."""
+        now_ms = self._session.now_ms()
+        passed_ms = self._ahead_ms + _passed_ms()
+        if now_ms - passed_ms > _SET_FORWARD_MS and not self._has_told_clock:
+            self._has_told_clock = True
+            self._note(
+                f"the clock was set forward by {(now_ms - passed_ms) / 1000:.0f} s since this process began: "
+                "until the next start plays are as old as the time that has passed says"
+            )
+        return min(now_ms, passed_ms)
+
+
+def _passed_ms() -> float:
+    """Milliseconds since the machine began, those in which it slept among them; never set by anybody."""
+    return clock_gettime(CLOCK_BOOTTIME) * 1000

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,10 @@ class PlaySink(Lane):
         self.is_heavy = False
         """Whether its spans hold so much text that few of them may be read back at a time."""
         self.failure: HeroLogicError | None = None
+        self.pushing = Lock()
+        """Held by who queues events that were pushed: two who did so at once would queue them twice."""
+        self.pushed_position = 0
+        """Of the last one that was queued."""
 
     def write(self, chunk: Chunk) -> bool:
         """Queue whole lines, at once; False where there is no room for more until ``on_room`` is called."""
@@ -220,6 +224,15 @@ class Ingest:
                 sink.failure = None
             raise failure
 
+    def settle(self, sid: str, *, timeout_s: float) -> None:
+        """Wait, at most so long, until all that was queued of a play is on disk, or cannot be written."""
+        sink = self._sinks.get(sid)
+        if sink is None:
+            return
+        done = Event()
+        sink.put(done)
+        done.wait(timeout_s)
+
     def close(self, sid: str, *, status: str, end_ms: float) -> None:
         """Write what is left of a play, and end the spans that are still open (rule 13).
 
@@ -239,8 +252,13 @@ class Ingest:
         if sid not in self._sinks:
             return self._tree(sid)
         self.hurry(sid)
-        self.flush(sid)
-        return self._sinks.pop(sid).tree
+        sink = self._sinks[sid]
+        try:
+            self.flush(sid)
+        finally:
+            # Where that failed, who tries again begins with what is on disk: this one takes nothing any more.
+            self._sinks.pop(sid, None)
+        return sink.tree
 
     def close_some(self, sid: str, *, status: str, end_ms: float) -> bool:
         """End a batch of the spans that are open of a play that has ended; False where none was.

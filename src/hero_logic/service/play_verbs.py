@@ -14,6 +14,7 @@ import msgspec
 from hero_logic.core.errors import IllegalMove, UsageError
 from hero_logic.core.finding import PlayFilter
 from hero_logic.core.lifecycle import MOVES, is_terminal
+from hero_logic.core.policy import default
 from hero_logic.core.records import Access, Play, PlayOrder
 from hero_logic.service.document import state
 from hero_logic.service.versions import as_ordered
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MAX_LINKS = 1000
 _MAX_ASKED_BY = 200
 _MAX_PAGE = 1000
+_SETTLE_S = 1.0
+"""How long who pushes an event to a play of this process waits until it can be read, too."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -128,11 +131,12 @@ class PlayVerbs:
 
         Raises:
             NotFound: there is no such flow, or no such parent.
+            IllegalMove: so many plays wait for each other, up to the parent, that no more may.
             UsageError: it cannot be run so, and why.
         """
         version = self._find_version(flow_sid)
         if parent_play_sid:
-            self._store.brief_play(parent_play_sid)
+            self._check_chain(parent_play_sid)
         return self.queue_version(
             version,
             _with_input(wanted or Wanted(), input_data),
@@ -185,15 +189,52 @@ class PlayVerbs:
         self._session.news.wait(sid, lambda play: play.status != "pending", timeout_s=_seconds(timeout_ms))
         return self._store.get_play(sid)
 
-    def play_wait(self, play_sid: str, *, timeout_ms: float = 0.0) -> Play:
+    def play_wait(self, play_sid: str, *, timeout_ms: float = 0.0, parent_play_sid: str = "") -> Play:
         """The play once it has ended, or as it stands when the time is over; 0 waits for ever.
+
+        ``parent_play_sid`` is the play that waits, where one does: it gives its place back until then.
 
         Raises:
             NotFound: there is no such play, or it was deleted meanwhile.
+            IllegalMove: the play that waits does not run, or would wait for itself, or too many wait for each
+                other.
         """
         sid = self._sid(play_sid)
-        self._session.news.wait(sid, lambda play: False, timeout_s=_seconds(timeout_ms))
-        return self._store.get_play(sid)
+        if not parent_play_sid:
+            self._session.news.wait(sid, lambda play: False, timeout_s=_seconds(timeout_ms))
+            return self._store.get_play(sid)
+        self.begin_wait(parent_play_sid, sid)
+        try:
+            return self.play_wait(sid, timeout_ms=timeout_ms)
+        finally:
+            self.end_wait(parent_play_sid, sid)
+
+    def _check_chain(self, parent_play_sid: str) -> None:
+        """Refuse what its parent could not wait for: a flow that runs itself for ever would do so again."""
+        most = default("waiting_chain")
+        if self._store.wait_chain(parent_play_sid, limit=most) >= most:
+            raise IllegalMove(
+                f"the play {parent_play_sid} asks for no more plays: {most} plays wait already, each for the "
+                "next one, up to it. A flow that runs itself needs an end."
+            )
+
+    def begin_wait(self, parent_play_sid: str, play_sid: str) -> None:
+        """A play waits for another one, and its worker may run another one meanwhile.
+
+        Errors are those of :meth:`play_wait`. Source: docs/design/0022-plays-that-wait-for-plays.md.
+        """
+        self._store.begin_wait(parent_play_sid, play_sid, max_chain=default("waiting_chain"))
+        self._tell_workers()
+
+    def end_wait(self, parent_play_sid: str, play_sid: str) -> None:
+        """It waits no more, by one call."""
+        self._store.end_wait(parent_play_sid, play_sid)
+        self._tell_workers()
+
+    def _tell_workers(self) -> None:
+        """Have them look: one may be in this very process."""
+        self._session.ears.wake()
+        self._session.ears.bells.ring()
 
     def play_cancel(self, play_sid: str, *, asked_by: str = "somebody") -> Play:
         """Have a play ended, whoever runs it; as it stands then, without the heavy fields.
@@ -313,22 +354,44 @@ class PlayVerbs:
 
     # --- writing -------------------------------------------------------------------------------------
 
-    def span_push(self, play_sid: str, event_json: str | bytes) -> None:
-        """Take one event of a play that runs here; it is on disk when this returns.
+    def span_push(self, play_sid: str, event_json: str | bytes, *, writer: str = "") -> None:
+        """Take one event of a play that runs; it is on disk when this returns, and folded by who runs it.
+
+        Args:
+            play_sid: the play, whichever process runs it.
+            event_json: one line of a stream.
+            writer: who sends it: an event whose ``seq`` is not above that of one of its before is a repeat.
 
         Raises:
             NotFound: there is no such play.
             MalformedEvent: it is no event.
-            IllegalMove: the play has ended, has not begun, or another process runs it and takes its events.
+            IllegalMove: the play has not begun, has ended, or is about to; or it was granted variables, and
+                another process runs it.
+            InboxFull: too many wait for who runs it.
         """
+        from hero_logic.service import inbox
+
+        session = self._session
         play = self._store.brief_play(self._sid(play_sid))
-        is_here = play.runtime_sid == self._session.runtimes.own_sid
-        if not is_terminal(play.status) and (play.status == "pending" or not is_here):
-            why = "it has not begun" if play.status == "pending" else "another process runs it"
-            raise IllegalMove(
-                f"the play {play.sid} takes no events here: {why}. Send them to its span socket, from in it."
-            )
         line = event_json.encode() if isinstance(event_json, str) else event_json
+        is_here = play.runtime_sid == session.runtimes.own_sid
+        if play.access.grants.get("env") and not is_terminal(play.status):
+            # Their values are taken out before anything is on disk, by who has them.
+            self._push_redacted(play, line, is_here=is_here)
+            return
+        inbox.push(self._store, play.sid, line, writer=writer, received_ms=session.now_ms())
+        if is_here:
+            inbox.take_in(self._store, session.ingest, play.sid)
+            session.ingest.settle(play.sid, timeout_s=_SETTLE_S)
+        else:
+            session.ears.bells.ring()
+
+    def _push_redacted(self, play: Play, line: bytes, *, is_here: bool) -> None:
+        if not is_here or self._session.ingest.sink(play.sid) is None:
+            raise IllegalMove(
+                f"the play {play.sid} takes no events here: it was granted variables, whose values only the "
+                "process that runs it can take out of them. Send them to its span socket, from in it."
+            )
         self._session.ingest.apply_event_json(play.sid, line)
 
     def play_delete(self, play_sid: str) -> None:
@@ -341,18 +404,21 @@ class PlayVerbs:
         from hero_logic.service.retention import delete
 
         delete(self._store, self._sid(play_sid), remove_files=self._remove_files)
+        self._session.ears.bells.ring()
 
     def play_prune(self, retention: Retention, *, is_dry: bool = False) -> Pruned:
         """Remove the oldest plays that have ended, as many as a retention does not want kept."""
         from hero_logic.service.retention import prune
 
-        return prune(
+        pruned = prune(
             self._store,
             retention,
             now_ms=self._session.now_ms(),
             remove_files=self._remove_files,
             is_dry=is_dry,
         )
+        self._session.ears.bells.ring()
+        return pruned
 
     def _sid(self, play_sid: str) -> str:
         """``last`` by its name."""

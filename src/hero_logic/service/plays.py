@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from hero_logic.core.errors import NotFound
 from hero_logic.core.lifecycle import is_terminal
 from hero_logic.core.records import Access, FlowVersion, Play, PlayOrder, Sandbox, Span, SpanRow
@@ -22,7 +24,10 @@ MAX_WHOLE_SPANS = 5_000
 """A play of no more spans is read whole where it is shown."""
 
 _PAGE_SPANS = 2000
+FIND_SPANS = 2 * _PAGE_SPANS
+"""So many spans one call of ``find_spans`` looks at: a part of a second."""
 LAST = "last"
+_encode = msgspec.json.Encoder().encode
 
 
 class Plays:
@@ -136,10 +141,20 @@ class Plays:
             yield from page if ended is None else _all_closed(page, ended)
             start += len(page)
 
+    def brief(self, sid: str) -> Play:
+        """A play without what is heavy, by its sid or ``last``.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        return self.get(sid) if sid == LAST else self.store.brief_play(sid)
+
     def outline(self, play: Play) -> Outline | None:
         """The part of a large play that is read to show it; None for one that is to be read whole."""
-        if play.span_count <= MAX_WHOLE_SPANS:
-            return None
+        return self.outline_of_any(play) if play.span_count > MAX_WHOLE_SPANS else None
+
+    def outline_of_any(self, play: Play) -> Outline:
+        """The same for a play of any size."""
         from hero_logic.service.outline import read_outline
 
         outline = read_outline(self.store, play.sid)
@@ -150,12 +165,15 @@ class Plays:
 
         return outline_as_closed(outline, ended)
 
-    def failed(self, sid: str, *, limit: int) -> tuple[list[SpanRow], list[SpanRow]]:
-        """The first spans that ended and not ``ok``; and these again among the spans around them."""
+    def failed(self, sid: str, *, limit: int, after: int = -1) -> tuple[list[SpanRow], list[SpanRow]]:
+        """The first spans that ended and not ``ok``; and these again among the spans around them.
+
+        Those alone whose ordinals are above ``after``.
+        """
         from hero_logic.service.outline import with_ancestors
 
         ended = _ended(self.store, sid)
-        rows = self._failed_page(sid, ended, after=-1, limit=limit)
+        rows = self._failed_page(sid, ended, after=after, limit=limit)
         around = with_ancestors(self.store, sid, rows)
         return rows, around if ended is None else _all_closed(around, ended)
 
@@ -199,6 +217,25 @@ class Plays:
         """
         return self.store.read_logs(sid, span_id)
 
+    def find_spans(self, sid: str, text: str, *, start: int = 0) -> tuple[list[int], int | None]:
+        """The ordinals of spans that have all words of a text, and where to look on; None at the end.
+
+        Looked at are the next ``FIND_SPANS`` from the ordinal ``start`` on: in their names, errors, tags (as
+        JSON) and logs, whatever the case. A text without words fits none.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        words = text.casefold().split()
+        found: list[int] = []
+        for first in range(start, start + FIND_SPANS, _PAGE_SPANS):
+            page = self.store.read_spans(sid, start=first, limit=_PAGE_SPANS)
+            # The ordinals of a play are without gaps.
+            found += [first + place for place, span in enumerate(page) if words and _has_words(span, words)]
+            if len(page) < _PAGE_SPANS:
+                return found, None
+        return found, start + FIND_SPANS
+
     def stats(self, sid: str, *, limit: int) -> tuple[list[NameStats], bool]:
         """What the ended spans of each name took, the highest total first; and whether there are more."""
         found = self.store.name_stats(sid, limit=limit + 1)
@@ -219,6 +256,11 @@ class Plays:
         if len(found) <= limit:
             return found, None
         return found[:limit], found[limit - 1].sid
+
+
+def _has_words(span: Span, words: list[str]) -> bool:
+    text = f"{span.name}\n{span.error}\n{_encode(span.tags).decode()}\n{span.logs}".casefold()
+    return all(word in text for word in words)
 
 
 def _ended(store: Store, sid: str) -> Play | None:

@@ -130,6 +130,13 @@ class Session:
 
         return Library(self.store)
 
+    def take_in_pushed(self) -> None:
+        """Fold what was pushed to plays of this process."""
+        for sid in self.store.pushed_plays(self._runtimes.own_sid):
+            from hero_logic.service.inbox import take_in
+
+            take_in(self.store, self.ingest, sid)
+
     def recover(self) -> list[str]:
         """Give plays whose runtime is gone their end; the sids of those that were ended."""
         from hero_logic.service.recovery import recover

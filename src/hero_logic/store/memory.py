@@ -15,8 +15,10 @@ import msgspec
 
 from hero_logic.core.errors import StoreError
 from hero_logic.core.lifecycle import check_move, is_terminal
+from hero_logic.core.lines import Chunk
 from hero_logic.core.records import (
     COLUMNS,
+    PUSHED_SOURCES,
     Changes,
     FlowVersion,
     FoldState,
@@ -72,6 +74,11 @@ class _Memory(msgspec.Struct):
     claims: int = 0
     cancel: tuple[float, str] | None = None
     """When it was asked for, and by whom."""
+    pushed: list[Chunk] = []
+    """Events for its runtime that are not folded."""
+    takes_pushed: bool = True
+    waits: dict[str, int] = {}
+    """The plays that it waits for, by their sids, and how many calls of it do."""
 
 
 def _ignore(commit: Commit) -> None:
@@ -93,6 +100,8 @@ class MemoryStore(MemoryQueue, MemoryFlows):
         self._versions: dict[str, FlowVersion] = {}
         self._revision = 0
         self._turns: dict[str, int] = {}
+        self._deletions: list[tuple[str, int]] = []
+        self._deletions_since = 0
         self._is_closed = False
 
     def create_play(
@@ -129,6 +138,8 @@ class MemoryStore(MemoryQueue, MemoryFlows):
             check_move(play.status, end.status)
             kept = _copy(end)
             of.cancel = None
+            of.pushed = []
+            self._forget_waits(sid)
             for field in PlayEnd.__struct_fields__:
                 setattr(play, field, getattr(kept, field))
             self._tell_of(play)
@@ -404,6 +415,8 @@ class MemoryStore(MemoryQueue, MemoryFlows):
                 of.logs.setdefault(row.ordinal, []).append((row.revision, row.new_logs))
         of.writers.update(kept.writers)
         of.positions.update(kept.positions)
+        folded = max((kept.positions.get(source, 0) for source in PUSHED_SOURCES), default=0)
+        of.pushed = [chunk for chunk in of.pushed if chunk.position > folded]
         self._touch(of.play)
 
     def _touch(self, play: Play) -> int:
@@ -438,6 +451,7 @@ class _Reader(MemoryStore):
         self._lock = origin._lock
         self._plays = origin._plays
         self._versions = origin._versions
+        self._deletions = origin._deletions
 
     def revision(self) -> int:
         """The revision of the last change."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4845524C
 """What marks a database as ours: "HERL" in ASCII (https://www.sqlite.org/pragma.html#pragma_application_id)."""
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """The number of the last file in ``migrations/``."""
 
 _DIRECTORY = os.path.join(os.path.dirname(__file__), "migrations")

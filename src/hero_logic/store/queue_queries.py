@@ -24,6 +24,9 @@ HAS_WAITING = f"SELECT 1 FROM plays INDEXED BY plays_waiting WHERE {_WAITS} LIMI
 COUNT_WAITING = f"SELECT count(*) FROM plays INDEXED BY plays_waiting WHERE {_WAITS}"  # noqa: S608 - constants
 """How many plays wait."""
 
+COUNT_RUNNING = "SELECT count(*) FROM plays INDEXED BY plays_by_status WHERE status = 'running'"
+"""How many plays run."""
+
 NEXT_WAITING = f"""
     WITH RECURSIVE waiting (flow) AS (
         SELECT min(flow) FROM plays INDEXED BY plays_waiting WHERE {_WAITS}
@@ -44,6 +47,13 @@ NEXT_WAITING = f"""
 It hops from flow to flow in the index: its cost grows with the flows that wait, not with their plays.
 """
 
+NEXT_AWAITED = """
+    SELECT plays.flow, plays.id FROM play_waits CROSS JOIN plays ON plays.id = play_waits.child
+    WHERE plays.status = 'pending' AND plays.runtime_sid = ''
+    ORDER BY play_waits.parent DESC, plays.id LIMIT 1
+"""
+"""What waits for a worker and another play waits for: the deepest first, so that chains come to an end."""
+
 CLAIM = "UPDATE plays SET runtime_sid = ?, revision = ? WHERE id = ?"
 """Give a play to a runtime."""
 
@@ -58,6 +68,44 @@ WRITE_TURN = """
 RUNTIME_OF = "SELECT id, status, runtime_sid FROM plays WHERE sid = ?"
 """A play's id, status and runtime."""
 
+# --- waiting for another play ------------------------------------------------------------------------
+
+WAITS_FOR = """
+    WITH RECURSIVE waiting (play, depth) AS (
+        SELECT id, 1 FROM plays WHERE id = ?
+        UNION
+        SELECT play_waits.parent, depth + 1
+        FROM waiting CROSS JOIN play_waits ON play_waits.child = waiting.play WHERE depth <= ?
+    )
+    SELECT play, depth FROM waiting ORDER BY depth
+"""
+"""A play, and those that wait for it, for one of these and so on: up to so many above it."""
+
+BEGIN_WAIT = """
+    INSERT INTO play_waits (parent, child, calls) VALUES (?, ?, 1)
+    ON CONFLICT (parent, child) DO UPDATE SET calls = calls + 1
+"""
+"""One call more of a play waits for another one."""
+
+END_WAIT = """
+    UPDATE play_waits SET calls = calls - 1
+    WHERE parent = (SELECT id FROM plays WHERE sid = ?) AND child = (SELECT id FROM plays WHERE sid = ?)
+    RETURNING parent, child, calls
+"""
+"""One call less."""
+
+FORGET_WAIT = "DELETE FROM play_waits WHERE parent = ? AND child = ?"
+"""No call waits any more."""
+
+FORGET_WAITS = ("DELETE FROM play_waits WHERE parent = ?", "DELETE FROM play_waits WHERE child = ?")
+"""A play has ended: it waits for nobody, and nobody for it."""
+
+WAITING_PARENTS = """
+    SELECT DISTINCT plays.sid FROM play_waits CROSS JOIN plays ON plays.id = play_waits.parent
+    WHERE plays.runtime_sid = ?
+"""
+"""The plays of a runtime that wait for another one."""
+
 # --- cancelling --------------------------------------------------------------------------------------
 
 ADD_CANCEL = "INSERT OR IGNORE INTO cancels (play, asked_by, asked_ms) VALUES (?, ?, ?)"
@@ -71,6 +119,55 @@ CANCELS_OF = """
 
 FORGET_CANCEL = "DELETE FROM cancels WHERE play = ?"
 """A play has ended."""
+
+# --- pushing -----------------------------------------------------------------------------------------
+
+FIND_INBOX = "SELECT id, status, takes_pushed FROM plays WHERE sid = ?"
+"""A play's id and status, and whether anything may be pushed to it."""
+
+COUNT_PUSHED = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM pushed_events WHERE play = ?"
+"""How many events wait for a play, and how many bytes they have."""
+
+LAST_PUSHED = "SELECT coalesce(max(position), 0) FROM pushed_events WHERE play = ?"
+"""The position of the last event that waits for a play."""
+
+LAST_FOLDED = "SELECT coalesce(max(position), 0) FROM sources WHERE play = ? AND source IN (?, ?)"
+"""The position of the last event of a play that is folded."""
+
+ADD_PUSHED = """
+    INSERT INTO pushed_events (play, position, source, received_ms, size_bytes, lines)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
+"""Keep an event."""
+
+PUSHED_PLAYS = """
+    WITH RECURSIVE pushed (play) AS (
+        SELECT min(play) FROM pushed_events
+        UNION ALL
+        SELECT (SELECT min(play) FROM pushed_events WHERE play > pushed.play)
+        FROM pushed WHERE pushed.play IS NOT NULL
+    )
+    SELECT plays.sid FROM pushed CROSS JOIN plays ON plays.id = pushed.play WHERE plays.runtime_sid = ?
+"""
+"""The plays of a runtime for which there are events; it hops from play to play."""
+
+READ_PUSHED = """
+    SELECT lines, source, position, received_ms FROM pushed_events
+    WHERE play = (SELECT id FROM plays WHERE sid = ?) AND position > ? ORDER BY position
+"""
+"""The events that wait for a play behind a position."""
+
+CLOSE_INBOX = "UPDATE plays SET takes_pushed = 0 WHERE id = ?"
+"""Let nothing more be pushed to a play."""
+
+HAS_PUSHED = "SELECT 1 FROM pushed_events WHERE play = ? LIMIT 1"
+"""Whether any event waits for a play."""
+
+FORGET_FOLDED = "DELETE FROM pushed_events WHERE play = ? AND position <= ?"
+"""What came of these events is written."""
+
+FORGET_PUSHED = "DELETE FROM pushed_events WHERE play = ?"
+"""A play has ended: its events are folded, and what is left of them has said nothing of any span."""
 
 # --- finding -----------------------------------------------------------------------------------------
 
@@ -96,9 +193,12 @@ FIND_PLAYS_OF_STATUS = (
 """The same of one status."""
 
 CHANGED_STATUSES = """
-    SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision WHERE revision > ? ORDER BY revision
+    SELECT sid, revision, status FROM plays INDEXED BY plays_by_revision WHERE revision > ?
+    UNION ALL
+    SELECT sid, revision, 'deleted' FROM deletions INDEXED BY deletions_by_revision WHERE revision > ?
+    ORDER BY revision
 """
-"""The plays that changed after a revision, in few words."""
+"""The plays that changed after a revision, or were deleted, in few words."""
 
 CHILD_PLAYS = (
     f"SELECT {PLAY_COLUMNS} FROM plays INDEXED BY plays_by_parent"  # noqa: S608 - columns are a constant
@@ -126,6 +226,20 @@ ARTIFACT_BYTES = """
 """
 """The size of what a play left."""
 
+ADD_DELETION = "INSERT INTO deletions (sid, revision) VALUES (?, ?)"
+"""Remember that a play was deleted; its number is the one after the last."""
+
+FORGET_DELETIONS = "DELETE FROM deletions WHERE number <= ?"
+"""Those up to a number were long ago."""
+
+DELETIONS = "SELECT sid, revision FROM deletions WHERE revision > ? AND revision <= ? ORDER BY revision"
+"""The plays that were deleted between two revisions."""
+
+FIRST_DELETION = """
+    SELECT number, revision FROM deletions WHERE number = (SELECT min(number) FROM deletions)
+"""
+"""The oldest deletion that is remembered."""
+
 MARK_DELETED = "INSERT INTO deleted_plays (play) VALUES (?)"
 """What belongs to a play is to be removed."""
 
@@ -134,6 +248,8 @@ DELETE_PLAY = (
     "DELETE FROM play_texts WHERE play = ?",
     "DELETE FROM play_orders WHERE play = ?",
     "DELETE FROM cancels WHERE play = ?",
+    FORGET_PUSHED,
+    *FORGET_WAITS,
 )
 """Remove the rows that a play has one of."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hero_logic.core.errors import FlowInUse, IllegalMove, NotFound, StoreError
+from hero_logic.core.errors import FlowInUse, IllegalMove, InboxFull, NotFound, StoreError
 from hero_logic.core.lifecycle import TERMINAL, is_terminal
 
 TYPE_CHECKING = False
@@ -53,6 +53,48 @@ def not_ended(sid: str, status: str) -> IllegalMove:
         f"the play {sid!r} is {status}; only a play that has ended can be removed. "
         f"End it first: hero-logic cancel {sid}"
     )
+
+
+def check_takes_pushed(sid: str, status: str, *, is_open: bool) -> None:
+    """Raise IllegalMove where nothing may be pushed to a play as it stands."""
+    if is_terminal(status):
+        raise IllegalMove(f"the play {sid!r} has ended ({status}) and takes no more events.")
+    if status != "running":
+        raise IllegalMove(
+            f"the play {sid!r} is {status} and takes no events yet. Push them once it has begun."
+        )
+    if not is_open:
+        raise IllegalMove(f"the play {sid!r} is about to end and takes no more events.")
+
+
+def check_room(sid: str, events: int, size_bytes: int, *, max_events: int, max_bytes: int) -> None:
+    """Raise InboxFull where so many events, or bytes of them, may not wait for a play."""
+    if events > max_events or size_bytes > max_bytes:
+        raise InboxFull(
+            f"the event for the play {sid!r} was not taken: with it {events:,} events of {size_bytes:,} "
+            f"bytes would wait for the runtime of the play, and at most {max_events:,} of {max_bytes:,} "
+            "may. Send it again in a moment."
+        )
+
+
+def check_wait(
+    parent_sid: str, status: str, child_sid: str, *, is_above: bool, chain: int, max_chain: int
+) -> None:
+    """Raise IllegalMove where a play may not wait for another one."""
+    if status != "running":
+        raise IllegalMove(
+            f"the play {parent_sid!r} is {status}; only a play that runs can wait for another one."
+        )
+    if is_above:
+        raise IllegalMove(
+            f"the play {parent_sid!r} would wait for itself: {child_sid!r} is that play, or waits for it. "
+            "Wait for what it asked for itself."
+        )
+    if chain > max_chain:
+        raise IllegalMove(
+            f"the play {parent_sid!r} cannot wait for {child_sid!r}: {max_chain} plays wait already, each "
+            "for the next one, up to it. A flow that runs itself needs an end."
+        )
 
 
 def not_stored(count: int) -> StoreError:

@@ -26,12 +26,13 @@ from hero_logic.core.records import FlowVersion, RootSpan
 from hero_logic.store import migrations, queries, queue_queries, reading, rows, writing
 from hero_logic.store.contract import Commit
 from hero_logic.store.refusals import check_end, is_closed, is_known, no_such_play, no_such_version
-from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file
+from hero_logic.store.sqlite_errors import FOREIGN_ERRORS, as_store_error, has_lost_file, is_locked
 from hero_logic.store.sqlite_flows import SqliteFlows
 from hero_logic.store.sqlite_queue import SqliteQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Any
@@ -75,7 +76,7 @@ class SqliteStore(SqliteQueue, SqliteFlows):
         self._busy_timeout_s = busy_timeout_s
         self._writer: sqlite3.Connection | None = writer
         self._reader: sqlite3.Connection | None = None
-        self._write_lock = allocate_lock()
+        self._write_lock: _WriteLock = _WriteLock(path, busy_timeout_s)
         self._read_lock = allocate_lock()
 
     @classmethod
@@ -122,7 +123,7 @@ class SqliteStore(SqliteQueue, SqliteFlows):
 
     def close(self) -> None:
         """Let go of files and locks; harmless twice."""
-        with self._write_lock, self._read_lock:
+        with self._write_lock.whatever_it_takes(), self._read_lock:
             _close_connections(self._path, writer=self._writer, reader=self._reader)
             self._writer = self._reader = None
 
@@ -173,6 +174,9 @@ class SqliteStore(SqliteQueue, SqliteFlows):
                 )
                 connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
                 connection.execute(queue_queries.FORGET_CANCEL, (play,))
+                connection.execute(queue_queries.FORGET_PUSHED, (play,))
+                for statement in queue_queries.FORGET_WAITS:
+                    connection.execute(statement, (play,))
                 if end.artifacts:
                     connection.execute(queue_queries.COUNT_PLAY, (0, rows.artifact_bytes(end)))
             self._tell(Commit(revision, plays=(sid,)))
@@ -378,6 +382,32 @@ class SqliteStore(SqliteQueue, SqliteFlows):
             except sqlite3.Error as error:
                 raise as_store_error(error, path=self._path, waited_s=self._busy_timeout_s) from error
         return _Transaction(self._reader, "BEGIN", path=self._path, busy_timeout_s=self._busy_timeout_s)
+
+
+class _WriteLock:
+    """The place of who writes, one at a time; a ``with`` block.
+
+    It is waited for as long as another process is, and no longer: behind somebody who waits for one, the
+    tenth in line would otherwise hear only after ten times as long that the store is held.
+    """
+
+    __slots__ = ("_busy_timeout_s", "_lock", "_path")
+
+    def __init__(self, path: str, busy_timeout_s: float) -> None:
+        self._lock = allocate_lock()
+        self._path = path
+        self._busy_timeout_s = busy_timeout_s
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self._busy_timeout_s):
+            raise is_locked(self._path, self._busy_timeout_s)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def whatever_it_takes(self) -> LockType:
+        """The same for who has to have it, and waits for it."""
+        return self._lock
 
 
 class _Transaction:

@@ -56,6 +56,14 @@ def has_lost_file(path: str) -> StoreDamaged:
     )
 
 
+def is_locked(path: str, waited_s: float) -> StoreLocked:
+    """For a store that could not be written for so long, since somebody else did or was about to."""
+    return StoreLocked(
+        f"another process held the store {path} for the {waited_s:g} s that we waited; nothing of this "
+        "was recorded. Try again when that process is done, or end it."
+    )
+
+
 def as_store_error(error: BaseException, *, path: str, waited_s: float) -> StoreError:
     """Give the error that a caller of the store should see in place of this one.
 
@@ -76,10 +84,7 @@ def as_store_error(error: BaseException, *, path: str, waited_s: float) -> Store
         )
     code = _primary_code(error)
     if code in _LOCKED:
-        return StoreLocked(
-            f"another process held the store {path} for the {waited_s:g} s that we waited; nothing of this "
-            "was recorded. Try again when that process is done, or end it."
-        )
+        return is_locked(path, waited_s)
     if code in _DAMAGED:
         return StoreDamaged(
             f"the store {path} is damaged or no database ({_detail(error)}). It was left as it is: put a "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class SqliteFlows:
     """See :class:`hero_logic.store.flow_contract.FlowStore`; ``SqliteStore`` has the connections."""
 
-    _write_lock: LockType
+    _write_lock: AbstractContextManager[None]
     _read_lock: LockType
 
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:

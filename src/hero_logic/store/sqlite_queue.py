@@ -1,10 +1,13 @@
-"""The part of the embedded store that is about the queue, about finding plays and about deleting them."""
+"""The part of the embedded store that is about plays that wait, are sent events, are found or deleted."""
 
 from __future__ import annotations
 
 from hero_logic.core.lifecycle import check_move, is_terminal
+from hero_logic.core.lines import Chunk
+from hero_logic.core.records import PUSHED_SOURCES
 from hero_logic.store import queries, queue_queries, rows, writing
-from hero_logic.store.refusals import no_such_play, not_ended
+from hero_logic.store.queue_contract import KEPT_DELETIONS
+from hero_logic.store.refusals import check_room, check_takes_pushed, check_wait, no_such_play, not_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ _PAST_EVERY_TIME_MS = float("inf")
 class SqliteQueue:
     """See :class:`hero_logic.store.queue_contract.QueueStore`; ``SqliteStore`` has the connections."""
 
-    _write_lock: LockType
+    _write_lock: AbstractContextManager[None]
     _read_lock: LockType
 
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -46,6 +49,11 @@ class SqliteQueue:
         with self._read_lock, self._reading() as connection:
             return int(connection.execute(queue_queries.COUNT_WAITING).fetchone()[0])
 
+    def running_count(self) -> int:
+        """How many plays run, whoever runs them."""
+        with self._read_lock, self._reading() as connection:
+            return int(connection.execute(queue_queries.COUNT_RUNNING).fetchone()[0])
+
     def claim_play(self, runtime_sid: str) -> str | None:
         """Give a play that waits to a runtime; its sid, or None (queue_contract.py)."""
         # Who finds nothing has held up nobody.
@@ -53,7 +61,10 @@ class SqliteQueue:
             return None
         with self._write_lock:
             with self._writing() as connection:
-                found = connection.execute(queue_queries.NEXT_WAITING).fetchone()
+                found = (
+                    connection.execute(queue_queries.NEXT_AWAITED).fetchone()
+                    or connection.execute(queue_queries.NEXT_WAITING).fetchone()
+                )
                 if found is None:
                     return None
                 flow, play = found[:2]
@@ -83,6 +94,42 @@ class SqliteQueue:
             found = connection.execute(queue_queries.GET_ORDER, (sid,)).fetchone()
             return None if found is None else (rows.order(found[0]), int(found[1]))
 
+    # --- waiting for another play --------------------------------------------------------------------
+
+    def begin_wait(self, parent_sid: str, child_sid: str, *, max_chain: int) -> None:
+        """A play waits for another one from now on (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            parent, status, _ = _runtime_of(connection, parent_sid)
+            child, child_status, _ = _runtime_of(connection, child_sid)
+            above = connection.execute(queue_queries.WAITS_FOR, (parent, max_chain)).fetchall()
+            is_above = child in [play for play, _ in above]
+            check_wait(
+                parent_sid, status, child_sid, is_above=is_above, chain=above[-1][1], max_chain=max_chain
+            )
+            if not is_terminal(child_status):
+                connection.execute(queue_queries.BEGIN_WAIT, (parent, child))
+
+    def end_wait(self, parent_sid: str, child_sid: str) -> None:
+        """One call less waits (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            for parent, child, calls in connection.execute(
+                queue_queries.END_WAIT, (parent_sid, child_sid)
+            ).fetchall():
+                if calls <= 0:
+                    connection.execute(queue_queries.FORGET_WAIT, (parent, child))
+
+    def wait_chain(self, sid: str, *, limit: int) -> int:
+        """How many plays wait one above the other for a play (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            play = _runtime_of(connection, sid)[0]
+            depths = connection.execute(queue_queries.WAITS_FOR, (play, limit)).fetchall()
+            return int(depths[-1][1]) - 1
+
+    def waiting_parents(self, runtime_sid: str) -> list[str]:
+        """The plays of a runtime that wait for another one (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return [sid for (sid,) in connection.execute(queue_queries.WAITING_PARENTS, (runtime_sid,))]
+
     # --- cancelling ----------------------------------------------------------------------------------
 
     def ask_cancel(self, sid: str, *, asked_by: str, now_ms: float) -> str:
@@ -99,6 +146,8 @@ class SqliteQueue:
                 revision = writing.next_revision(connection)
                 error = f"cancelled by {asked_by} before it began"
                 connection.execute(queries.END_PLAY, ("cancelled", now_ms, error, None, "[]", revision, play))
+                for statement in queue_queries.FORGET_WAITS:
+                    connection.execute(statement, (play,))
             self._tell_of(revision, sid)
         return ""
 
@@ -106,6 +155,48 @@ class SqliteQueue:
         """The plays of a runtime that it is to end (queue_contract.py)."""
         with self._read_lock, self._reading() as connection:
             return list(connection.execute(queue_queries.CANCELS_OF, (runtime_sid,)))
+
+    # --- pushing -------------------------------------------------------------------------------------
+
+    def push_event(
+        self, sid: str, lines: bytes, *, source: str, received_ms: float, max_events: int, max_bytes: int
+    ) -> None:
+        """Keep an event for the runtime of its play (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            play, status, is_open = _inbox_of(connection, sid)
+            check_takes_pushed(sid, status, is_open=is_open)
+            count, size_bytes = connection.execute(queue_queries.COUNT_PUSHED, (play,)).fetchone()
+            check_room(sid, count + 1, size_bytes + len(lines), max_events=max_events, max_bytes=max_bytes)
+            position = len(lines) + (
+                connection.execute(queue_queries.LAST_PUSHED, (play,)).fetchone()[0]
+                or connection.execute(queue_queries.LAST_FOLDED, (play, *PUSHED_SOURCES)).fetchone()[0]
+            )
+            connection.execute(
+                queue_queries.ADD_PUSHED, (play, position, source, received_ms, len(lines), lines)
+            )
+
+    def pushed_plays(self, runtime_sid: str) -> list[str]:
+        """The plays of a runtime for which there are events (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return [sid for (sid,) in connection.execute(queue_queries.PUSHED_PLAYS, (runtime_sid,))]
+
+    def pushed_events(self, sid: str, *, after: int) -> list[Chunk]:
+        """The events that there are for a play behind a position (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return [
+                Chunk(lines, source=source, position=position, received_ms=received_ms)
+                for lines, source, position, received_ms in connection.execute(
+                    queue_queries.READ_PUSHED, (sid, after)
+                )
+            ]
+
+    def close_inbox(self, sid: str) -> bool:
+        """Let nothing more be pushed to a play; whether anything is not folded yet (queue_contract.py)."""
+        with self._write_lock, self._writing() as connection:
+            play, _, is_open = _inbox_of(connection, sid)
+            if is_open:
+                connection.execute(queue_queries.CLOSE_INBOX, (play,))
+            return connection.execute(queue_queries.HAS_PUSHED, (play,)).fetchone() is not None
 
     # --- finding -------------------------------------------------------------------------------------
 
@@ -127,7 +218,7 @@ class SqliteQueue:
     def changed_statuses(self, since: int) -> list[tuple[str, int, str]]:
         """What changed after a revision, in few words (queue_contract.py)."""
         with self._read_lock, self._reading() as connection:
-            return list(connection.execute(queue_queries.CHANGED_STATUSES, (since,)))
+            return list(connection.execute(queue_queries.CHANGED_STATUSES, (since, since)))
 
     def child_plays(self, sid: str, *, limit: int) -> list[Play]:
         """The plays that a play asked for, the oldest first."""
@@ -145,15 +236,31 @@ class SqliteQueue:
 
     def delete_play(self, sid: str) -> None:
         """Remove a play that has ended (queue_contract.py)."""
-        with self._write_lock, self._writing() as connection:
-            play, status = writing.find_play(connection, sid)
-            if not is_terminal(status):
-                raise not_ended(sid, status)
-            artifact_bytes = connection.execute(queue_queries.ARTIFACT_BYTES, (play,)).fetchone()[0]
-            connection.execute(queue_queries.MARK_DELETED, (play,))
-            for statement in queue_queries.DELETE_PLAY:
-                connection.execute(statement, (play,))
-            connection.execute(queue_queries.COUNT_PLAY, (-1, -artifact_bytes))
+        with self._write_lock:
+            with self._writing() as connection:
+                play, status = writing.find_play(connection, sid)
+                if not is_terminal(status):
+                    raise not_ended(sid, status)
+                artifact_bytes = connection.execute(queue_queries.ARTIFACT_BYTES, (play,)).fetchone()[0]
+                connection.execute(queue_queries.MARK_DELETED, (play,))
+                for statement in queue_queries.DELETE_PLAY:
+                    connection.execute(statement, (play,))
+                connection.execute(queue_queries.COUNT_PLAY, (-1, -artifact_bytes))
+                revision = writing.next_revision(connection)
+                number = connection.execute(queue_queries.ADD_DELETION, (sid, revision)).lastrowid or 0
+                connection.execute(queue_queries.FORGET_DELETIONS, (number - KEPT_DELETIONS,))
+            self._tell_of(revision, sid)
+
+    def deletions(self, *, since: int, until: int) -> list[tuple[str, int]]:
+        """The plays that were deleted between two revisions (queue_contract.py)."""
+        with self._read_lock, self._reading() as connection:
+            return list(connection.execute(queue_queries.DELETIONS, (since, until)))
+
+    def deletions_since(self) -> int:
+        """The revision after which each deletion is still known."""
+        with self._read_lock, self._reading() as connection:
+            first = connection.execute(queue_queries.FIRST_DELETION).fetchone()
+            return 0 if first is None or first[0] == 1 else int(first[1]) - 1
 
     def sweep_deleted(self, *, limit: int) -> bool:
         """Remove some rows of plays that were deleted; whether there may be more (queue_contract.py)."""
@@ -199,6 +306,18 @@ def _runtime_of(connection: sqlite3.Connection, sid: str) -> tuple[int, str, str
     if found is None:
         raise no_such_play(sid)
     return found
+
+
+def _inbox_of(connection: sqlite3.Connection, sid: str) -> tuple[int, str, bool]:
+    """The id and the status of a play, and whether its inbox is open.
+
+    Raises:
+        NotFound: there is no such play.
+    """
+    found = connection.execute(queue_queries.FIND_INBOX, (sid,)).fetchone()
+    if found is None:
+        raise no_such_play(sid)
+    return found[0], found[1], bool(found[2])
 
 
 def _found(

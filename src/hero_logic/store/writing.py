@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hero_logic.core.lifecycle import is_terminal
+from hero_logic.core.records import PUSHED_SOURCES
 from hero_logic.store import queries, queue_queries, rows
 from hero_logic.store.refusals import has_ended, no_such_play, not_stored
 
@@ -87,6 +88,9 @@ def write_delta(
     revision = after + len(delta.rows) + 1
     _write_marks(connection, queries.WRITE_WRITER, play, delta.writers)
     _write_marks(connection, queries.WRITE_POSITION, play, delta.positions)
+    folded = [delta.positions[source] for source in PUSHED_SOURCES if source in delta.positions]
+    if folded:
+        connection.execute(queue_queries.FORGET_FOLDED, (play, max(folded)))
     total = delta.counters
     connection.execute(
         queries.WRITE_TOTALS,

@@ -56,6 +56,7 @@ _shtab_hero_logic_cancel_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--no-wait[do not wait until they have ended]"
   "--json[print one JSON document, and nothing else]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "(*):the play\'s id, or last:"
 )
 
@@ -80,6 +81,7 @@ _shtab_hero_logic_flows_defaults_added=0
 
 _shtab_hero_logic_flows_add_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "--name[what to call it (default\: what \@flow says, the function, or for main the file)]:name:"
   "--description[default\: what the source says]:TEXT:"
   "*--tag[may be repeated\; replaces those of before]:TAG:"
@@ -92,6 +94,7 @@ _shtab_hero_logic_flows_add_defaults_added=0
 
 _shtab_hero_logic_flows_ls_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "--json[print one JSON document, and nothing else]"
   "--limit[how many flows at the most (default 20)]:N:"
   "--before[go on where the page before ended]:CURSOR:"
@@ -103,6 +106,7 @@ _shtab_hero_logic_flows_ls_defaults_added=0
 
 _shtab_hero_logic_flows_rm_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "--archive[keep all of it, and have it neither listed nor found nor run]"
   "--unarchive[bring back one that is archived]"
   ":its name or its sid:"
@@ -113,6 +117,7 @@ _shtab_hero_logic_flows_rm_defaults_added=0
 
 _shtab_hero_logic_flows_search_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "--json[print one JSON document, and nothing else]"
   "--limit[how many flows at the most (default 20)]:N:"
   "(*)::what to look for\; none\: the newest flows:"
@@ -123,6 +128,7 @@ _shtab_hero_logic_flows_search_defaults_added=0
 
 _shtab_hero_logic_flows_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "--json[print one JSON document, and nothing else]"
   "--versions[list all of its versions, and nothing else]"
   "--source[print the source, and nothing else]"
@@ -158,6 +164,7 @@ _shtab_hero_logic_ls_options=(
   "*--status[plays of this status alone\: pending, running, ok, failed, timed_out, cancelled\; may be repeated]:STATUS:(pending running ok failed timed_out cancelled)"
   "--days[plays of the last so many days alone]:N:"
   "--text[plays with this in their id, flow, error or input]:TEXT:"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -166,10 +173,11 @@ _shtab_hero_logic_ls_defaults_added=0
 _shtab_hero_logic_migrate_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--out[where the flows go (default\: here)\; it is made if need be]:DIR:_files -/"
+  "--library[migrate the workflows in the library instead\: each gets a version in Python]"
   "--check[write nothing, and say what would become of it]"
   "--force[overwrite files that somebody has changed]"
   "--json[print the reports as one JSON document, and nothing else]"
-  "(*):a workflow\'s file, or a directory\: all \*.json in it that are none of \*.cases.json:_files"
+  "(*)::a workflow\'s file, or a directory\: all \*.json in it that are none of \*.cases.json:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -200,6 +208,7 @@ _shtab_hero_logic_retry_options=(
   "--queue[leave it to a worker, and print the new play\'s id alone]"
   "--json[print the play as one JSON document, and nothing else]"
   "--quiet[print the output alone]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   ":the play\'s id, or last:"
 )
 
@@ -208,6 +217,7 @@ _shtab_hero_logic_retry_defaults_added=0
 
 _shtab_hero_logic_rm_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "(*):the play\'s id:"
 )
 
@@ -231,6 +241,7 @@ _shtab_hero_logic_run_options=(
   "--keep[copy what the flow put into artifacts\/ to this directory]:DIR:_files -/"
   "--json[print the play as one JSON document, and nothing else]"
   "--quiet[print the output alone]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process]:SERVER:"
   ":the file with the flow, or the name of a flow of the library, with \@ and the beginning of a version for that one\; a file that is there comes first:_files"
 )
 
@@ -260,6 +271,7 @@ _shtab_hero_logic_show_options=(
   "--logs[print the logs of each span too, as --json always does]"
   "--failed[list the spans that failed, and nothing else]"
   "--stats[list what spans took, by name, and nothing else]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   ":the play\'s id, or last:"
 )
 
@@ -277,6 +289,7 @@ _shtab_hero_logic_wait_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--timeout[wait no longer than so many seconds]:S:"
   "--json[print one JSON document, and nothing else]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   "(*):the play\'s id, or last:"
 )
 
@@ -286,6 +299,7 @@ _shtab_hero_logic_wait_defaults_added=0
 _shtab_hero_logic_watch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print each change as a line of JSON, and nothing else]"
+  "--server[ask this server, http\:\/\/HOST\:PORT or unix\:PATH, and not this process (default\: HERO_LOGIC_SERVER)]:SERVER:"
   ":the play\'s id, or last:"
 )
 

@@ -1,0 +1,113 @@
+"""What is built: small, whole, of nobody else's hosts, and its own tests."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hero_logic.core.documents import PlayFacts, PlaySummary
+from hero_logic.core.library import Flow, FlowDetails
+from hero_logic.server.page_files import BUILT
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "web"
+MOST_FIRST_BYTES = 40 * 1024
+MOST_WORKER_BYTES = 12 * 1024
+
+
+@pytest.fixture
+def built() -> Path:
+    """The page as it was built."""
+    if not Path(BUILT, "index.html").exists():
+        pytest.skip("the page is not built: `make setup` builds it where there is Node")
+    return Path(BUILT)
+
+
+def test_the_first_load_is_at_most_40_kb_of_script(built: Path) -> None:
+    """Gzipped, of all that the document asks for; what is loaded later is not in it."""
+    manifest = json.loads((built / "manifest.json").read_text())
+    wanted, todo = set(), ["index.html"]
+    while todo:
+        chunk = manifest[todo.pop()]
+        if chunk["file"] not in wanted:
+            wanted.add(chunk["file"])
+            todo += chunk.get("imports", [])
+
+    sizes = {file: len(gzip.compress((built / file).read_bytes(), 9)) for file in wanted}
+    assert sum(sizes.values()) <= MOST_FIRST_BYTES, sizes
+
+
+def test_each_worker_is_small(built: Path) -> None:
+    """It is loaded beside the first script, when spans are first read."""
+    sizes = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in built.glob("assets/worker-*.js")}
+
+    assert sizes
+    assert max(sizes.values()) <= MOST_WORKER_BYTES, sizes
+
+
+def test_code_and_plots_are_loaded_when_they_are_shown(built: Path) -> None:
+    """The editor is no part of the first load."""
+    manifest = json.loads((built / "manifest.json").read_text())
+
+    assert manifest["src/ui/editor.ts"]["isDynamicEntry"] is True
+    assert "src/ui/editor.ts" not in manifest["index.html"].get("imports", [])
+
+
+def test_the_document_has_no_inline_script_or_style(built: Path) -> None:
+    """The policy would refuse them."""
+    document = (built / "index.html").read_text()
+
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", document))
+    assert re.findall(r"<style|style=|\son\w+=", document) == []
+
+
+def test_each_file_has_its_compressed_forms(built: Path) -> None:
+    """The server compresses nothing."""
+    for path in built.rglob("*"):
+        if path.suffix in (".js", ".css", ".html", ".svg"):
+            assert gzip.decompress(Path(f"{path}.gz").read_bytes()) == path.read_bytes()
+            assert Path(f"{path}.br").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("interface", "struct"),
+    [("PlaySummary", PlaySummary), ("PlayFacts", PlayFacts), ("Flow", Flow), ("FlowDetails", FlowDetails)],
+)
+def test_the_page_knows_the_documents_as_they_are(interface: str, struct: type) -> None:
+    """Every key that it reads is one that the service gives; what it does not read it leaves out."""
+    source = (WEB / "src" / "rpc" / "documents.ts").read_text()
+    found = re.search(rf"export interface {interface}\b[^{{]*\{{(.*?)^\}}", source, re.DOTALL | re.MULTILINE)
+    assert found
+
+    keys = set(re.findall(r"^  (\w+)\??:", found[1], re.MULTILINE))
+    assert keys
+    assert keys <= {field.name for field in msgspec.structs.fields(struct)}
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    """Whoever builds it takes packages from where they take packages; what they are is held by digests."""
+    packages = json.loads((WEB / "package-lock.json").read_text())["packages"]
+
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    assert [name for name, package in packages.items() if name and "integrity" not in package] == []
+
+
+def test_the_unit_tests_of_the_page_pass() -> None:
+    """Those of Vitest, where there is Node."""
+    if not (WEB / "node_modules").exists():
+        pytest.skip("the packages of the page are not installed: `make setup` does it where there is Node")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "build_page.py"), "npm", "test"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,78 @@
+"""The library: finding, source, versions, the form, and the play that it starts."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from support.browsing import Visit
+from support.serving import Server
+
+
+def test_a_flow_is_found_as_one_types(visit: Visit) -> None:
+    """By words of what it says too, and with the arrow key it is one step away."""
+    page = visit.go("/library")
+    expect(page.get_by_role("navigation", name="Flows").get_by_role("link")).to_have_count(5)
+    page.keyboard.press("/")
+    page.keyboard.type("hello to somebdy")
+    expect(page.get_by_role("navigation", name="Flows").get_by_role("link")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="greet")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Source of greet")).to_contain_text("def greet")
+
+
+def test_two_versions_are_shown_beside_each_other(visit: Visit) -> None:
+    """What differs is seen."""
+    page = visit.go("/library?flow=greet")
+    page.get_by_label("against").select_option(index=1)
+
+    expect(page.get_by_role("textbox", name="Source of greet, before")).to_contain_text("Good day")
+    expect(page.get_by_role("textbox", name="Source of greet, after")).not_to_contain_text("Good day")
+    assert "before=" in page.url
+
+
+def test_the_form_runs_a_flow_and_the_page_follows_its_play(visit: Visit, server: Server) -> None:
+    """With what was changed, and nothing else."""
+    page = visit.go("/library?flow=greet")
+    page.get_by_label("times").fill("4")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url("**/p/*")
+
+    expect(page.locator(".play-header .status")).to_have_text("ok")
+    expect(page.get_by_role("button", name="Output")).to_contain_text("Hello, Ada!")
+    assert server.call("play_get", play_sid=page.url.rpartition("/")[2])["input"] == {"times": 4}
+
+
+def test_what_does_not_fit_is_said_at_its_field(visit: Visit) -> None:
+    """Before anything is sent, and the field has the focus."""
+    page = visit.go("/library?flow=greet")
+    page.get_by_label("times").fill("many")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("alert")).to_have_text('times is "many": it takes a whole number')
+    expect(page.get_by_label("times")).to_be_focused()
+    assert page.url.endswith("/library?flow=greet")
+
+
+def test_json_stands_in_for_the_form(visit: Visit) -> None:
+    """What the form has so far is in it, and what is in it is in the form again."""
+    page = visit.go("/library?flow=greet")
+    page.get_by_label("name").fill("Grace")
+    page.get_by_role("button", name="As JSON").click()
+    expect(page.get_by_label("Input, as JSON")).to_have_value('{\n  "name": "Grace"\n}')
+    page.get_by_label("Input, as JSON").fill('{"name": "Grace", "zz": 1}')
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text('it takes no "zz"')
+
+    page.get_by_label("Input, as JSON").fill('{"name": "Alan", "times": 2}')
+    page.get_by_role("button", name="As JSON").click()
+    expect(page.get_by_label("name")).to_have_value("Alan")
+    expect(page.get_by_label("times")).to_have_value("2")
+
+
+def test_a_flow_that_is_not_there_is_said(visit: Visit) -> None:
+    """With what it was asked for."""
+    page = visit.go("/library?flow=nothing")
+
+    expect(page.get_by_role("alert")).to_contain_text("nothing")

@@ -1,0 +1,60 @@
+"""Logging in, what is said where that is refused, and what happens when a session is over."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, expect
+
+from support.browsing import visiting
+from support.serving import Server
+
+
+def test_the_address_with_a_code_logs_in_and_shows_the_plays(browser: Browser, server: Server) -> None:
+    """And the code is nowhere in the history."""
+    with visiting(browser, server) as visit:
+        visit.log_in()
+
+        expect(visit.page.get_by_role("grid", name="Plays")).to_be_visible()
+        assert "#" not in visit.page.url
+        visit.page.go_back()
+        assert "#" not in visit.page.url
+
+
+def test_a_code_that_was_used_is_refused_in_words(browser: Browser, server: Server) -> None:
+    """And another one can be given in the same place."""
+    with visiting(browser, server) as visit:
+        client = server.http()
+        code = client.post("/login-code").json()["code"]
+        assert client.post("/login", json={"code": code}).status_code == 204
+
+        visit.go(f"/login#{code}")
+        expect(visit.page.get_by_role("alert")).to_contain_text("each works once")
+        fresh = client.post("/login-code").json()["code"]
+        visit.page.get_by_label("Address or code").fill(f"{server.url}/login#{fresh}")
+        visit.page.keyboard.press("Enter")
+        expect(visit.page.get_by_role("grid", name="Plays")).to_be_visible()
+
+
+def test_who_has_no_session_is_shown_the_login_and_then_what_was_wanted(
+    browser: Browser, server: Server
+) -> None:
+    """A link to a play works for who logs in on it."""
+    with visiting(browser, server) as visit:
+        visit.go("/p/last")
+        expect(visit.page.get_by_role("heading", name="Log in")).to_be_visible()
+        expect(visit.page.get_by_role("alert")).to_contain_text("token")
+
+        visit.page.get_by_label("Address or code").fill(server.http().post("/login-code").json()["code"])
+        visit.page.get_by_role("button", name="Log in").click()
+        expect(visit.page.locator(".play-header h1")).to_be_visible()
+        assert visit.page.url == f"{server.url}/p/last"
+
+
+def test_a_session_that_is_over_is_said(browser: Browser, server: Server) -> None:
+    """The next call that is refused turns the page to the login."""
+    with visiting(browser, server) as visit:
+        visit.log_in()
+        expect(visit.page.locator(".all .row").first).to_be_visible()
+        visit.context.clear_cookies()
+        visit.page.get_by_label("Find in").fill("anything")
+
+        expect(visit.page.get_by_role("heading", name="Log in")).to_be_visible()

@@ -1,0 +1,13 @@
+// Where the page begins.
+
+import { render } from "preact";
+import "./styles/base.css";
+import { App } from "./app.tsx";
+import { startRouter } from "./router.ts";
+import { startKeys } from "./ui/keys.ts";
+import { startClock } from "./ui/time.ts";
+
+startRouter();
+startKeys();
+startClock();
+render(<App />, document.getElementById("page")!);

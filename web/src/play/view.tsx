@@ -1,0 +1,95 @@
+// One play: what became of it, and its timeline.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { LiveStore } from "../live/store.ts";
+import { call, CallError } from "../rpc/client.ts";
+import { hasEnded, type PlayFacts, type PlaySummary } from "../rpc/documents.ts";
+import { Timeline } from "../timeline/index.tsx";
+import { connection } from "../ui/connection.tsx";
+import { Problem } from "../ui/problem.tsx";
+import { statusWord } from "../ui/status.tsx";
+import { useTitle } from "../ui/title.ts";
+import { Header } from "./header.tsx";
+import "./play.css";
+
+/** Where a play comes from, and what came of it. */
+export interface Links {
+  parent_play_sid: string;
+  parent_span_id: string;
+  children: PlaySummary[];
+  retry_of: string;
+  retries: PlaySummary[];
+}
+
+export function Play({ sid }: { sid: string }) {
+  const live = useMemo(() => new LiveStore(sid), [sid]);
+  const facts = useSignal<PlayFacts | null>(null);
+  const links = useSignal<Links | null>(null);
+  const problem = useSignal<unknown>(null);
+
+  const read = async () => {
+    try {
+      const [found, related] = await Promise.all([
+        call<PlayFacts>("play_get", { play_sid: sid, spans: false }),
+        call<Links>("play_links", { play_sid: sid }),
+      ]);
+      facts.value = found;
+      links.value = related;
+      problem.value = null;
+    } catch (error) {
+      problem.value = error;
+    }
+  };
+  useEffect(() => {
+    void read();
+    return () => {
+      live.close();
+      connection.value = "";
+    };
+  }, [live]);
+  const status = live.status.value || facts.value?.status || "";
+  useEffect(() => {
+    // What it gave and printed is there when it has ended.
+    if (facts.value && hasEnded(status) && !hasEnded(facts.value.status)) void read();
+  }, [status]);
+  useEffect(() => {
+    connection.value = live.connection.value === "idle" ? "" : live.connection.value;
+  }, [live.connection.value]);
+  useTitle(facts.value ? `${statusWord(status)}: ${facts.value.flow || sid}` : sid);
+
+  if (problem.value !== null && !facts.value)
+    return <NotThere sid={sid} error={problem.value} again={read} />;
+  const shown = facts.value;
+  return (
+    <div class="play">
+      {live.isDeleted.value && (
+        <p class="problem" role="alert">
+          This play was deleted. What is shown is what was known of it.
+        </p>
+      )}
+      {shown ? (
+        <Header facts={{ ...shown, ...live.play.value }} links={links.value} />
+      ) : (
+        <div class="play-header waits" aria-busy="true" />
+      )}
+      {shown && <Timeline sid={shown.sid} live={live} />}
+    </div>
+  );
+}
+
+function NotThere({ sid, error, again }: { sid: string; error: unknown; again: () => void }) {
+  if (!(error instanceof CallError) || (error.code !== "not_found" && error.code !== "invalid_params"))
+    return <Problem error={error} again={again} />;
+  return (
+    <section class="empty">
+      <h1>There is no such play</h1>
+      <p class="quiet">
+        No play on record has the id <code>{sid}</code>. It may have been deleted, or its link was cut short.
+      </p>
+      <p>
+        <a href="/">All plays</a>
+      </p>
+    </section>
+  );
+}

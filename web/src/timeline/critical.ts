@@ -1,0 +1,83 @@
+/**
+ * The critical path: what a play's time went by waiting for, from its end back to its start.
+ *
+ * From the end of a span back: the child that ended last before that moment was waited for; from its start on back the
+ * next one, and so on; what lies between is the span's own time. A child that still ran when a later one began was not
+ * what that one waited for. While a play runs, what runs ends now: the path then ends at what is waited for.
+ */
+
+import type { Order } from "./order.ts";
+import { NONE, type Spans } from "./spans.ts";
+
+/** Stretches of time, the latest first: in each the path is in that row. */
+export interface Path {
+  readonly rows: Int32Array;
+  readonly from: Float64Array;
+  readonly to: Float64Array;
+}
+
+interface Step {
+  readonly position: number;
+  /** Its own end, or where the path left it for what came after: later ends are cut to that. */
+  readonly limitMs: number;
+  readonly sinceMs: number;
+  /** From here on the path is known. */
+  untilMs: number;
+  children: readonly number[] | null;
+  next: number;
+}
+
+export function criticalPath(order: Order, spans: Spans, nowMs: number): Path {
+  const rows: number[] = [];
+  const from: number[] = [];
+  const to: number[] = [];
+  const own = (position: number, fromMs: number, toMs: number): void => {
+    if (position === NONE || toMs <= fromMs) return;
+    rows.push(order.rows[position]!);
+    from.push(fromMs);
+    to.push(toMs);
+  };
+  const endOf = (position: number): number => spans.endAt(order.rows[position]!, nowMs);
+  const startOf = (position: number): number => spans.start[order.rows[position]!]!;
+  const stack: Step[] = [step(NONE, -Infinity, Infinity)];
+  while (stack.length) {
+    const top = stack[stack.length - 1]!;
+    top.children ??= latestFirst(
+      order,
+      top.position,
+      (child) => Math.min(endOf(child), top.limitMs),
+      startOf,
+    );
+    const child = top.children[top.next++];
+    if (child === undefined) {
+      own(top.position, top.sinceMs, top.untilMs);
+      stack.pop();
+      continue;
+    }
+    const endMs = Math.min(endOf(child), top.limitMs);
+    const startMs = Math.max(startOf(child), top.sinceMs);
+    // It still ran when what came later began, or took no time: nothing waited for it.
+    if (endMs > top.untilMs || endMs <= startMs) continue;
+    own(top.position, endMs, top.untilMs);
+    top.untilMs = startMs;
+    stack.push(step(child, startMs, endMs));
+  }
+  return { rows: Int32Array.from(rows), from: Float64Array.from(from), to: Float64Array.from(to) };
+}
+
+function step(position: number, sinceMs: number, untilMs: number): Step {
+  return { position, limitMs: untilMs, sinceMs, untilMs, children: null, next: 0 };
+}
+
+/** The children of a position, the one that ended last first; of those that ended together the one that began first. */
+function latestFirst(
+  order: Order,
+  position: number,
+  endOf: (position: number) => number,
+  startOf: (position: number) => number,
+): number[] {
+  const end = position === NONE ? order.count : order.endOf(position);
+  const children: number[] = [];
+  for (let at = position + 1; at < end; at = order.endOf(at)) children.push(at);
+  return children.sort((one, other) => endOf(other) - endOf(one) || startOf(one) - startOf(other));
+}

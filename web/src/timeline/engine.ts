@@ -1,0 +1,420 @@
+/** A play in memory, and what is asked of it. No worker, no clock and no network: worker.ts has those. */
+
+import { type Path, criticalPath } from "./critical.ts";
+import { densityOf, Detail, type Density } from "./detail.ts";
+import { findSpans, nextFailure, nextMatch } from "./find.ts";
+import type {
+  FoldAsk,
+  GoAsk,
+  GroupView,
+  Place,
+  RowKey,
+  RowView,
+  SpanFacts,
+  Totals,
+  View,
+  ViewAsk,
+} from "./messages.ts";
+import { ORPHANS_KEY } from "./messages.ts";
+import { type Group, Order } from "./order.ts";
+import { isEmpty, type Query, readQuery } from "./query.ts";
+import { codeOfGroup, Folding, groupOfCode, ORPHANS, reveal, visibleRows } from "./rows.ts";
+import { NONE, RUNNING, Spans } from "./spans.ts";
+
+/** A play of more spans is shown folded at first. */
+export const FOLDED_FROM = 5000;
+const OPEN_LEVELS = 1;
+const NOWHERE: Place = { key: "", row: NONE, index: NONE, startMs: NaN, endMs: NaN };
+const NO_PATH: readonly number[] = [];
+
+export class Engine {
+  readonly spans = new Spans();
+  readonly folding = new Folding();
+  order = new Order(this.spans);
+  isLoaded = false;
+  private detail = new Detail(this.order, this.spans);
+  private codes = new Int32Array(0);
+  private version = 0;
+  private builtVersion = -1;
+  private query: Query = readQuery("");
+  private others: ReadonlySet<number> = new Set();
+  private matches = new Int32Array(0);
+  private isMatch = new Uint8Array(0);
+  private pathNowMs: number | null = null;
+  private pathOf = new Map<number, number[]>();
+  private pathNames: Totals["pathNames"] = [];
+
+  /** Say how large the play is before it comes: a large one is folded. */
+  expect(count: number): void {
+    if (count > FOLDED_FROM) this.folding.depth = OPEN_LEVELS;
+  }
+
+  /** Put what has come in order; whether anything had. */
+  refresh(nowMs: number): boolean {
+    if (this.builtVersion === this.spans.version) return false;
+    this.builtVersion = this.spans.version;
+    this.order = new Order(this.spans);
+    this.detail = new Detail(this.order, this.spans);
+    this.search();
+    if (this.pathNowMs !== null) this.trace(nowMs);
+    this.lay();
+    return true;
+  }
+
+  totals(): Totals {
+    const { spans, order } = this;
+    return {
+      version: this.version,
+      count: spans.count,
+      failed: spans.failed,
+      running: spans.running,
+      orphans: order.count - order.orphansFrom,
+      rows: this.codes.length,
+      minMs: spans.minMs,
+      maxMs: spans.maxMs,
+      isLoaded: this.isLoaded,
+      matches: this.matches.length,
+      pathNames: this.pathNames,
+    };
+  }
+
+  view(ask: ViewAsk): View {
+    const total = this.codes.length;
+    let shift = 0;
+    if (ask.anchor && (ask.first >= total || this.keyOf(this.codes[ask.first]!) !== ask.anchor)) {
+      const index = this.indexOf(ask.anchor);
+      if (index !== NONE) shift = index - ask.first;
+    }
+    const first = Math.max(0, Math.min(ask.first + shift, Math.max(0, total - 1)));
+    const rows: RowView[] = [];
+    for (let at = first; at < Math.min(total, first + ask.count); at++)
+      rows.push(this.rowView(this.codes[at]!, ask));
+    const selectedIndex = ask.selected ? this.indexOf(ask.selected) : NONE;
+    return { first, rows, total, shift, selectedIndex, version: this.version };
+  }
+
+  fold(ask: FoldAsk): void {
+    const { folding, order } = this;
+    if (ask.how === "all") folding.reset(Infinity, "open", order.groups);
+    else if (ask.how === "none") folding.reset(0, "closed", order.groups);
+    else if (ask.how === "deeper")
+      folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
+    else if (ask.how === "shallower") {
+      folding.reset(Math.max(0, Math.min(this.deepest(), folding.depth) - 1), "brief", order.groups);
+    } else this.foldOne(this.codeOf(ask.key), ask.how);
+    this.lay();
+  }
+
+  go(ask: GoAsk): Place {
+    if (ask.to === "row") return this.stepFrom(ask.from, ask.step);
+    if (ask.to === "end") return this.placeAt(ask.step === 1 ? this.codes.length - 1 : 0);
+    if (ask.to === "parent") return this.goToParent(ask.from);
+    if (ask.to === "span") return this.show(this.order.positionOf(ask.row));
+    if (ask.to === "id") return this.show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
+    const from = this.positionNear(ask.from, ask.step);
+    if (ask.to === "failure") return this.show(nextFailure(this.order, from, ask.step));
+    return this.show(nextMatch(this.matches, from, ask.step));
+  }
+
+  find(text: string, others: readonly number[]): void {
+    this.query = readQuery(text);
+    this.others = new Set(others);
+    this.search();
+    this.version++;
+  }
+
+  setPath(isOn: boolean, nowMs: number): void {
+    this.pathNowMs = isOn ? nowMs : null;
+    if (isOn) this.trace(nowMs);
+    else {
+      this.pathOf.clear();
+      this.pathNames = [];
+    }
+    this.version++;
+  }
+
+  density(fromMs: number, toMs: number, parts: number): Density {
+    return densityOf(this.spans, fromMs, toMs, parts);
+  }
+
+  facts(key: RowKey): SpanFacts | null {
+    const code = this.codeOf(key);
+    if (code === null || code === ORPHANS) return null;
+    const { order, spans } = this;
+    const group = groupOfCode(order, code);
+    const position = group ? group.from : code;
+    const row = order.rows[position]!;
+    const end = order.endOf(position);
+    let children = 0;
+    for (let at = position + 1; at < end; at = order.endOf(at)) children++;
+    const path = this.pathOf.get(row) ?? NO_PATH;
+    return {
+      key,
+      row: group ? NONE : row,
+      spanId: group ? "" : spans.ids.text(row),
+      name: spans.names[spans.name[row]!]!,
+      status: spans.status[row]!,
+      kind: spans.kind[row]!,
+      startMs: spans.start[row]!,
+      endMs: spans.end[row]!,
+      error: spans.errors.get(row) ?? "",
+      children,
+      below: end - position - 1,
+      failedBelow: order.failedIn(position + 1, end),
+      pathMs: path.reduce((sum, ms, at) => sum + (at % 2 ? ms : -ms), 0),
+      hasLogs: (spans.marks[row]! & 1) > 0,
+      ancestors: this.ancestors(position),
+      group: group ? this.groupView(group) : null,
+    };
+  }
+
+  private ancestors(position: number): SpanFacts["ancestors"] {
+    const { order, spans } = this;
+    const above: { row: number; name: string; status: number }[] = [];
+    for (let at = order.parents[position]!; at >= 0 && above.length < 100; at = order.parents[at]!) {
+      const row = order.rows[at]!;
+      above.push({ row, name: spans.names[spans.name[row]!]!, status: spans.status[row]! });
+    }
+    return above.reverse();
+  }
+
+  private search(): void {
+    this.matches = findSpans(this.order, this.spans, this.query, this.others) as Int32Array<ArrayBuffer>;
+    this.isMatch = new Uint8Array(isEmpty(this.query) ? 0 : this.order.count);
+    for (const at of this.matches) this.isMatch[at] = 1;
+  }
+
+  private trace(nowMs: number): void {
+    this.pathNowMs = nowMs;
+    const path = criticalPath(this.order, this.spans, nowMs);
+    this.pathOf = stretchesByRow(path);
+    const byName = new Map<string, number>();
+    for (let at = 0; at < path.rows.length; at++) {
+      const name = this.spans.names[this.spans.name[path.rows[at]!]!]!;
+      byName.set(name, (byName.get(name) ?? 0) + path.to[at]! - path.from[at]!);
+    }
+    this.pathNames = [...byName]
+      .map(([name, ms]) => ({ name, ms }))
+      .sort((one, other) => other.ms - one.ms)
+      .slice(0, 5);
+  }
+
+  private lay(): void {
+    this.codes = visibleRows(this.order, this.folding) as Int32Array<ArrayBuffer>;
+    this.version++;
+  }
+
+  private deepest(): number {
+    let deepest = 1;
+    for (const level of this.order.levels) if (level > deepest) deepest = level;
+    return deepest;
+  }
+
+  private foldOne(code: number | null, how: "toggle" | "open" | "close"): void {
+    if (code === null) return;
+    const { folding, order } = this;
+    if (code === ORPHANS) {
+      folding.areOrphansOpen = how === "toggle" ? !folding.areOrphansOpen : how === "open";
+      return;
+    }
+    const group = groupOfCode(order, code);
+    if (group) {
+      const isOpen = folding.stateOf(group) === "open";
+      if (how === "toggle") folding.setState(group, isOpen ? "brief" : "open");
+      else if (how === "open") folding.setState(group, "open");
+      else folding.setState(group, isOpen ? "brief" : "closed");
+      return;
+    }
+    const row = order.rows[code]!;
+    const isOpen = folding.isOpen(row, order.levels[code]!);
+    folding.setOpen(row, how === "toggle" ? !isOpen : how === "open");
+  }
+
+  private show(position: number): Place {
+    if (position < 0) return NOWHERE;
+    reveal(this.order, this.folding, position);
+    this.lay();
+    return this.placeAt(this.codes.indexOf(position));
+  }
+
+  private stepFrom(from: RowKey, step: number): Place {
+    const index = this.indexOf(from);
+    if (index === NONE) return this.placeAt(step < 0 ? this.codes.length - 1 : 0);
+    return this.placeAt(Math.max(0, Math.min(this.codes.length - 1, index + step)));
+  }
+
+  private goToParent(from: RowKey): Place {
+    const code = this.codeOf(from);
+    if (code === null || code === ORPHANS) return NOWHERE;
+    const { order } = this;
+    const group = groupOfCode(order, code);
+    const holder = group ? null : order.groupOf(code);
+    if (holder) return this.placeAt(this.codes.indexOf(codeOfGroup(order.groups.indexOf(holder))));
+    const parent = group ? group.parentPos : order.parents[code]!;
+    if (parent >= 0) return this.placeAt(this.codes.indexOf(parent));
+    const isOrphan = (group ? group.from : code) >= order.orphansFrom;
+    return isOrphan ? this.placeAt(this.codes.indexOf(ORPHANS)) : NOWHERE;
+  }
+
+  private placeAt(index: number): Place {
+    if (index < 0 || index >= this.codes.length) return NOWHERE;
+    const code = this.codes[index]!;
+    const key = this.keyOf(code);
+    const group = groupOfCode(this.order, code);
+    if (code === ORPHANS || group) return { key, row: NONE, index, startMs: NaN, endMs: NaN };
+    const row = this.order.rows[code]!;
+    return { key, row, index, startMs: this.spans.start[row]!, endMs: this.spans.end[row]! };
+  }
+
+  /** The position from which the next is looked for. */
+  private positionNear(key: RowKey, step: 1 | -1): number {
+    const code = key ? this.codeOf(key) : null;
+    if (code === null) return step === 1 ? NONE : this.order.count;
+    if (code === ORPHANS) return this.order.orphansFrom + (step === 1 ? -1 : 0);
+    const group = groupOfCode(this.order, code);
+    return group ? group.from - (step === 1 ? 1 : 0) : code;
+  }
+
+  private indexOf(key: RowKey): number {
+    const code = this.codeOf(key);
+    return code === null ? NONE : this.codes.indexOf(code);
+  }
+
+  private keyOf(code: number): RowKey {
+    if (code === ORPHANS) return ORPHANS_KEY;
+    const group = groupOfCode(this.order, code);
+    return group ? `g${group.key}` : `s${this.order.rows[code]!}`;
+  }
+
+  private codeOf(key: RowKey): number | null {
+    if (key === ORPHANS_KEY) return ORPHANS;
+    if (key.startsWith("g")) {
+      const index = this.order.groups.findIndex((group) => group.key === key.slice(1));
+      return index < 0 ? null : codeOfGroup(index);
+    }
+    const position = this.order.positionOf(Number(key.slice(1)));
+    return position < 0 ? null : position;
+  }
+
+  private rowView(code: number, ask: ViewAsk): RowView {
+    const group = groupOfCode(this.order, code);
+    if (group) return this.groupRow(code, group, ask);
+    if (code === ORPHANS) return this.orphansRow(ask);
+    const { spans, order } = this;
+    const row = order.rows[code]!;
+    const end = order.endOf(code);
+    const below = end - code - 1;
+    const isOpen = below ? this.folding.isOpen(row, order.levels[code]!) : null;
+    return {
+      key: `s${row}`,
+      row,
+      level: order.levels[code]!,
+      name: spans.names[spans.name[row]!]!,
+      status: spans.status[row]!,
+      kind: spans.kind[row]!,
+      startMs: spans.start[row]!,
+      endMs: spans.end[row]!,
+      isOpen,
+      place: code + 1,
+      below,
+      failedBelow: order.failedIn(code + 1, end),
+      runningBelow: order.runningIn(code + 1, end),
+      hasLogs: (spans.marks[row]! & 1) > 0,
+      hasChild: (spans.marks[row]! & 2) > 0,
+      error: spans.errors.get(row) ?? "",
+      isMatch: this.isMatch[code] === 1,
+      path: this.pathOf.get(row) ?? NO_PATH,
+      bars: isOpen === false ? this.bars(code + 1, end, ask) : null,
+      group: null,
+    };
+  }
+
+  private groupRow(code: number, group: Group, ask: ViewAsk): RowView {
+    const state = this.folding.stateOf(group);
+    return {
+      ...this.stretchRow(group.from, group.to, ask),
+      key: this.keyOf(code),
+      level: group.level,
+      name: this.spans.names[group.name]!,
+      isOpen: state !== "closed" && (state === "open" || this.folding.shownOf(group).length > 0),
+      below: group.count,
+      failedBelow: this.order.failedIn(group.from, group.to),
+      group: { ...this.groupView(group), isBrief: state === "brief" },
+    };
+  }
+
+  private orphansRow(ask: ViewAsk): RowView {
+    const { order } = this;
+    return {
+      ...this.stretchRow(order.orphansFrom, order.count, ask),
+      key: ORPHANS_KEY,
+      level: 1,
+      name: "spans whose parent never came",
+      isOpen: this.folding.areOrphansOpen,
+    };
+  }
+
+  private stretchRow(from: number, to: number, ask: ViewAsk): RowView {
+    const failed = this.order.failedIn(from, to);
+    const running = this.order.runningIn(from, to);
+    return {
+      key: "",
+      row: NONE,
+      level: 1,
+      name: "",
+      status: failed ? 4 : running ? RUNNING : 1,
+      kind: 0,
+      startMs: NaN,
+      endMs: NaN,
+      isOpen: true,
+      place: 0,
+      below: to - from,
+      failedBelow: failed,
+      runningBelow: running,
+      hasLogs: false,
+      hasChild: false,
+      error: "",
+      isMatch: false,
+      path: NO_PATH,
+      bars: this.bars(from, to, ask),
+      group: null,
+    };
+  }
+
+  private groupView(group: Group): GroupView {
+    const { spans } = this;
+    const failedRow = group.shown.find((row) => spans.status[row]! > 1) ?? NONE;
+    const { slowest } = group;
+    return {
+      count: group.count,
+      failed: group.failed,
+      running: group.running,
+      totalMs: group.totalMs,
+      slowest,
+      slowestMs: slowest === NONE ? NaN : spans.endAt(slowest, 0) - spans.start[slowest]!,
+      firstFailed: failedRow,
+      isBrief: this.folding.stateOf(group) === "brief",
+    };
+  }
+
+  private bars(from: number, to: number, ask: ViewAsk): Float64Array {
+    const found = this.detail.bars(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels), ask.nowMs);
+    const triples = new Float64Array(found.from.length * 3);
+    for (let at = 0; at < found.from.length; at++) {
+      triples[at * 3] = found.from[at]!;
+      triples[at * 3 + 1] = found.to[at]!;
+      triples[at * 3 + 2] = found.status[at]!;
+    }
+    return triples;
+  }
+}
+
+function stretchesByRow(path: Path): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  for (let at = 0; at < path.rows.length; at++) {
+    const known = found.get(path.rows[at]!);
+    if (known) known.push(path.from[at]!, path.to[at]!);
+    else found.set(path.rows[at]!, [path.from[at]!, path.to[at]!]);
+  }
+  return found;
+}
