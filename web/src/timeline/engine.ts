@@ -287,6 +287,7 @@ export class Engine {
   }
 
   private codeOf(key: RowKey): number | null {
+    if (!key) return null;
     if (key === ORPHANS_KEY) return ORPHANS;
     if (key.startsWith("g")) {
       const index = this.order.groups.findIndex((group) => group.key === key.slice(1));
