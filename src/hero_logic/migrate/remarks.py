@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hero_logic.migrate.plan import can_be_taken
 from hero_logic.migrate.report import NEEDS_PERSON, Entry
+from hero_logic.migrate.steps import loops_in
 from hero_logic.migrate.values import can_be_parameter
 
 if TYPE_CHECKING:
@@ -31,10 +32,17 @@ def entries_of(
             _node(number, node, plan, steps),
             lines_of.get(node.node_id, 0),
         )
+    overlapping = {
+        edge.pointer for loop in loops_in(plan.region) if len(loop.edges) > 1 for edge in loop.edges
+    }
     for edge in workflow.edges:
         ends = [workflow.nodes[end].node_id for end in (edge.source, edge.target)]
         line = lines_of.get(ends[1], 0)
-        found += _of_part(f"edge {ends[0]} -> {ends[1]}", edge.pointer, edge.kept, _edge(edge, plan), line)
+        remarks = _edge(edge, plan)
+        if edge.pointer in overlapping and not remarks:
+            says = "its loop and that of another retry edge overlap: their nodes run one after another"
+            remarks.append(("one_after_another", says))
+        found += _of_part(f"edge {ends[0]} -> {ends[1]}", edge.pointer, edge.kept, remarks, line)
     return found
 
 
