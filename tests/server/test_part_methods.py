@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from support.command import hero_logic
-from support.serving import Server, serving, span_end, span_start
+from support.serving import Server, begin_play, end_play, serving, session_over, span_end, span_start
 from support.working import QUICK
 
 
@@ -81,6 +82,18 @@ def test_how_much_is_on_record(server: Server) -> None:
 
     assert size["plays"] == len(server.call("play_list", limit=1000)["plays"])
     assert size["database_bytes"] > 0
+
+
+def test_how_much_is_on_record_has_what_runs_and_what_waits(server: Server) -> None:
+    """Whoever runs it, and whoever asks."""
+    with session_over(server.home) as session:
+        begin_play(session, "runs")
+        size = server.call("store_size")
+        listed = hero_logic("ls", "--json", "--server", f"unix:{server.socket_path}")
+        end_play(session, "runs")
+
+    assert (size["plays_running"], size["plays_waiting"]) == (1, 0)
+    assert json.loads(listed.stdout)["store"]["plays_running"] == 1
 
 
 def test_the_plays_of_a_flow_are_counted(server: Server) -> None:

@@ -52,10 +52,10 @@ def execute(arguments: argparse.Namespace, client: Asked) -> int:
         limit = min(arguments.limit, _MAX_LIMIT)
         wanted = _wanted(arguments)
         plays, next_cursor = reading.page(limit=limit, before=before, wanted=wanted)
-        size = reading.size()
         if arguments.json:
             put_json([reading.list_document(plays, next_cursor)])
             return EXIT_OK
+        size = reading.size()
     from hero_logic.cli import report
 
     if not plays:

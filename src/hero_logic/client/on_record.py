@@ -188,12 +188,7 @@ class Reading:
 
     def size(self) -> StoreSize:
         """How much there is on record, and how many plays wait and run."""
-        import msgspec
-
-        store = self._session.store
-        return msgspec.structs.replace(
-            store.size(), plays_waiting=store.waiting_count(), plays_running=store.running_count()
-        )
+        return self._session.plays.size()
 
     def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
         """A page of plays as one JSON document, with how much there is."""

@@ -56,7 +56,7 @@ class PlayStatsParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StoreSizeParams(NoParams, forbid_unknown_fields=True):
-    """How many plays are on record, and how much room they take, in bytes."""
+    """How many plays are on record, wait and run, and how much room they take, in bytes."""
 
 
 class FlowUsageParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,7 +104,7 @@ def _stats(desk: Desk, params: PlayStatsParams) -> SpanStats:
 
 
 def _size(desk: Desk, params: StoreSizeParams) -> StoreSize:
-    return desk.store.size()
+    return desk.plays.size()
 
 
 def _usage(desk: Desk, params: FlowUsageParams) -> FlowUsage:

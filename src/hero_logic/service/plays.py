@@ -14,7 +14,7 @@ from hero_logic.service.versions import content_sid
 from hero_logic.store.contract import Store
 
 if TYPE_CHECKING:
-    from hero_logic.core.finding import PlayFilter
+    from hero_logic.core.finding import PlayFilter, StoreSize
     from hero_logic.core.records import NameStats
     from hero_logic.service.outline import Outline
 
@@ -235,6 +235,13 @@ class Plays:
             if len(page) < _PAGE_SPANS:
                 return found, None
         return found, start + FIND_SPANS
+
+    def size(self) -> StoreSize:
+        """How much there is on record, and how many plays wait and run."""
+        store = self.store
+        return msgspec.structs.replace(
+            store.size(), plays_waiting=store.waiting_count(), plays_running=store.running_count()
+        )
 
     def stats(self, sid: str, *, limit: int) -> tuple[list[NameStats], bool]:
         """What the ended spans of each name took, the highest total first; and whether there are more."""
