@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def both(server: Server) -> Iterator[tuple[Reading, Reading]]:
     """What the server says, and what is on record."""
     link = Link(Place(socket_path=server.socket_path), None)
-    with ServerReading(lambda: link) as there, client_at(server.home).read() as here:
+    with ServerReading(link) as there, client_at(server.home).read() as here:
         yield there, here
 
 

@@ -154,9 +154,8 @@ def _run_verb(arguments: list[str], make_client: Callable[[], Client]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
     client = make_client()
-    if parsed.verb in SERVER_VERBS:
-        return _load(parsed.verb).execute(parsed, _asked(parsed, client))
-    return _load(parsed.verb).execute(parsed, client)
+    asked = _asked(parsed, client) if parsed.verb in SERVER_VERBS else client
+    return _load(parsed.verb).execute(parsed, asked)
 
 
 def _asked(parsed: argparse.Namespace, client: Client) -> Asked:

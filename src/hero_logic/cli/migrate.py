@@ -189,14 +189,17 @@ def _write(path: str, source: str) -> None:
 
 
 def _put_report(flow: _Flow, report: Report, target: str, *, is_check: bool) -> None:
-    counts = [
-        f"{report.count('translated')} translated",
-        f"{report.count('remark')} with a remark",
-        f"{report.count('person')} for a person to do",
-    ]
     verb = "would become" if is_check else "->"
-    put(f"{escape_controls(flow.path)} {verb} {escape_controls(target)}: {', '.join(counts)}\n")
+    put(f"{escape_controls(flow.path)} {verb} {escape_controls(target)}: {counts_text(report)}\n")
     put_entries(report, path=flow.path, target=os.path.basename(target))
+
+
+def counts_text(report: Report) -> str:
+    """How much of a workflow came out in which way."""
+    return (
+        f"{report.count('translated')} translated, {report.count('remark')} with a remark, "
+        f"{report.count('person')} for a person to do"
+    )
 
 
 def put_entries(report: Report, *, path: str, target: str) -> None:

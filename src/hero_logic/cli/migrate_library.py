@@ -10,34 +10,18 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_FAILED, EXIT_OK, EXIT_USAGE, put, put_json, say
-from hero_logic.cli.migrate import fault_documents, put_entries
+from hero_logic.cli.migrate import counts_text, fault_documents, put_entries
 from hero_logic.core.errors import InvalidWorkflow, UsageError
 from hero_logic.core.wire import escape_controls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Protocol
 
     from hero_logic.client import Client
-    from hero_logic.core.library import FlowDetails, FlowPage, FlowPut
+    from hero_logic.client.seam import FlowLibrary
+    from hero_logic.core.library import FlowPut
     from hero_logic.migrate import Migration
-
-    class Flows(Protocol):
-        """What is asked of the library."""
-
-        def list(self, *, limit: int = 20, cursor: str | None = None) -> FlowPage:
-            """A page of flows."""
-            ...
-
-        def get(self, flow_sid: str) -> FlowDetails:
-            """A flow, with the source of its current version."""
-            ...
-
-        def put(self, *, name: str, python_source: str) -> FlowPut:
-            """Publish a version."""
-            ...
-
 
 _PAGE = 100
 
@@ -100,7 +84,7 @@ class LibraryMigration:
 
 
 def migrate_library(
-    flows: Flows, translate: Callable[..., Migration], *, publishes: bool
+    flows: FlowLibrary, translate: Callable[..., Migration], *, publishes: bool
 ) -> Iterator[LibraryMigration]:
     """Migrate the workflows that the library holds, by the names of their flows.
 
@@ -122,7 +106,7 @@ def migrate_library(
         yield LibraryMigration(name, held.version_sid, migration=migration, put=put)
 
 
-def _legacy_names(flows: Flows) -> Iterator[str]:
+def _legacy_names(flows: FlowLibrary) -> Iterator[str]:
     page = flows.list(limit=_PAGE)
     while True:
         yield from (flow.name for flow in page.flows if flow.kind == "legacy_dag")
@@ -151,10 +135,7 @@ def _put(one: LibraryMigration) -> None:
         became = "did not become a version in Python, see below"
     else:
         became = f"-> version {one.put.version_sid[:8]}"
-    put(
-        f"{name}@{one.legacy_version_sid[:8]} {became}: {report.count('translated')} translated, "
-        f"{report.count('remark')} with a remark, {report.count('person')} for a person to do\n"
-    )
+    put(f"{name}@{one.legacy_version_sid[:8]} {became}: {counts_text(report)}\n")
     put_entries(report, path=f"{one.name}@{one.legacy_version_sid[:8]}", target=one.name)
     for problem in one.put.problems if one.put is not None else ():
         told = escape_controls(problem.message)

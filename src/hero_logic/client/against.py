@@ -43,6 +43,7 @@ class ServerClient:
 
     def __init__(self, near: Client, link: Link, *, said_server: str) -> None:
         self._near = near
+        # Closed by one block after another, which closes what is idle and no more.
         self._link = link
         self.said_server = said_server
 
@@ -76,11 +77,11 @@ class ServerClient:
 
     def read(self) -> ServerReading:
         """What the server has on record."""
-        return ServerReading(self._opened)
+        return ServerReading(self._link)
 
     def ask(self) -> ServerAsking:
         """What can be asked of the server's plays."""
-        return ServerAsking(self._opened)
+        return ServerAsking(self._link)
 
     def list_document(self, plays: list[Play], next_cursor: str | None) -> bytes:
         """Plays as one JSON document, without what is heavy."""
@@ -105,10 +106,6 @@ class ServerClient:
     def read_to_publish(self, path: str, name: str | None) -> ToPublish:
         """Read a file of this machine that is to be published there."""
         return self._near.read_to_publish(path, name)
-
-    def _opened(self) -> Link:
-        """The link, which one block after another opens and closes: closing it closes what is idle."""
-        return self._link
 
     # --- running -----------------------------------------------------------------------------------------
 

@@ -260,7 +260,7 @@ class EventStream:
     def _read_events(self) -> None:
         """Take the events that are there whole."""
         *whole, self._body = self._body.split(b"\n\n")
-        for number, text in enumerate(whole):
+        for text in whole:
             fields = dict(
                 line.split(b": ", 1)
                 for line in text.split(b"\n")
@@ -269,7 +269,6 @@ class EventStream:
             if b"event" in fields:
                 self._take_event(fields[b"event"], fields.get(b"data", b""))
             if self._peer is None or self.is_over:
-                del whole[number:]
                 return
 
     def _take_event(self, name: bytes, data: bytes) -> None:

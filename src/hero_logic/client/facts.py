@@ -5,12 +5,21 @@ from __future__ import annotations
 import msgspec
 
 from hero_logic.core.documents import PlayOutline, ToldSpan
-from hero_logic.core.records import Access, Artifact, Counters, Play, PlayStatus, Sandbox, Span, SpanRow
+from hero_logic.core.records import (
+    FIELDS_BUT_LOGS,
+    Access,
+    Artifact,
+    Counters,
+    Play,
+    PlayStatus,
+    Sandbox,
+    Span,
+    SpanRow,
+)
 from hero_logic.service.outline import Outline
 
 _NULL = msgspec.Raw(b"null")
 _OF_A_SERVER = "of a server"
-_ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
 
 
 class PlayFactsRead(msgspec.Struct, kw_only=True):
@@ -93,7 +102,7 @@ def as_row(span: ToldSpan, known_logs: dict[str, int] | None = None) -> SpanRow:
     >>> as_row(told, known).new_logs, known
     ('\\ntwo', {'a': 7})
     """
-    fields = {name: getattr(span, name) for name in _ROW_FIELDS}
+    fields = {name: getattr(span, name) for name in FIELDS_BUT_LOGS}
     logs = span.logs.encode()
     size_bytes = max(len(logs), span.log_bytes)
     known_bytes = 0

@@ -13,7 +13,7 @@ from hero_logic.service.flows import page_limit
 from hero_logic.service.plays import MAX_WHOLE_SPANS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from hero_logic.client.link import Link
     from hero_logic.core.finding import PlayFilter, StoreSize
@@ -29,11 +29,10 @@ _PAGE_SPANS = 200
 class ServerAsking:
     """What can be asked of a server's plays, while a ``with`` block lasts."""
 
-    def __init__(self, open_link: Callable[[], Link]) -> None:
-        self._open_link = open_link
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     def __enter__(self) -> ServerVerbs:
-        self._link = self._open_link()
         return ServerVerbs(self._link)
 
     def __exit__(self, *_: object) -> None:
@@ -66,12 +65,11 @@ class ServerVerbs:
 class ServerReading:
     """What a server has on record, while a ``with`` block lasts."""
 
-    def __init__(self, open_link: Callable[[], Link]) -> None:
-        self._open_link = open_link
+    def __init__(self, link: Link) -> None:
+        self._link = link
         self._known_logs: dict[str, int] = {}
 
     def __enter__(self) -> ServerReading:
-        self._link = self._open_link()
         return self
 
     def __exit__(self, *_: object) -> None:

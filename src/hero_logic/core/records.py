@@ -52,6 +52,10 @@ class Span(msgspec.Struct, frozen=True):
     source_line: int
 
 
+FIELDS_BUT_LOGS = tuple(name for name in Span.__struct_fields__ if name != "logs")
+"""What a span has, and a row of it too: all but its logs."""
+
+
 class SpanRow(msgspec.Struct, gc=False):
     """One span as the fold changes it and the store writes it.
 
@@ -89,6 +93,10 @@ class SpanRow(msgspec.Struct, gc=False):
     """Whether all that a start says of it is on disk as it is here: then the rest alone has to be written."""
     revision: int = 0
     """That of its last write; 0 where it was never written."""
+
+    def whole(self, logs: str) -> Span:
+        """The span with its logs, as every face shows it."""
+        return Span(**{name: getattr(self, name) for name in FIELDS_BUT_LOGS}, logs=logs)
 
     @property
     def text_bytes(self) -> int:

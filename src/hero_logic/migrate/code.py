@@ -103,7 +103,7 @@ def listed(items: Sequence[Code]) -> Code:
         f"[{', '.join(item.text for item in items)}]",
         ATOM,
         "list",
-        _uses(items),
+        uses_of(items),
         tuple(("", item) for item in items),
         ("[", "]"),
         all(item.is_wordy for item in items),
@@ -117,7 +117,7 @@ def keyed(items: Sequence[tuple[str, Code]]) -> Code:
         f"{{{', '.join(key + value.text for key, value in pairs)}}}",
         ATOM,
         "object",
-        _uses([value for _, value in items]),
+        uses_of([value for _, value in items]),
         tuple(pairs),
         ("{", "}"),
         all(value.is_wordy for _, value in items),
@@ -131,14 +131,25 @@ def call(function: str, *arguments: Code, kind: Kind = "any", named: Sequence[tu
         f"{function}({', '.join(prefix + value.text for prefix, value in parts)})",
         ATOM,
         kind,
-        _uses([value for _, value in parts]) | {function},
+        uses_of([value for _, value in parts]) | {function},
         tuple(parts),
         (f"{function}(", ")"),
     )
 
 
-def _uses(items: Iterable[Code]) -> frozenset[str]:
+def variable(name: str, kind: Kind = "any") -> Code:
+    """A variable of the flow, which counts as read; ``Body.reads`` knows it by the sign."""
+    return Code(name, kind=kind, uses=frozenset(("=" + name,)))
+
+
+def uses_of(items: Iterable[Code]) -> frozenset[str]:
+    """What any of them uses."""
     return frozenset().union(*(item.uses for item in items))
+
+
+def in_triple_quotes(line: str) -> str:
+    """A line of a text in three double quotes, with its escapes; the last one is to be :func:`closed`."""
+    return "".join(map(escaped, line)).replace('"""', '\\"\\"\\"')
 
 
 def closed(line: str) -> str:

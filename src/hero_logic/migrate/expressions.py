@@ -27,6 +27,7 @@ from hero_logic.migrate.code import (
     call,
     constant,
     in_brackets,
+    uses_of,
 )
 
 if TYPE_CHECKING:
@@ -397,10 +398,8 @@ def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
         in_brackets(part) if part.level in (AND, OR) and part.level != level else part.text for part in parts
     ]
     kind: Kind = "bool" if all(part.kind == "bool" for part in parts) else "any"
-    uses = frozenset().union(*(part.uses for part in parts))
-    return Code(
-        f" {word} ".join(texts), level, kind, uses, tuple(("", Code(text)) for text in texts), (word, "")
-    )
+    pieces = tuple(("", Code(text)) for text in texts)
+    return Code(f" {word} ".join(texts), level, kind, uses_of(parts), pieces, (word, ""))
 
 
 def _compared(operator: str, one: Code, other: Code) -> Code:

@@ -206,6 +206,3 @@ def _has_above(guard: Guard, found: dict[Guard, None]) -> bool:
             return True
         up = up.parent
     return False
-
-
-__all__ = ["Guard", "Guards", "Literal", "can_fail", "common", "is_exclusive"]

@@ -54,6 +54,11 @@ class Loop:
 Item = int | Loop
 
 
+def first_node(item: Item) -> int:
+    """A node, or that to which a loop goes back."""
+    return item if isinstance(item, int) else item.edges[0].target
+
+
 @dataclass(eq=False, slots=True)
 class Task:
     """Items that run one after another, beside other tasks; it begins when those in ``after`` are done."""

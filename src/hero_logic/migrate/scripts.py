@@ -18,7 +18,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from hero_logic.migrate.code import closed, escaped
+from hero_logic.migrate.code import closed, in_triple_quotes
 from hero_logic.migrate.names import BUILTINS
 
 MAX_FUNCTION_CHARACTERS = 50_000
@@ -95,7 +95,7 @@ def as_text(text: str) -> list[str]:
 
 
 def _line_as_text(line: str) -> str:
-    shown = "".join(map(escaped, line)).replace('"""', '\\"\\"\\"')
+    shown = in_triple_quotes(line)
     # At the beginning of a line some comments are words to tools, even inside of a text.
     return "\\x23" + shown[1:] if _DIRECTIVE.match(shown) else shown
 

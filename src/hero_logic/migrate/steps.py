@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import FLOW, Body
 from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, in_lines, quoted
-from hero_logic.migrate.plan import Loop, Task, loop_guard
+from hero_logic.migrate.plan import Loop, Task, first_node, loop_guard
 from hero_logic.migrate.values import joined_by, opposite
 from hero_logic.migrate.works import Works
 
@@ -108,9 +108,8 @@ class Steps:
     def task(self, task: Task) -> None:
         """Write a task: a function that starts when those before it are done."""
         body = self.body
-        first = task.items[0]
-        node = first if isinstance(first, int) else first.edges[0].target
-        handle = self.names.unique(f"do_{self.values.variables[node].output}")
+        first = first_node(task.items[0])
+        handle = self.names.unique(f"do_{self.values.variables[first].output}")
         self.handles[id(task)] = handle
         body.line("")
         after = [Code(self.handles[id(before)]) for before in task.after]
@@ -180,7 +179,7 @@ class Steps:
         parts: dict[str, list[int]] = {}
         for line in loop.region.lines:
             assert not isinstance(line, Task)
-            node = line.item if isinstance(line.item, int) else line.item.edges[0].target
+            node = first_node(line.item)
             rerun_by = loop.rerun_by(graph, node)
             if len(rerun_by) < len(ends):
                 parts[self.workflow.nodes[node].node_id] = rerun_by
@@ -189,7 +188,7 @@ class Steps:
             body.before_block(f"{due} = {_set_of(list(parts))}")
         for line in loop.region.lines:
             assert not isinstance(line, Task)
-            node = line.item if isinstance(line.item, int) else line.item.edges[0].target
+            node = first_node(line.item)
             nodes = 1 << line.item if isinstance(line.item, int) else line.item.nodes
             node_id = self.workflow.nodes[node].node_id
             body.to_base()

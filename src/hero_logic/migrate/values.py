@@ -23,6 +23,8 @@ from hero_logic.migrate.code import (
     constant,
     in_brackets,
     keyed,
+    uses_of,
+    variable,
 )
 from hero_logic.migrate.expressions import segment_of
 from hero_logic.migrate.guards import Literal
@@ -177,10 +179,9 @@ class Values:
 
     def output(self, node: int) -> Code:
         """The variable with the output of a node."""
-        name = self.variables[node].output
-        return Code(name, uses=frozenset(("=" + name,)))
+        return variable(self.variables[node].output)
 
-    def _variable(self, node: int, kind: str) -> str:
+    def _name(self, node: int, kind: str) -> str:
         found = self.variables[node]
         name: str = getattr(found, kind)
         if not name:
@@ -191,28 +192,25 @@ class Values:
 
     def failed(self, node: int) -> Code:
         """Whether a node failed, which has a handler."""
-        name = self._variable(node, "failed")
-        return Code(name, kind="bool", uses=frozenset(("=" + name,)))
+        return variable(self._name(node, "failed"), "bool")
 
     def ran(self, node: int) -> Code:
         """Whether a node ran."""
         if self.shapes[node].is_something:
             output = self.output(node)
             return Code(f"{output.text} is not None", COMPARISON, "bool", output.uses)
-        name = self._variable(node, "ran")
-        return Code(name, kind="bool", uses=frozenset(("=" + name,)))
+        return variable(self._name(node, "ran"), "bool")
 
     def again(self, node: int) -> Code:
         """What the retry edges have for a node."""
-        name = self._variable(node, "again")
-        return Code(name, kind="object", uses=frozenset(("=" + name,)))
+        return variable(self._name(node, "again"), "object")
 
     # Inputs of nodes
 
     def _base(self) -> View:
         view = View()
         for found in self.workflow.inputs:
-            if not (found.required or found.has_default):
+            if not found.is_sure:
                 view.unsure.add(found.name)
                 continue
             view.present.add(found.name)
@@ -257,11 +255,10 @@ class Values:
         view = self.views[node]
         assert view is not None
         if not self.parts(node):
-            return Code("inputs", kind="object", uses=frozenset(("=inputs",)))
+            return variable("inputs", "object")
         if not self.variables[node].inputs:
             self.wanted.append(node)
-        name = self._variable(node, "inputs")
-        return Code(name, kind="object", uses=frozenset(("=" + name,)))
+        return variable(self._name(node, "inputs"), "object")
 
     def parts(self, node: int) -> bool:
         """Whether the inputs of a node are more than those of the workflow."""
@@ -272,7 +269,7 @@ class Values:
         """The inputs of a node, as they are put together."""
         guard = self.guards.of[node]
         assert guard is not None
-        parts = [Code("inputs", uses=frozenset(("=inputs",)))]
+        parts = [variable("inputs")]
         plain = True
         for edge in self.plan.graph.incoming[node]:
             if self.guards.of_edge(edge) is None or edge.mapping == {}:
@@ -295,9 +292,13 @@ class Values:
         if not plain:
             return call("merged", *parts, kind="object")
         texts = [part.text for part in parts]
-        uses = frozenset().union(*(part.uses for part in parts))
         return Code(
-            " | ".join(texts), COMPARISON, "object", uses, tuple(("", part) for part in parts), ("|", "")
+            " | ".join(texts),
+            COMPARISON,
+            "object",
+            uses_of(parts),
+            tuple(("", part) for part in parts),
+            ("|", ""),
         )
 
     def given(self, edge: Edge) -> tuple[Code, bool]:
@@ -461,7 +462,7 @@ def joined_by(word: str, parts: list[Code]) -> Code:
         f" {word} ".join(texts),
         AND if word == "and" else OR,
         "bool",
-        frozenset().union(*(part.uses for part in parts)),
+        uses_of(parts),
         tuple(_lines_of_chain(word, parts, texts)),
         (word, ""),
     )

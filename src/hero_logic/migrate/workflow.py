@@ -28,6 +28,11 @@ class Input:
     pointer: str
     kept: Kept
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is surely among the inputs of a run."""
+        return self.required or self.has_default
+
 
 @dataclass(frozen=True, slots=True)
 class RunScript:

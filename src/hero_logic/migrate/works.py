@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate import expressions, scripts, templates
@@ -110,14 +111,12 @@ class Works:
         function = code.brackets[0][:-1]
         if function in _BY_NAME:
             limited = call("within", limit, Code(function), *(part for _, part in code.parts))
-        else:
-            limited = call("within", limit, named=[("lambda: ", code)])
-            text = f"within({limit.text}, lambda: {code.text})"
-            limited = Code(
-                text, uses=limited.uses, parts=(("", limit), ("lambda: ", code)), brackets=("within(", ")")
-            )
+            return replace(limited, uses=limited.uses | code.uses)
         return Code(
-            limited.text, uses=limited.uses | code.uses, parts=limited.parts, brackets=limited.brackets
+            f"within({limit.text}, lambda: {code.text})",
+            uses=code.uses | {"within"},
+            parts=(("", limit), ("lambda: ", code)),
+            brackets=("within(", ")"),
         )
 
     def _code(self, number: int, node: Node) -> Code:

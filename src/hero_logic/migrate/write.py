@@ -7,8 +7,18 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from hero_logic.migrate.body import Use
-from hero_logic.migrate.code import WIDTH, Code, as_comment, call, closed, constant, escaped, keyed, quoted
+from hero_logic.migrate.code import (
+    WIDTH,
+    Code,
+    as_comment,
+    call,
+    closed,
+    constant,
+    in_lines,
+    in_triple_quotes,
+    keyed,
+    quoted,
+)
 from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.plan import Plan, make_plan
 from hero_logic.migrate.prelude import ABSENT, PIECES, RESERVED, import_lines, needed
@@ -148,14 +158,7 @@ class _Writer:
         line = f"def {self.flow}({', '.join(parameters)}) -> Any:"
         if len(line) <= WIDTH:
             return [decorator, line]
-        comma = "" if parameters and parameters[-1].startswith("**") else ","
-        return [
-            decorator,
-            f"def {self.flow}(",
-            *(f"    {p}," for p in parameters[:-1]),
-            f"    {parameters[-1]}{comma or ','}",
-            ") -> Any:",
-        ]
+        return [decorator, f"def {self.flow}(", *(f"    {p}," for p in parameters), ") -> Any:"]
 
     def parameter(self, found: Input) -> str:
         """One parameter."""
@@ -193,9 +196,8 @@ class _Writer:
             lines += [f"    {as_comment(key, value)}" for key, value, _ in found.kept]
             if found.type == "integer" and can_be_parameter(found.name):
                 self.body.uses.add("whole")
-                value = found.name if found.required or found.has_default else f"{found.name}"
-                test = "" if found.required or found.has_default else f"if {found.name} is not ABSENT: "
-                lines.append(f"    {test}whole({quoted(found.name)}, {value})")
+                test = "" if found.is_sure else f"if {found.name} is not ABSENT: "
+                lines.append(f"    {test}whole({quoted(found.name)}, {found.name})")
         lines += self.inputs()
         for name, use in self.body.variables.items():
             node = self.values.owner.get(name)
@@ -215,22 +217,18 @@ class _Writer:
 
     def inputs(self) -> list[str]:
         """The dict of the inputs, if anybody asks for it."""
-        absent = [
-            f for f in self.workflow.inputs if can_be_parameter(f.name) and not (f.required or f.has_default)
-        ]
+        named = [f for f in self.workflow.inputs if can_be_parameter(f.name)]
         free = [f for f in self.workflow.inputs if not can_be_parameter(f.name)]
         if not self.body.is_read("inputs") and not free:
             return []
-        there = [f for f in self.workflow.inputs if can_be_parameter(f.name) and f not in absent]
-        code = keyed([(found.name, Code(found.name)) for found in there])
-        from hero_logic.migrate.code import in_lines
-
+        code = keyed([(found.name, Code(found.name)) for found in named if found.is_sure])
         lines = in_lines(code, "inputs: dict[str, Any] = ", "", 4)
-        for found in absent:
-            lines += [
-                f"    if {found.name} is not ABSENT:",
-                f"        inputs[{quoted(found.name)}] = {found.name}",
-            ]
+        for found in named:
+            if not found.is_sure:
+                lines += [
+                    f"    if {found.name} is not ABSENT:",
+                    f"        inputs[{quoted(found.name)}] = {found.name}",
+                ]
         if free:
             self.body.uses.add("taken")
             kinds = keyed(
@@ -258,8 +256,6 @@ class _Writer:
             for number, node in enumerate(self.workflow.nodes)
             if self.plan.guards.of[number] is not None
         ]
-        from hero_logic.migrate.code import in_lines
-
         code = call("finished", keyed(pairs))
         return ["", "    def nodes_so_far() -> dict[str, Any]:", *in_lines(code, "return ", "", 8), ""]
 
@@ -362,8 +358,4 @@ def _documented(text: str) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    shown = "".join(map(escaped, " ".join(text.split())))
-    return shown.replace('"""', '\\"\\"\\"')
-
-
-__all__ = ["HEAD", "Use", "checksum", "is_untouched", "write"]
+    return in_triple_quotes(" ".join(text.split()))

@@ -20,14 +20,13 @@ from hero_logic.core.documents import (
 )
 from hero_logic.core.errors import NotFound
 from hero_logic.core.finding import StoreSize
-from hero_logic.core.records import Span, SpanRow
+from hero_logic.core.records import FIELDS_BUT_LOGS, SpanRow
 from hero_logic.server.desks import Desk
 from hero_logic.server.flow_methods import FlowSid
 from hero_logic.server.methods import Method, NoParams
 from hero_logic.server.play_methods import MAX_ANSWER_BYTES, MAX_PAGE, PlaySid
 
 MAX_NAMES = 100_000
-_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
 
 
 class PlayOutlineParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -113,7 +112,7 @@ def _usage(desk: Desk, params: FlowUsageParams) -> FlowUsage:
 
 
 def _told(row: SpanRow, logs: str = "") -> ToldSpan:
-    fields = {name: getattr(row, name) for name in _FIELDS}
+    fields = {name: getattr(row, name) for name in FIELDS_BUT_LOGS}
     return ToldSpan(**fields, logs=logs, ordinal=row.ordinal, revision=row.revision, log_bytes=row.log_bytes)
 
 

@@ -309,7 +309,7 @@ def _push(desk: Desk, params: SpanPushParams) -> Pushed:
     return Pushed(revision=desk.store.revision())
 
 
-def _run_async(desk: Desk, params: PlayRunAsyncParams) -> str:
+def _run_async(desk: Desk, params: PlayRunAsyncParams | PlayStartParams) -> str:
     desk.check_open()
     if params.parent_span_id and not params.parent_play_sid:
         raise UsageError(
@@ -335,16 +335,7 @@ def _seconds(time_ms: float | None) -> float | None:
 
 
 async def _start(lobby: Lobby, params: PlayStartParams) -> msgspec.Raw:
-    asked = PlayRunAsyncParams(
-        params.flow_sid,
-        params.input_data,
-        params.parent_span_id,
-        params.parent_play_sid,
-        play_timeout_ms=params.play_timeout_ms,
-        grace_ms=params.grace_ms,
-        sandbox=params.sandbox,
-    )
-    sid = await lobby.writing(lambda desk: _run_async(desk, asked))
+    sid = await lobby.writing(lambda desk: _run_async(desk, params))
     await _until(lobby, sid, lambda play: play.status != "pending", params.timeout_ms, params.parent_play_sid)
     return msgspec.Raw(await lobby.reading(lambda desk: document.facts_document(desk.plays.get(sid))))
 

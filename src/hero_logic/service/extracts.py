@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hero_logic.core.lifecycle import is_terminal
-from hero_logic.core.records import Span
+from hero_logic.core.records import FIELDS_BUT_LOGS
 from hero_logic.service import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hero_logic.core.records import NameStats, Play, SpanRow
+    from hero_logic.core.records import NameStats, Play, Span, SpanRow
     from hero_logic.store.contract import Store
 
 _encode = msgspec.json.Encoder().encode
-_ROW_FIELDS = tuple(name for name in Span.__struct_fields__ if name != "logs")
 
 
 def play_line(play: Play) -> bytes:
@@ -36,7 +35,7 @@ def play_news(play: Play) -> dict[str, Any]:
 
 def span_news(row: SpanRow, logs: str) -> dict[str, Any]:
     """A span whole, as in the document of a play, with its place among them and its revision."""
-    news: dict[str, Any] = {name: getattr(row, name) for name in _ROW_FIELDS}
+    news: dict[str, Any] = {name: getattr(row, name) for name in FIELDS_BUT_LOGS}
     news["logs"] = logs
     news["ordinal"] = row.ordinal
     news["revision"] = row.revision
@@ -55,7 +54,7 @@ def whole_logs(store: Store, sid: str, row: SpanRow) -> str:
 def span_line(row: SpanRow) -> bytes:
     """A span as it stands, in one line; of its logs what is new."""
     line: dict[str, Any] = {"type": "span", "revision": row.revision}
-    for name in _ROW_FIELDS:
+    for name in FIELDS_BUT_LOGS:
         line[name] = getattr(row, name)
     line["log_bytes"] = row.log_bytes
     line["new_logs"] = row.new_logs

@@ -183,7 +183,7 @@ class Plays:
         ended = _ended(self.store, sid)
         while page := self._failed_page(sid, ended, after=after, limit=_PAGE_SPANS):
             for row in page:
-                yield _whole(row, self.store.read_logs(sid, row.span_id) if row.log_bytes else "")
+                yield row.whole(self.store.read_logs(sid, row.span_id) if row.log_bytes else "")
             after = page[-1].ordinal
 
     def _failed_page(self, sid: str, ended: Play | None, *, after: int, limit: int) -> list[SpanRow]:
@@ -290,9 +290,3 @@ def _all_closed(spans: list[_Spanned], ended: Play) -> list[_Spanned]:
 
 def _ordinal(row: SpanRow) -> int:
     return row.ordinal
-
-
-def _whole(row: SpanRow, logs: str) -> Span:
-    """A row with its logs, as every face shows it."""
-    fields = {name: getattr(row, name) for name in Span.__struct_fields__ if name != "logs"}
-    return Span(**fields, logs=logs)

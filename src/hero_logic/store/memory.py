@@ -250,7 +250,7 @@ class MemoryStore(MemoryQueue, MemoryFlows):
         with self._lock:
             of = self._find(sid)
             page = [row for row in _rows(of) if row.ordinal >= start][: max(limit, 0)]
-            return [_span(row, _logs(of, row)) for row in page]
+            return [row.whole(_logs(of, row)) for row in page]
 
     def read_columns(self, sid: str, *, start: int, limit: int) -> list[tuple[Any, ...]]:
         """A page of a play's spans as tuples, without logs (contract.py)."""
@@ -536,11 +536,6 @@ def _changed_rows(of: _Memory, since: int, until: int) -> list[SpanRow]:
             row.new_logs = "".join(pieces)
             changed.append(row)
     return changed
-
-
-def _span(row: SpanRow, logs: str) -> Span:
-    fields: dict[str, Any] = {name: getattr(row, name) for name in Span.__struct_fields__ if name != "logs"}
-    return Span(**fields, logs=logs)
 
 
 if TYPE_CHECKING:

@@ -97,9 +97,6 @@ END_WAIT = """
 FORGET_WAIT = "DELETE FROM play_waits WHERE parent = ? AND child = ?"
 """No call waits any more."""
 
-FORGET_WAITS = ("DELETE FROM play_waits WHERE parent = ?", "DELETE FROM play_waits WHERE child = ?")
-"""A play has ended: it waits for nobody, and nobody for it."""
-
 WAITING_PARENTS = """
     SELECT DISTINCT plays.sid FROM play_waits CROSS JOIN plays ON plays.id = play_waits.parent
     WHERE plays.runtime_sid = ?
@@ -116,9 +113,6 @@ CANCELS_OF = """
     WHERE plays.runtime_sid = ? ORDER BY asked_ms
 """
 """The plays of a runtime that it is asked to end."""
-
-FORGET_CANCEL = "DELETE FROM cancels WHERE play = ?"
-"""A play has ended."""
 
 # --- pushing -----------------------------------------------------------------------------------------
 
@@ -166,8 +160,17 @@ HAS_PUSHED = "SELECT 1 FROM pushed_events WHERE play = ? LIMIT 1"
 FORGET_FOLDED = "DELETE FROM pushed_events WHERE play = ? AND position <= ?"
 """What came of these events is written."""
 
-FORGET_PUSHED = "DELETE FROM pushed_events WHERE play = ?"
-"""A play has ended: its events are folded, and what is left of them has said nothing of any span."""
+# --- the end of a play -------------------------------------------------------------------------------
+
+FORGET_WHILE_IT_RAN = (
+    "DELETE FROM cancels WHERE play = ?",
+    # They are folded, and what is left of them has said nothing of any span.
+    "DELETE FROM pushed_events WHERE play = ?",
+    # It waits for nobody, and nobody for it.
+    "DELETE FROM play_waits WHERE parent = ?",
+    "DELETE FROM play_waits WHERE child = ?",
+)
+"""What processes leave for each other about a play that has not ended."""
 
 # --- finding -----------------------------------------------------------------------------------------
 
@@ -247,9 +250,7 @@ DELETE_PLAY = (
     "DELETE FROM plays WHERE id = ?",
     "DELETE FROM play_texts WHERE play = ?",
     "DELETE FROM play_orders WHERE play = ?",
-    "DELETE FROM cancels WHERE play = ?",
-    FORGET_PUSHED,
-    *FORGET_WAITS,
+    *FORGET_WHILE_IT_RAN,
 )
 """Remove the rows that a play has one of."""
 

@@ -173,9 +173,7 @@ class SqliteStore(SqliteQueue, SqliteFlows):
                     (end.status, end.end_ms, end.error, end.exit_code, artifacts, revision, play),
                 )
                 connection.execute(queries.END_PLAY_TEXTS, (end.output_json, end.stdout, end.stderr, play))
-                connection.execute(queue_queries.FORGET_CANCEL, (play,))
-                connection.execute(queue_queries.FORGET_PUSHED, (play,))
-                for statement in queue_queries.FORGET_WAITS:
+                for statement in queue_queries.FORGET_WHILE_IT_RAN:
                     connection.execute(statement, (play,))
                 if end.artifacts:
                     connection.execute(queue_queries.COUNT_PLAY, (0, rows.artifact_bytes(end)))

@@ -146,7 +146,7 @@ class SqliteQueue:
                 revision = writing.next_revision(connection)
                 error = f"cancelled by {asked_by} before it began"
                 connection.execute(queries.END_PLAY, ("cancelled", now_ms, error, None, "[]", revision, play))
-                for statement in queue_queries.FORGET_WAITS:
+                for statement in queue_queries.FORGET_WHILE_IT_RAN:
                     connection.execute(statement, (play,))
             self._tell_of(revision, sid)
         return ""
