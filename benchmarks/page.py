@@ -15,7 +15,6 @@ root are on the screen, and the frame after the one that has the tag is awaited.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +22,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from live import SOURCE, percentile
+from live import percentile
 from measure import Claim, arguments, finish
+from own_server import own_server
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hero_logic.client import connect
@@ -136,28 +136,6 @@ def span_row(number: int, count: int, began_ms: float) -> SpanRow:
 
 
 @contextmanager
-def served(home: str) -> Iterator[str]:
-    """The address of a server over the data."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": SOURCE,
-        "HERO_LOGIC_HOME": home,
-        "HERO_LOGIC_RUNTIME_DIR": home,
-        "HERO_LOGIC_SANDBOX": "best",
-    }
-    command = [sys.executable, "-m", "hero_logic", "serve", "--no-token", "--port", "0", "--stop-after", "0"]
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout
-    try:
-        yield process.stdout.readline().removeprefix("serving on ").strip()
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-@contextmanager
 def tab(path: str) -> Iterator[tuple[Browser, Page]]:
     """A page in a browser of its own: nothing is warm but the files of the browser."""
     with sync_playwright() as playwright:
@@ -245,7 +223,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         for size in sizes:
             write_play(home, size)
-        with served(home) as url:
+        with own_server(home, "--no-token", "--stop-after", "0") as url:
             for _ in range(rounds):
                 for size in sizes:
                     opened[size].measure(browser_path, f"{url}/p/p{size}")

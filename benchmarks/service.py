@@ -30,6 +30,7 @@ from contextlib import contextmanager
 
 from live import EMITTER, SOURCE, percentile
 from measure import Claim, arguments, finish
+from own_server import own_server
 from plays import QUICK, starts_a_second
 
 from hero_logic.client import ServiceClient, connect
@@ -171,26 +172,10 @@ def ages_ms(port: int, token: str, span_socket: str, kind: str, seconds: float) 
 @contextmanager
 def two_workers(home: str) -> Iterator[ServiceClient]:
     """A client of a server whose plays are run by two workers, two at a time each."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": SOURCE,
-        "HERO_LOGIC_HOME": home,
-        "HERO_LOGIC_RUNTIME_DIR": home,
-        "HERO_LOGIC_SANDBOX": "best",
-    }
-    command = [sys.executable, "-m", "hero_logic", "serve", "--port", "0", "--workers", "2", "--plays", "2"]
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout
-    try:
-        url = process.stdout.readline().removeprefix("serving on ").strip()
-        with connect(url, token=load_token(home)) as service:
-            service.flow_put("quick", python_source=QUICK)
-            yield service
-    finally:
-        process.terminate()
-        process.communicate()
+    options = ("--workers", "2", "--plays", "2")
+    with own_server(home, *options) as url, connect(url, token=load_token(home)) as service:
+        service.flow_put("quick", python_source=QUICK)
+        yield service
 
 
 def plays_a_second(service: ServiceClient, count: int) -> float:

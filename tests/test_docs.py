@@ -35,6 +35,7 @@ from hero_logic.core.records import Artifact, Counters, Play, Span
 from hero_logic.service.document import list_document, play_document
 from hero_logic.service.retention import Pruned
 from support.command import environment, hero_logic
+from support.error_tree import error_classes
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -251,15 +252,6 @@ def test_the_folding_rules_are_numbered_as_the_code_cites_them() -> None:
     text = section(read(DOCS / "protocol.md"), "Folding rules")
 
     assert re.findall(r"^(\d+)\. ", text, re.MULTILINE) == [str(number) for number in range(1, 15)]
-
-
-def error_classes() -> list[type[errors.HeroLogicError]]:
-    """Every class of the tree of errors."""
-    return [
-        found
-        for found in vars(errors).values()
-        if isinstance(found, type) and issubclass(found, errors.HeroLogicError)
-    ]
 
 
 @pytest.mark.parametrize("error", error_classes(), ids=lambda error: error.code)

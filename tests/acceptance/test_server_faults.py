@@ -18,7 +18,7 @@ from server.test_play_methods import CREWS, Patient
 from support.clock import Clock
 from support.disk import Disk
 from support.records import held_store
-from support.serving import NO_TLS, Server, serving
+from support.serving import Server, serving
 from support.waiting import wait_until
 from support.working import PATIENT, QUICK
 
@@ -108,13 +108,7 @@ def test_a_server_whose_disk_is_full_says_so_and_goes_on(
 
 def refusal(server: Server, method: str, **params: Any) -> str:
     """The code with which a call is refused, "" where it is not."""
-    answer = httpx.post(
-        f"{server.url}/rpc",
-        json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
-        headers=server.headers,
-        timeout=20,
-        verify=NO_TLS,
-    ).json()
+    answer = server.ask(method, **params)
     return str(answer["error"]["data"]["code"]) if "error" in answer else ""
 
 

@@ -31,6 +31,7 @@ from hero_logic.core.errors import (
 from hero_logic.core.records import Sandbox
 from hero_logic.server.methods import table
 from support.command import hero_logic
+from support.error_tree import error_classes
 from support.runtime import write_flow
 from support.serving import Server, end_play, serving, session_over, span_start
 
@@ -251,15 +252,6 @@ def test_a_server_that_comes_back_is_found_again(tmp_path: Path) -> None:
     with serving(home):
         assert client.play_list().plays == []
     client.close()
-
-
-def error_classes() -> list[type[errors.HeroLogicError]]:
-    """All of them."""
-    return [
-        found
-        for found in vars(errors).values()
-        if isinstance(found, type) and issubclass(found, errors.HeroLogicError)
-    ]
 
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)

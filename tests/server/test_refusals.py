@@ -21,15 +21,7 @@ from hero_logic.server.refusals import (
     http_status,
     refusal_of,
 )
-
-
-def error_classes() -> list[type[errors.HeroLogicError]]:
-    """All of them."""
-    return [
-        found
-        for found in vars(errors).values()
-        if isinstance(found, type) and issubclass(found, errors.HeroLogicError)
-    ]
+from support.error_tree import error_classes
 
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hero_logic.core.errors import StoreDamaged
-from hero_logic.store import migrations
 from hero_logic.store.sqlite import SqliteStore
 from store.changes_contract import Follower
 from store.facts import add_running_play, delta, row
+from support.old_stores import old_store
 
 PLAY = """
     INSERT INTO plays (
@@ -42,26 +42,21 @@ PIECE = "INSERT INTO span_logs (play, ordinal, chunk, text) VALUES (1, ?, ?, ?)"
 def path(tmp_path: Path) -> str:
     """A store of the first release: an ended play of four spans, and one that was never begun."""
     path = os.path.join(tmp_path, "plays.db")
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(migrations._read_migration(1))
-    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.execute(PLAY, (1, "p", "ok", 4, 40))
-    connection.execute(PLAY, (2, "q", "pending", 0, 41))
-    connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', ''), (2, '{}', NULL, '', '')")
-    connection.execute("INSERT INTO writers VALUES (1, 'w', 12)")
-    for ordinal, end_ms, status, revision, logs in [
-        (0, 2.0, "ok", 10, "[1] first"),  # written once
-        (1, 2.0, "ok", 30, "[1] first"),  # written again, with more logs twice
-        (2, 2.0, "failed", 31, "[1] first"),  # written again, with no more logs
-        (3, None, "running", 32, ""),  # its first log came later
-    ]:
-        connection.execute(SPAN, (ordinal, ordinal, end_ms, status, revision, logs))
-    for ordinal, chunk, text in [(1, 20, "\n[2] more"), (1, 30, "\n[3] most"), (3, 32, "[9] late")]:
-        connection.execute(PIECE, (ordinal, chunk, text))
-    connection.execute("UPDATE store_state SET revision = 41")
-    connection.close()
+    with old_store(path, 1) as connection:
+        connection.execute(PLAY, (1, "p", "ok", 4, 40))
+        connection.execute(PLAY, (2, "q", "pending", 0, 41))
+        connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', ''), (2, '{}', NULL, '', '')")
+        connection.execute("INSERT INTO writers VALUES (1, 'w', 12)")
+        for ordinal, end_ms, status, revision, logs in [
+            (0, 2.0, "ok", 10, "[1] first"),  # written once
+            (1, 2.0, "ok", 30, "[1] first"),  # written again, with more logs twice
+            (2, 2.0, "failed", 31, "[1] first"),  # written again, with no more logs
+            (3, None, "running", 32, ""),  # its first log came later
+        ]:
+            connection.execute(SPAN, (ordinal, ordinal, end_ms, status, revision, logs))
+        for ordinal, chunk, text in [(1, 20, "\n[2] more"), (1, 30, "\n[3] most"), (3, 32, "[9] late")]:
+            connection.execute(PIECE, (ordinal, chunk, text))
+        connection.execute("UPDATE store_state SET revision = 41")
     return path
 
 

@@ -1,14 +1,13 @@
 """What plays asked for and were granted: those of before asked for nothing, and stay as they were."""
 
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from hero_logic.core.records import Access, Play
-from hero_logic.store import migrations
 from hero_logic.store.sqlite import SqliteStore
+from support.old_stores import old_store
 
 PLAY = """
     INSERT INTO plays (
@@ -23,15 +22,9 @@ PLAY = """
 def path(tmp_path: Path) -> str:
     """A store of the release before, with a play."""
     path = os.path.join(tmp_path, "plays.db")
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    for number in (1, 2):
-        connection.executescript(migrations._read_migration(number))
-    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 2")
-    connection.execute(PLAY)
-    connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', '')")
-    connection.close()
+    with old_store(path, 2) as connection:
+        connection.execute(PLAY)
+        connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', '')")
     return path
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from hero_logic.core.errors import StoreError
 from hero_logic.store import migrations
 from hero_logic.store.sqlite import SqliteStore
 from store.flow_contract import put, search, version
+from support.old_stores import old_store
 
 FLOW = "INSERT INTO flows VALUES (1, 'report', '/flows/report.py', 1.0)"
 VERSION = "INSERT INTO versions (version_sid, flow_sid, created_ms, source) VALUES (?, 1, 1.0, 'a')"
@@ -27,18 +27,12 @@ PLAY = """
 def path(tmp_path: Path) -> str:
     """A store of the release before, with a play of a file."""
     path = os.path.join(tmp_path, "plays.db")
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    for number in (1, 2, 3):
-        connection.executescript(migrations._read_migration(number))
-    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 3")
-    sid = version("a").version_sid
-    connection.execute(FLOW)
-    connection.execute(VERSION, (sid,))
-    connection.execute(PLAY, (sid,))
-    connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', '')")
-    connection.close()
+    with old_store(path, 3) as connection:
+        sid = version("a").version_sid
+        connection.execute(FLOW)
+        connection.execute(VERSION, (sid,))
+        connection.execute(PLAY, (sid,))
+        connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', '')")
     return path
 
 

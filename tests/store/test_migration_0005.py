@@ -1,13 +1,12 @@
 """The queue: plays of the release before are counted, and none of them waits."""
 
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
 
-from hero_logic.store import migrations
 from hero_logic.store.sqlite import SqliteStore
+from support.old_stores import old_store
 
 PLAY = """
     INSERT INTO plays (
@@ -22,19 +21,13 @@ PLAY = """
 def path(tmp_path: Path) -> str:
     """A store of the release before, with plays."""
     path = os.path.join(tmp_path, "plays.db")
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    for number in (1, 2, 3, 4):
-        connection.executescript(migrations._read_migration(number))
-    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 4")
-    files = '[{"path":"a","size_bytes":5},{"path":"b","size_bytes":7}]'
-    for number, (sid, status, artifacts) in enumerate(
-        [("p", "ok", files), ("q", "running", "[]"), ("r", "pending", "[]")], 1
-    ):
-        connection.execute(PLAY, (number, sid, status, artifacts))
-        connection.execute("INSERT INTO play_texts VALUES (?, '{}', NULL, '', '')", (number,))
-    connection.close()
+    with old_store(path, 4) as connection:
+        files = '[{"path":"a","size_bytes":5},{"path":"b","size_bytes":7}]'
+        for number, (sid, status, artifacts) in enumerate(
+            [("p", "ok", files), ("q", "running", "[]"), ("r", "pending", "[]")], 1
+        ):
+            connection.execute(PLAY, (number, sid, status, artifacts))
+            connection.execute("INSERT INTO play_texts VALUES (?, '{}', NULL, '', '')", (number,))
     return path
 
 

@@ -1,34 +1,28 @@
 """Whom a play ran as: those of before ran as who ran them."""
 
 import os
-import sqlite3
 from pathlib import Path
 
 from hero_logic.core.records import Play, Sandbox
-from hero_logic.store import migrations
 from hero_logic.store.sqlite import SqliteStore
+from support.old_stores import old_store
 
 
 def test_a_play_of_before_ran_as_who_ran_it(tmp_path: Path) -> None:
     """And is read as it was, beside one of now."""
     path = os.path.join(tmp_path, "plays.db")
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    for number in (1, 2, 3, 4, 5):
-        connection.executescript(migrations._read_migration(number))
-    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 5")
-    connection.execute(
-        """INSERT INTO plays (
-            id, sid, flow, status, created_ms, events, malformed, oversize, repeated, truncated,
-            span_count, revision, version_sid, runtime_sid,
-            sandbox_tier, sandbox_isolation, sandbox_resources, error, artifacts
-        ) VALUES (
-            1, 'p', 'report', 'ok', 1.5, 0, 0, 0, 0, 0, 0, 1, '', '', 'tier2', 'native', 'watcher', '', '[]'
-        )"""
-    )
-    connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', '')")
-    connection.close()
+    with old_store(path, 5) as connection:
+        connection.execute(
+            """INSERT INTO plays (
+                id, sid, flow, status, created_ms, events, malformed, oversize, repeated, truncated,
+                span_count, revision, version_sid, runtime_sid,
+                sandbox_tier, sandbox_isolation, sandbox_resources, error, artifacts
+            ) VALUES (
+                1, 'p', 'report', 'ok', 1.5, 0, 0, 0, 0, 0, 0, 1, '',
+                '', 'tier2', 'native', 'watcher', '', '[]'
+            )"""
+        )
+        connection.execute("INSERT INTO play_texts VALUES (1, '{}', '7', 'out', '')")
 
     store = SqliteStore.open(path)
     store.create_play(Play(sid="q"))

@@ -77,27 +77,26 @@ class Server:
         headers = {**self.headers, "Content-Type": "application/json"}
         return httpx.post(f"{self.url}/rpc", content=body, headers=headers, timeout=20, verify=NO_TLS)
 
-    def call(self, method: str, **params: Any) -> Any:
-        """The result of a call."""
-        answer = httpx.post(
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The answer to a call, whatever it is."""
+        answer: dict[str, Any] = httpx.post(
             f"{self.url}/rpc",
             json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
             headers=self.headers,
             timeout=20,
             verify=NO_TLS,
         ).json()
+        return answer
+
+    def call(self, method: str, **params: Any) -> Any:
+        """The result of a call."""
+        answer = self.ask(method, **params)
         assert "result" in answer, answer
         return answer["result"]
 
     def refused(self, method: str, **params: Any) -> tuple[str, str]:
         """The code and the message of the error of a call."""
-        answer = httpx.post(
-            f"{self.url}/rpc",
-            json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
-            headers=self.headers,
-            timeout=20,
-            verify=NO_TLS,
-        ).json()
+        answer = self.ask(method, **params)
         assert "error" in answer, answer
         return answer["error"]["data"]["code"], answer["error"]["message"]
 
