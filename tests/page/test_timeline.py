@@ -63,7 +63,7 @@ def test_why_a_play_failed_is_found_with_one_key(visit: Visit, server: Server) -
     page = visit.go(f"/p/{newest(server, 'fails')}")
     expect(page.get_by_role("treegrid", name="Spans").get_by_role("row").first).to_be_visible()
     run_play(server, "greet")
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     page = visit.go(f"/p/{sid}")
     page.get_by_role("row", name=re.compile("fails")).wait_for()
     page.keyboard.press("e")
@@ -77,7 +77,7 @@ def test_why_a_play_failed_is_found_with_one_key(visit: Visit, server: Server) -
 
 def test_a_play_that_failed_opens_with_its_failure(visit: Visit, server: Server) -> None:
     """Without a key at all."""
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     page = visit.go(f"/p/{sid}")
 
     expect(page.get_by_role("region", name="Details")).to_contain_text("row 941 has no currency")
@@ -85,7 +85,7 @@ def test_a_play_that_failed_opens_with_its_failure(visit: Visit, server: Server)
 
 def test_the_tree_says_where_each_row_is(visit: Visit, server: Server) -> None:
     """Its level, whether it is open, its place, and how many rows there are in all."""
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     page = visit.go(f"/p/{sid}")
     tree = page.get_by_role("treegrid", name="Spans")
     total = server.call("play_status", play_sid=sid)["span_count"]
@@ -129,7 +129,7 @@ def test_a_play_that_is_over_opens_no_stream(visit: Visit, server: Server) -> No
 
 def test_keys_move_and_fold(visit: Visit, server: Server) -> None:
     """Down, left to fold, right to unfold, right again to go in."""
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     page = visit.go(f"/p/{sid}")
     tree = page.get_by_role("treegrid", name="Spans")
     selected = tree.get_by_role("row", selected=True)
@@ -167,7 +167,7 @@ def test_many_siblings_of_one_name_are_one_row(visit: Visit, server: Server) -> 
 
 def test_spans_are_found_by_words(visit: Visit, server: Server) -> None:
     """How many of how many is said; Enter goes from one to the next."""
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     page = visit.go(f"/p/{sid}")
     total = server.call("play_status", play_sid=sid)["span_count"]
     page.get_by_role("treegrid", name="Spans").wait_for()
@@ -273,7 +273,7 @@ def test_the_flame_view_is_a_list_too(visit: Visit, server: Server) -> None:
 
 def test_a_play_is_taken_along(visit: Visit, server: Server, tmp_path: Path) -> None:
     """As a Chrome trace with each span, and as a page that needs no server and no script."""
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     total = server.call("play_status", play_sid=sid)["span_count"]
     page = visit.go(f"/p/{sid}")
     page.get_by_role("row").first.wait_for()
@@ -308,7 +308,7 @@ def test_hostile_text_stays_text(visit: Visit, server: Server) -> None:
 
 def test_the_timeline_has_nothing_that_keeps_anybody_out(visit: Visit, server: Server) -> None:
     """What axe-core finds, in each of its views."""
-    sid = server.call("play_list", flow="fails", statuses=["failed"])["plays"][0]["sid"]
+    sid = run_play(server, "fails")
     page = visit.go(f"/p/{sid}")
     expect(page.get_by_role("region", name="Details")).to_contain_text("row 941")
     assert visit.violations() == []
