@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys, type KeySection } from "../ui/keys.ts";
-import { countWords, durationWords } from "../ui/time.ts";
+import { number } from "../timeline/format.ts";
+import { durationWords } from "../ui/time.ts";
 import { changesOf, type Change, type Place } from "./align.ts";
 import type { Compared } from "./worker.ts";
 
@@ -117,15 +118,15 @@ export function Differences({ compared }: { compared: Compared }) {
               scroller.current!.scrollTop = 0;
             }}
           >
-            {change} <span class="number">{countWords(counts[change])}</span>
+            {change} <span class="number">{number(counts[change])}</span>
           </button>
         ))}
         <span class="quiet shown">
           {wanted.value
-            ? `showing ${countWords(rows.length)} of ${countWords(all)} places`
+            ? `showing ${number(rows.length)} of ${number(all)} places`
             : places.length < all
-              ? `showing the ${countWords(places.length)} of ${countWords(all)} places that changed most`
-              : `${countWords(all)} places`}
+              ? `showing the ${number(places.length)} of ${number(all)} places that changed most`
+              : `${number(all)} places`}
         </span>
       </div>
       <div
@@ -238,7 +239,7 @@ function DifferenceRow({ row, index, mostMs, isActive, isFlat, isFolded, onPoint
         {why && <span class="why cut">{why.slice(0, 200).split("\n", 1)[0]}</span>}
       </div>
       <div role="gridcell" class="c-number c-count">
-        {a.count === b.count ? `×${countWords(a.count)}` : `${countWords(a.count)} → ${countWords(b.count)}`}
+        {a.count === b.count ? `×${number(a.count)}` : `${number(a.count)} → ${number(b.count)}`}
       </div>
       <div role="gridcell" class="c-number c-a">
         {a.count ? durationWords(a.totalMs) : "–"}

@@ -8,7 +8,7 @@ import { Duration, When } from "../plays/grid.tsx";
 import { Copy } from "../ui/copy.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { Status } from "../ui/status.tsx";
-import { countWords } from "../ui/time.ts";
+import { counted, number } from "../timeline/format.ts";
 import { Parts } from "./parts.tsx";
 import type { Links } from "./view.tsx";
 
@@ -36,9 +36,7 @@ export function Header({ facts, links }: { facts: PlayFacts; links: Links | null
         <span class="number">
           <Duration play={facts} />
         </span>
-        <span class="number">
-          {countWords(facts.span_count)} {facts.span_count === 1 ? "span" : "spans"}
-        </span>
+        <span class="number">{counted(facts.span_count, "span")}</span>
         <span title={sandboxSays(facts)}>{sandboxWords(facts)}</span>
         {facts.asked_by && <span>asked for by {facts.asked_by}</span>}
         {facts.flow && (
@@ -52,7 +50,7 @@ export function Header({ facts, links }: { facts: PlayFacts; links: Links | null
             facts.counters[key] !== undefined &&
             facts.counters[key]! > 0 && (
               <span class="warning" key={key}>
-                {countWords(facts.counters[key]!)} {words}
+                {number(facts.counters[key]!)} {words}
               </span>
             ),
         )}
@@ -128,7 +126,7 @@ function Plays({ plays }: { plays: PlaySummary[] }) {
           </a>
         </>
       ))}
-      {plays.length > SHOWN && ` and ${countWords(plays.length - SHOWN)} more`}
+      {plays.length > SHOWN && ` and ${number(plays.length - SHOWN)} more`}
     </>
   );
 }

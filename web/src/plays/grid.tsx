@@ -6,7 +6,8 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { navigate, playAddress } from "../router.ts";
 import type { PlaySummary } from "../rpc/documents.ts";
 import { Status } from "../ui/status.tsx";
-import { agoWords, countWords, durationWords, exactWords, isoTime, nowMs } from "../ui/time.ts";
+import { number } from "../timeline/format.ts";
+import { agoWords, durationWords, exactWords, isoTime, nowMs } from "../ui/time.ts";
 import type { PlayList } from "./list.ts";
 import { mark, marked } from "./view.tsx";
 
@@ -178,7 +179,7 @@ function Row({ play, place, top, isActive, onPoint }: RowProps) {
         <Duration play={play} />
       </div>
       <div role="gridcell" class="c-spans number">
-        {countWords(play.span_count)}
+        {number(play.span_count)}
       </div>
       <div role="gridcell" class="c-asked-by cut" title={play.asked_by}>
         {play.asked_by || "the command line"}

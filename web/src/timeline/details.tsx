@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { playAddress } from "../router.ts";
 import { call } from "../rpc/client.ts";
+import type { SpanNews } from "../rpc/documents.ts";
 import { Copy } from "../ui/copy.tsx";
 import { lazy } from "../ui/lazy.tsx";
 import { Status } from "../ui/status.tsx";
@@ -17,17 +18,7 @@ import { TagTree } from "./tags.tsx";
 const Source = lazy(() => import("./source.tsx").then((module) => module.Source));
 
 /** A span whole, as the service gives it. */
-export interface WholeSpan {
-  readonly span_id: string;
-  readonly error: string;
-  readonly logs: string;
-  readonly tags: Readonly<Record<string, unknown>>;
-  readonly rpc_service: string;
-  readonly rpc_method: string;
-  readonly child_play_sid: string;
-  readonly source_file: string;
-  readonly source_line: number;
-}
+export type WholeSpan = Readonly<Omit<SpanNews, "ordinal" | "revision">>;
 
 /** Tags that have a place of their own. */
 const SHOWN_APART = ["rpc.request", "rpc.response", "hero.progress", "hero.total"];

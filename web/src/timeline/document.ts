@@ -4,6 +4,7 @@
  * Folding is what `details` elements do by themselves. All text of the play is escaped.
  */
 
+import type { PlayFacts, SpanNews } from "../rpc/documents.ts";
 import { duration, exactly, number } from "./format.ts";
 
 /** A page of more would be too heavy for a browser. */
@@ -11,29 +12,16 @@ export const MOST_SPANS = 20_000;
 const MOST_OPEN = 300;
 const MOST_DEEP = 100;
 
-export interface TakenPlay {
-  readonly sid: string;
-  readonly flow: string;
-  readonly status: string;
-  readonly error: string;
-  readonly start_ms: number | null;
-  readonly end_ms: number | null;
-  readonly input: unknown;
-  readonly output: unknown;
-}
+export type TakenPlay = Readonly<
+  Pick<PlayFacts, "sid" | "flow" | "error" | "start_ms" | "end_ms" | "input" | "output"> & { status: string }
+>;
 
-export interface TakenSpan {
-  readonly span_id: string;
-  readonly parent_id: string;
-  readonly name: string;
-  readonly kind: string;
-  readonly status: string;
-  readonly start_ms: number;
-  readonly end_ms: number | null;
-  readonly error: string;
-  readonly logs: string;
-  readonly tags: Readonly<Record<string, unknown>>;
-}
+export type TakenSpan = Readonly<
+  Pick<
+    SpanNews,
+    "span_id" | "parent_id" | "name" | "kind" | "status" | "start_ms" | "end_ms" | "error" | "logs" | "tags"
+  >
+>;
 
 /** Text as it is, whatever it has in it. */
 export function escaped(text: string): string {

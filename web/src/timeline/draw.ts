@@ -74,6 +74,7 @@ export function drawScene(context: CanvasRenderingContext2D, scene: Scene, palet
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
   const xOf = scaleOf(scene);
+  const pen: Pen = { context, scene, palette, xOf };
   const axis = ticks(
     scene.range.fromMs - scene.extentFromMs,
     scene.range.toMs - scene.extentFromMs,
@@ -83,28 +84,37 @@ export function drawScene(context: CanvasRenderingContext2D, scene: Scene, palet
   context.beginPath();
   context.rect(0, AXIS_PX, width, height - AXIS_PX);
   context.clip();
-  drawGround(context, scene, palette);
+  drawGround(pen);
   context.fillStyle = palette.line;
   for (const tick of axis.at)
     context.fillRect(Math.round(xOf(tick + scene.extentFromMs)), AXIS_PX, 1, height);
   for (let at = 0; at < scene.rows.length; at++) {
     const top = AXIS_PX + (scene.first + at - scene.scroll) * ROW_PX;
     if (top > height || top + ROW_PX < AXIS_PX) continue;
-    drawRow(context, scene, palette, scene.rows[at]!, top, xOf);
+    drawRow(pen, scene.rows[at]!, top);
   }
-  drawNow(context, scene, palette, xOf);
+  drawNow(pen);
   context.restore();
-  drawAxis(context, scene, palette, axis, xOf);
+  drawAxis(pen, axis);
 }
 
 type Scale = (ms: number) => number;
+
+/** What every part is drawn with. */
+interface Pen {
+  readonly context: CanvasRenderingContext2D;
+  readonly scene: Scene;
+  readonly palette: Palette;
+  readonly xOf: Scale;
+}
 
 function scaleOf({ range, width }: Scene): Scale {
   const factor = width / (range.toMs - range.fromMs);
   return (ms) => (ms - range.fromMs) * factor;
 }
 
-function drawGround(context: CanvasRenderingContext2D, scene: Scene, palette: Palette): void {
+function drawGround(pen: Pen): void {
+  const { context, scene, palette } = pen;
   for (let at = 0; at < scene.rows.length; at++) {
     const row = scene.rows[at]!;
     const top = AXIS_PX + (scene.first + at - scene.scroll) * ROW_PX;
@@ -119,31 +129,17 @@ function drawGround(context: CanvasRenderingContext2D, scene: Scene, palette: Pa
   }
 }
 
-function drawRow(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  row: RowView,
-  top: number,
-  xOf: Scale,
-): void {
+function drawRow(pen: Pen, row: RowView, top: number): void {
+  const { context, scene } = pen;
   const y = top + BAR_INSET_PX;
   const barHeight = ROW_PX - 2 * BAR_INSET_PX;
   const isDim = scene.isFinding && !row.isMatch;
   context.globalAlpha = isDim ? 0.35 : 1;
-  if (row.bars) drawBars(context, scene, palette, row, y, barHeight, xOf);
-  if (row.row >= 0) drawBar(context, scene, palette, row, y, barHeight, xOf);
+  if (row.bars) drawBars(pen, row, y, barHeight);
+  if (row.row >= 0) drawBar(pen, row, y, barHeight);
   else if (row.group)
-    drawLabel(
-      context,
-      scene,
-      palette,
-      duration(row.group.totalMs),
-      lastOf(row.bars, xOf),
-      0,
-      y + barHeight / 2,
-    );
-  if (scene.isPathOn) drawPath(context, scene, palette, row, y + barHeight, xOf);
+    drawLabel(pen, duration(row.group.totalMs), lastOf(row.bars, pen.xOf), 0, y + barHeight / 2);
+  if (scene.isPathOn) drawPath(pen, row, y + barHeight);
   context.globalAlpha = 1;
 }
 
@@ -151,15 +147,8 @@ function lastOf(bars: Float64Array | null, xOf: Scale): number {
   return bars?.length ? xOf(bars[bars.length - 2]!) : -1;
 }
 
-function drawBars(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  row: RowView,
-  y: number,
-  barHeight: number,
-  xOf: Scale,
-): void {
+function drawBars(pen: Pen, row: RowView, y: number, barHeight: number): void {
+  const { context, scene, palette, xOf } = pen;
   const bars = row.bars!;
   // A span's own bar lies above what is folded below it, which then is a thin line at the foot.
   const isThin = row.row >= 0;
@@ -174,21 +163,14 @@ function drawBars(
   }
 }
 
-function drawBar(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  row: RowView,
-  y: number,
-  barHeight: number,
-  xOf: Scale,
-): void {
+function drawBar(pen: Pen, row: RowView, y: number, barHeight: number): void {
+  const { context, scene, palette, xOf } = pen;
   const isRunning = Number.isNaN(row.endMs);
   const endMs = Math.max(row.startMs, isRunning ? scene.nowMs : row.endMs);
   const x = xOf(row.startMs);
   const end = xOf(endMs);
   const middle = y + barHeight / 2;
-  if (end < 0 || x > scene.width) return drawBeyond(context, scene, palette, row, end < 0, middle);
+  if (end < 0 || x > scene.width) return drawBeyond(pen, row, end < 0, middle);
   const from = Math.max(-8, x);
   const to = Math.min(scene.width + 8, end);
   const wide = Math.max(LEAST_BAR_PX, to - from);
@@ -205,21 +187,15 @@ function drawBar(
     context.roundRect(from + 0.5, y + 0.5, wide - 1, barHeight - 1, 3);
     context.stroke();
   }
-  if (isRunning) drawRunning(context, scene, palette, from, y, wide, barHeight);
-  if (row.status > 1) drawCross(context, palette, from, wide, middle, row.status, isPale);
-  drawLogs(context, scene, palette, row, y, xOf);
-  drawLabel(context, scene, palette, duration(endMs - row.startMs), end, x, middle, isPale);
+  if (isRunning) drawRunning(pen, from, y, wide, barHeight);
+  if (row.status > 1) drawCross(pen, from, wide, middle, row.status, isPale);
+  drawLogs(pen, row, y);
+  drawLabel(pen, duration(endMs - row.startMs), end, x, middle, isPale);
 }
 
 /** A bar that is not in sight: where it is. */
-function drawBeyond(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  row: RowView,
-  isLeft: boolean,
-  middle: number,
-): void {
+function drawBeyond(pen: Pen, row: RowView, isLeft: boolean, middle: number): void {
+  const { context, scene, palette } = pen;
   context.fillStyle = palette.bars[row.status]!;
   const x = isLeft ? 4 : scene.width - 4;
   const by = isLeft ? 6 : -6;
@@ -231,15 +207,8 @@ function drawBeyond(
 }
 
 /** Stripes that move: it goes on. Without motion they stand. */
-function drawRunning(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  from: number,
-  y: number,
-  wide: number,
-  barHeight: number,
-): void {
+function drawRunning(pen: Pen, from: number, y: number, wide: number, barHeight: number): void {
+  const { context, scene, palette } = pen;
   context.save();
   context.beginPath();
   context.rect(from, y, wide, barHeight);
@@ -259,14 +228,14 @@ function drawRunning(
 
 /** A failure is told by a sign too, not by colour alone. */
 function drawCross(
-  context: CanvasRenderingContext2D,
-  palette: Palette,
+  pen: Pen,
   from: number,
   wide: number,
   middle: number,
   status: number,
   isPale: boolean,
 ): void {
+  const { context, palette } = pen;
   const isInside = wide >= 16;
   const x = isInside ? from + 8 : from - 7;
   context.strokeStyle = isInside && !isPale ? palette.surface : palette.bars[status]!;
@@ -279,14 +248,8 @@ function drawCross(
   context.stroke();
 }
 
-function drawLogs(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  row: RowView,
-  y: number,
-  xOf: Scale,
-): void {
+function drawLogs(pen: Pen, row: RowView, y: number): void {
+  const { context, scene, palette, xOf } = pen;
   const times = scene.logs.get(row.row);
   if (!times) return;
   context.fillStyle = palette.log;
@@ -303,16 +266,8 @@ function drawLogs(
   }
 }
 
-function drawLabel(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  text: string,
-  end: number,
-  start: number,
-  middle: number,
-  isPale = false,
-): void {
+function drawLabel(pen: Pen, text: string, end: number, start: number, middle: number, isPale = false): void {
+  const { context, scene, palette } = pen;
   const wide = context.measureText(text).width;
   if (end + 6 + wide < scene.width) {
     context.fillStyle = palette.quiet;
@@ -326,14 +281,8 @@ function drawLabel(
   }
 }
 
-function drawPath(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  row: RowView,
-  y: number,
-  xOf: Scale,
-): void {
+function drawPath(pen: Pen, row: RowView, y: number): void {
+  const { context, scene, palette, xOf } = pen;
   context.fillStyle = palette.path;
   for (let at = 0; at < row.path.length; at += 2) {
     const from = Math.max(-2, xOf(row.path[at]!));
@@ -343,7 +292,8 @@ function drawPath(
   }
 }
 
-function drawNow(context: CanvasRenderingContext2D, scene: Scene, palette: Palette, xOf: Scale): void {
+function drawNow(pen: Pen): void {
+  const { context, scene, palette, xOf } = pen;
   if (!scene.rows.some((row) => row.runningBelow || (Number.isNaN(row.endMs) && row.row >= 0))) return;
   context.fillStyle = palette.bars[0]!;
   context.globalAlpha = 0.5;
@@ -351,13 +301,8 @@ function drawNow(context: CanvasRenderingContext2D, scene: Scene, palette: Palet
   context.globalAlpha = 1;
 }
 
-function drawAxis(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  palette: Palette,
-  axis: { readonly stepMs: number; readonly at: readonly number[] },
-  xOf: Scale,
-): void {
+function drawAxis(pen: Pen, axis: { readonly stepMs: number; readonly at: readonly number[] }): void {
+  const { context, scene, palette, xOf } = pen;
   context.fillStyle = palette.line;
   context.fillRect(0, AXIS_PX - 1, scene.width, 1);
   context.fillStyle = palette.quiet;

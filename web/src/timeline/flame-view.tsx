@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { useAsked } from "./asked.ts";
 import { type Palette, readPalette } from "./draw.ts";
 import { boxesIn, type Flame } from "./flame.ts";
 import { counted, duration, number } from "./format.ts";
@@ -10,26 +11,17 @@ import type { Model } from "./model.ts";
 import { NONE } from "./spans.ts";
 
 const ROW = 22;
-const PAUSE_MS = 1000;
 const MOST_LISTED = 200;
 
 export function FlameView({ model }: { readonly model: Model }) {
-  const found = useSignal<FlameAnswer | null>(null);
+  const found = useAsked(
+    model,
+    () => model.ask<"flame">({ kind: "flame", nowMs: model.nowMs() }),
+    ({ flame }) => flame.names.length,
+  );
   const top = useSignal(NONE);
   const pointed = useSignal(NONE);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const { version } = model.totals.value;
-  useEffect(() => {
-    let isOver = false;
-    const look = (): void =>
-      void model.ask<"flame">({ kind: "flame", nowMs: model.nowMs() }).then((answer) => {
-        if (isOver) return;
-        found.value = answer;
-        model.painted(answer.flame.names.length);
-      });
-    const timer = setTimeout(look, found.peek() ? PAUSE_MS : 0);
-    return () => ((isOver = true), clearTimeout(timer));
-  }, [version]);
   useEffect(() => {
     const element = canvas.current;
     if (!element || !found.value) return;

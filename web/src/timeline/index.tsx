@@ -10,10 +10,14 @@ import { duration } from "./format.ts";
 import { Minimap } from "./minimap.tsx";
 import { type Mode, Model } from "./model.ts";
 import { Scrollbar } from "./scrollbar.tsx";
-import "./timeline.css";
 import { FIND_ID, Toolbar } from "./toolbar.tsx";
 import { Tree, treeKey } from "./tree.tsx";
 import { Waterfall } from "./waterfall.tsx";
+
+import "./timeline.css";
+import "./details.css";
+import "./views.css";
+import "./narrow.css";
 
 const Details = lazy(() => import("./details.tsx").then((module) => module.Details));
 const Flame = lazy(() => import("./flame-view.tsx").then((module) => module.FlameView));

@@ -4,6 +4,7 @@
  * A row whose parent is not there is an orphan until the parent comes. Tags, logs and sources stay with the server.
  */
 
+import type { SpanNews as ToldSpan } from "../rpc/documents.ts";
 import type { Block } from "./columns.ts";
 import { IdTable } from "./ids.ts";
 
@@ -22,22 +23,23 @@ export const WORST_OK = OK;
 export const KINDS = ["step", "flow_root", "rpc", "subflow", "other"] as const;
 const MAX_ERROR_CHARS = 300;
 
-/** A span as the event stream tells it (docs/rpc.md, "Events"). */
-export interface SpanNews {
-  readonly span_id: string;
-  readonly parent_id: string;
-  readonly name: string;
-  readonly kind: string;
-  readonly status: string;
-  readonly start_ms: number;
-  readonly end_ms: number | null;
-  readonly error: string;
-  readonly child_play_sid: string;
-  readonly ordinal: number;
-  readonly logs?: string;
-  readonly tags?: Readonly<Record<string, unknown>>;
-  readonly revision?: number;
-}
+/** A span as the event stream tells it (docs/rpc.md, "Events"), as far as it is kept here. */
+export type SpanNews = Readonly<
+  Pick<
+    ToldSpan,
+    | "span_id"
+    | "parent_id"
+    | "name"
+    | "kind"
+    | "status"
+    | "start_ms"
+    | "end_ms"
+    | "error"
+    | "child_play_sid"
+    | "ordinal"
+  > &
+    Partial<Pick<ToldSpan, "logs" | "tags" | "revision">>
+>;
 
 export class Spans {
   /** One more than the highest ordinal; rows in between may not have come yet: `status` is 255 then. */
@@ -217,15 +219,15 @@ export class Spans {
     if (length <= this.length) return;
     if (length > this.status.length) {
       const size = Math.max(1024, length, Math.floor(this.status.length * 1.6));
-      this.start = grownF64(this.start, size);
-      this.end = grownF64(this.end, size);
-      this.name = grownI32(this.name, size);
-      this.parent = grownI32(this.parent, size);
+      this.start = grown(Float64Array, this.start, size);
+      this.end = grown(Float64Array, this.end, size);
+      this.name = grown(Int32Array, this.name, size);
+      this.parent = grown(Int32Array, this.parent, size);
       const known = this.status.length;
-      this.status = grownU8(this.status, size);
+      this.status = grown(Uint8Array, this.status, size);
       this.status.fill(UNKNOWN, known);
-      this.kind = grownU8(this.kind, size);
-      this.marks = grownU8(this.marks, size);
+      this.kind = grown(Uint8Array, this.kind, size);
+      this.marks = grown(Uint8Array, this.marks, size);
     }
     this.parent.fill(NONE, this.length, length);
     this.length = length;
@@ -253,20 +255,12 @@ function kindOf(text: string): number {
   return at < 0 ? KINDS.length - 1 : at;
 }
 
-function grownF64(old: Float64Array, size: number): Float64Array<ArrayBuffer> {
-  const larger = new Float64Array(size);
-  larger.set(old);
-  return larger;
-}
-
-function grownI32(old: Int32Array, size: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(size);
-  larger.set(old);
-  return larger;
-}
-
-function grownU8(old: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(size);
+function grown<T extends Float64Array | Int32Array | Uint8Array>(
+  make: new (size: number) => T,
+  old: T,
+  size: number,
+): T {
+  const larger = new make(size);
   larger.set(old);
   return larger;
 }

@@ -1,13 +1,12 @@
 /** What the spans of each name took, as a table. Loaded when it is first shown. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useAsked } from "./asked.ts";
 import { counted, duration, number } from "./format.ts";
 import type { Model } from "./model.ts";
 import type { NameRow } from "./names.ts";
 
 const MOST_SHOWN = 500;
-const PAUSE_MS = 1000;
 
 type Column = Exclude<keyof NameRow, "name" | "running"> | "name";
 const COLUMNS: readonly (readonly [Column, string, string])[] = [
@@ -22,21 +21,13 @@ const COLUMNS: readonly (readonly [Column, string, string])[] = [
 ];
 
 export function NamesView({ model }: { readonly model: Model }) {
-  const rows = useSignal<readonly NameRow[] | null>(null);
+  const rows = useAsked<readonly NameRow[]>(
+    model,
+    () => model.ask<"names">({ kind: "names", nowMs: model.nowMs() }),
+    (found) => found.length,
+  );
   const by = useSignal<Column>("selfMs");
   const isUp = useSignal(false);
-  const { version } = model.totals.value;
-  useEffect(() => {
-    let isOver = false;
-    const look = (): void =>
-      void model.ask<"names">({ kind: "names", nowMs: model.nowMs() }).then((found) => {
-        if (isOver) return;
-        rows.value = found;
-        model.painted(found.length);
-      });
-    const timer = setTimeout(look, rows.peek() ? PAUSE_MS : 0);
-    return () => ((isOver = true), clearTimeout(timer));
-  }, [version]);
   if (!rows.value) return <p class="quiet tl-waits">Counting …</p>;
   const wanted = model.text.value.trim().toLowerCase();
   const found = rows.value.filter((row) => row.name.toLowerCase().includes(wanted));

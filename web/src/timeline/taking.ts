@@ -1,7 +1,8 @@
 /** A play to take along: as JSON, as a Chrome trace, as one HTML page. Loaded when it is first asked for. */
 
 import { call } from "../rpc/client.ts";
-import type { PlayFacts, SpanNews } from "../rpc/documents.ts";
+import type { PlayFacts } from "../rpc/documents.ts";
+import type { WholeSpan } from "./details.tsx";
 import { documentOf, MOST_SPANS, type TakenSpan } from "./document.ts";
 import type { Model } from "./model.ts";
 
@@ -24,14 +25,11 @@ export async function saveHtml(model: Model): Promise<string> {
   const facts = await call<PlayFacts>("play_get", { play_sid: model.live.sid, spans: false });
   const spans: TakenSpan[] = [];
   for (let start: number | null = 0; start !== null && spans.length < MOST_SPANS;) {
-    const page: { spans: Omit<SpanNews, "ordinal" | "revision">[]; next: number | null } = await call(
-      "play_spans",
-      {
-        play_sid: model.live.sid,
-        start,
-        limit: PAGE_SPANS,
-      },
-    );
+    const page: { spans: WholeSpan[]; next: number | null } = await call("play_spans", {
+      play_sid: model.live.sid,
+      start,
+      limit: PAGE_SPANS,
+    });
     spans.push(...page.spans);
     start = page.next;
   }

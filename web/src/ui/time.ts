@@ -66,8 +66,3 @@ export function exactWords(ms: number): string {
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
-
-/** A whole number with separators. */
-export function countWords(count: number): string {
-  return count.toLocaleString("en-US");
-}
