@@ -151,8 +151,8 @@ def test_a_play_that_passes_a_limit_is_ended_and_the_numbers_are_told(
     ("name", "limit", "body"),
     [
         ("tree_memory_bytes", 200 * MIB, FORKS_WITH_MEMORY.format(count=3, mib=40, then="STAY")),
-        ("tree_processes", 5, FORKS.format(count=4, then="STAY")),
-        ("tree_processes", 5, THREADS.format(count=4, then="STAY")),
+        ("tree_processes", 6, FORKS.format(count=4, then="STAY")),
+        ("tree_processes", 6, THREADS.format(count=4, then="STAY")),
         ("tree_files", 20, FILES.format(count=17, then="STAY")),
         ("tree_disk_bytes", 9 * MIB, DISK.format(count=8, then="STAY")),
         ("tree_cpu_s", 4, BURN.format(seconds=0.8, then="STAY")),
@@ -162,7 +162,7 @@ def test_a_play_that_passes_a_limit_is_ended_and_the_numbers_are_told(
 def test_a_play_that_stays_below_a_limit_is_left_alone(
     stage: Stage, name: str, limit: int, body: str
 ) -> None:
-    """A limit is what is allowed; of files two are there when it begins, and its spool."""
+    """A limit is what is allowed; of files two are there when it begins, and its spool; a thread ends it."""
     leavings = watched(stage, body, {name: limit})
 
     assert (leavings.record.reason, leavings.record.limit) == ("exited", None)
