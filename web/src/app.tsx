@@ -4,7 +4,7 @@ import icon from "./icon.svg";
 import { Play } from "./play/view.tsx";
 import { Plays } from "./plays/view.tsx";
 import { route } from "./router.ts";
-import { refused } from "./rpc/session.ts";
+import { standing } from "./rpc/session.ts";
 import { Connection } from "./ui/connection.tsx";
 import { Help, HelpButton } from "./ui/help.tsx";
 import { lazy } from "./ui/lazy.tsx";
@@ -47,7 +47,9 @@ export function App() {
 
 function View() {
   const at = route.value;
-  if (refused.value !== null || at.view === "login") return <Login />;
+  const stands = standing.value;
+  if (at.view === "login" || stands === "wanted" || stands === "over") return <Login />;
+  if (stands === "unknown") return <p class="quiet" aria-busy="true" />;
   if (at.view === "plays") return <Plays />;
   if (at.view === "play") return <Play key={at.sid} sid={at.sid} />;
   if (at.view === "library") return <Library />;

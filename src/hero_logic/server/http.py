@@ -191,6 +191,7 @@ class HttpApp:
         }
         self._open_routes: dict[str, dict[str, Callable[[Request], Awaitable[Answer]]]] = {
             "/login": {"GET": self._login_page, "POST": self._login},
+            "/session": {"GET": self._session},
         }
         self._play_routes: dict[str, Callable[[Request, str], Awaitable[Answer | Flowing]]] = {
             "events": self._events,
@@ -351,6 +352,16 @@ class HttpApp:
         self._journal.tell("info", "logged_in", client=request.client)
         cookie = f"{gate.COOKIE}={session}; Path=/; Max-Age={gate.SESSION_S:.0f}; HttpOnly; SameSite=Strict"
         return Answer(b"", 204, (*_SAFE, (b"set-cookie", cookie.encode())))
+
+    async def _session(self, request: Request) -> Answer:
+        """Whether this browser may ask: a question, so that no is an answer to it and not a refusal."""
+        may_ask = True
+        if not request.is_local:
+            try:
+                self._gate.check_who(request.client, request.authorization, request.cookie)
+            except NotAuthorized:
+                may_ask = False
+        return Answer(msgspec.json.encode({"may_ask": may_ask}), headers=(_JSON, *_SAFE))
 
     async def _login_code(self, request: Request) -> Answer:
         if request.cookie is not None and request.authorization is None:

@@ -38,7 +38,7 @@ function Both({ a, b }: Asked) {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }: MessageEvent<Told>) => {
       if ("compared" in data) compared.value = data.compared;
-      else if (data.status === 401) sessionIsOver("The session is over.");
+      else if (data.status === 401) sessionIsOver();
       else problem.value ??= new Error(data.problem);
       worker.terminate();
     };

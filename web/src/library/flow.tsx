@@ -8,6 +8,7 @@ import type { FlowDetails, PlayFacts } from "../rpc/documents.ts";
 import { When } from "../plays/grid.tsx";
 import { Code } from "../ui/code.tsx";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { RunForm } from "./run-form.tsx";
 
 interface Version {
@@ -62,7 +63,11 @@ export function FlowView({ name }: { name: string }) {
           ← All flows
         </a>
         <h1>{shown.name}</h1>
-        {shown.description && <p>{shown.description}</p>}
+        {shown.description && (
+          <p>
+            <Said text={shown.description} />
+          </p>
+        )}
         <p class="quiet facts">
           <span>
             published <When ms={shown.published_ms} />
@@ -80,7 +85,7 @@ export function FlowView({ name }: { name: string }) {
         {shown.problems.map(({ message, line }) => (
           <p class="warning">
             {line > 0 && `Line ${line}: `}
-            {message}
+            <Said text={message} />
           </p>
         ))}
       </header>

@@ -6,6 +6,7 @@ import { navigate, playAddress } from "../router.ts";
 import { call } from "../rpc/client.ts";
 import type { FlowDetails } from "../rpc/documents.ts";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { entryOf, fieldsOf, firstEntry, readForm, readJson, type Entry, type Field } from "./form.ts";
 
 export function RunForm({ flow, input }: { flow: FlowDetails; input: Record<string, unknown> | null }) {
@@ -205,7 +206,7 @@ function FieldRow({ field, entry, problem, onEntry }: FieldProps) {
       </div>
       {field.description && (
         <p id={`${id}-says`} class="quiet says">
-          {field.description}
+          <Said text={field.description} />
         </p>
       )}
       <p id={`${id}-problem`} class="field-problem" role={problem ? "alert" : undefined}>

@@ -53,9 +53,8 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     throw new CallError("offline", "The server does not answer.", "Is `hero-logic serve` running?");
   }
   if (response.ok) return response;
-  const refused = await refusal(response);
-  if (response.status === 401) sessionIsOver(refused.message);
-  throw refused;
+  if (response.status === 401 && path !== "/login") sessionIsOver();
+  throw await refusal(response);
 }
 
 async function refusal(response: Response): Promise<CallError> {
