@@ -11,6 +11,7 @@ import { lazy } from "./ui/lazy.tsx";
 
 const Library = lazy(() => import("./library/view.tsx").then((module) => module.Library));
 const Login = lazy(() => import("./login/view.tsx").then((module) => module.Login));
+const Nowhere = lazy(() => import("./nowhere.tsx").then((module) => module.Nowhere));
 const Compare = lazy(() => import("./compare/view.tsx").then((module) => module.Compare));
 
 export function App() {
@@ -47,19 +48,12 @@ export function App() {
 
 function View() {
   const at = route.value;
+  if (at.view === "nowhere") return <Nowhere />;
   const stands = standing.value;
   if (at.view === "login" || stands === "wanted" || stands === "over") return <Login />;
   if (stands === "unknown") return <p class="quiet" aria-busy="true" />;
   if (at.view === "plays") return <Plays />;
   if (at.view === "play") return <Play key={at.sid} sid={at.sid} />;
   if (at.view === "library") return <Library />;
-  if (at.view === "compare") return <Compare />;
-  return (
-    <section class="empty">
-      <h1>There is nothing here</h1>
-      <p>
-        The address leads nowhere. <a href="/">All plays</a> are a place to go on from.
-      </p>
-    </section>
-  );
+  return <Compare />;
 }

@@ -7,11 +7,14 @@ import { call, CallError } from "../rpc/client.ts";
 import { hasEnded, type PlayFacts, type PlaySummary } from "../rpc/documents.ts";
 import { Timeline } from "../timeline/index.tsx";
 import { connection } from "../ui/connection.tsx";
+import { lazy } from "../ui/lazy.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { statusWord } from "../ui/status.tsx";
 import { useTitle } from "../ui/title.ts";
 import { Header } from "./header.tsx";
 import "./play.css";
+
+const NoPlay = lazy(() => import("../nowhere.tsx").then((module) => module.NoPlay));
 
 /** Where a play comes from, and what came of it. */
 export interface Links {
@@ -81,15 +84,5 @@ export function Play({ sid }: { sid: string }) {
 function NotThere({ sid, error, again }: { sid: string; error: unknown; again: () => void }) {
   if (!(error instanceof CallError) || (error.code !== "not_found" && error.code !== "invalid_params"))
     return <Problem error={error} again={again} />;
-  return (
-    <section class="empty">
-      <h1>There is no such play</h1>
-      <p class="quiet">
-        No play on record has the id <code>{sid}</code>. It may have been deleted, or its link was cut short.
-      </p>
-      <p>
-        <a href="/">All plays</a>
-      </p>
-    </section>
-  );
+  return <NoPlay sid={sid} />;
 }
