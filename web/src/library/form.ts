@@ -2,7 +2,9 @@
 // What is left as it is, is not sent: the flow fills in its own defaults.
 
 import type { JsonSchema } from "../rpc/documents.ts";
-import { isObject, problems, resolved, typeWords } from "./schema.ts";
+import { problems } from "./problems.ts";
+import { isObject, resolved } from "./schema.ts";
+import { typeWords } from "./words.ts";
 
 export type FieldKind = "text" | "integer" | "number" | "boolean" | "choice" | "json";
 
@@ -43,7 +45,7 @@ function fieldOf(name: string, of: unknown, isRequired: boolean, root: JsonSchem
     name,
     kind: kindOf(main),
     description: String(whole["description"] ?? ""),
-    words: typeWords(whole, root),
+    words: typeWords(whole, root) + (kindOf(main) === "json" ? " (as JSON)" : ""),
     choices: Array.isArray(main["enum"]) ? main["enum"] : [],
     isNullable: kinds.length < any.length,
     isRequired,
@@ -90,7 +92,7 @@ export function readEntry(
     try {
       value = JSON.parse(text);
     } catch {
-      return { problem: `is ${JSON.stringify(short(text))}: it takes ${field.words}${asJson(field)}` };
+      return { problem: `is ${JSON.stringify(short(text))}: it takes ${field.words}` };
     }
   }
   if (field.kind === "integer" && Number.isInteger(value) && !Number.isSafeInteger(value))
@@ -139,10 +141,6 @@ export function readJson(
   if (!isObject(value)) return { problem: "The input is an object: a value for each name." };
   const found = root ? problems(value, root, root) : [];
   return found.length ? { problem: found.join("; ") } : { input: value };
-}
-
-function asJson(field: Field): string {
-  return field.kind === "json" ? ", as JSON" : "";
 }
 
 function short(text: string): string {

@@ -234,7 +234,9 @@ function Control({ field, entry, id, problem, onEntry }: FieldProps & { id: stri
       >
         {entry === "" && <option value="">choose</option>}
         {choices.map((choice, place) => (
-          <option value={texts[place]}>{typeof choice === "string" ? choice : texts[place]}</option>
+          <option value={texts[place]}>
+            {typeof choice === "string" ? choice : choice === null ? "nothing" : texts[place]}
+          </option>
         ))}
         {field.isNullable && <option value="null">nothing</option>}
       </select>
