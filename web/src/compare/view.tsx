@@ -12,6 +12,7 @@ import { Status } from "../ui/status.tsx";
 import { durationWords } from "../ui/time.ts";
 import { useTitle } from "../ui/title.ts";
 import { Differences } from "./differences.tsx";
+import { firstLine } from "./rows.ts";
 import type { Asked, Compared, Told } from "./worker.ts";
 import "./compare.css";
 
@@ -89,6 +90,11 @@ function Side({ which, play }: { which: string; play: PlayFacts }) {
         <p class="quiet">
           <When ms={play.created_ms} /> · <Duration play={play} /> · <code>{play.sid}</code>
         </p>
+        {play.error && (
+          <p class={`error ${play.status}`} title={play.error}>
+            {firstLine(play.error)}
+          </p>
+        )}
       </div>
     </section>
   );
