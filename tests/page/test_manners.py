@@ -176,6 +176,9 @@ def test_the_keys_that_there_are_are_shown(visit: Visit) -> None:
     dialog = visit.page.get_by_role("dialog", name="Keys")
     expect(dialog).to_contain_text("opens the newest play that failed")
     expect(dialog).to_contain_text("the library")
+    expect(dialog.get_by_role("heading", level=3)).to_have_text(["The list of plays", "Everywhere"])
+    lefts = dialog.locator("dd").evaluate_all("all => all.map(one => one.getBoundingClientRect().left)")
+    assert len(set(lefts)) == 1  # one column, across sections
     visit.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
 

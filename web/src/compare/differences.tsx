@@ -130,7 +130,7 @@ export function Differences({ compared }: { compared: Compared }) {
         </span>
       </div>
       <div
-        class="differences"
+        class={`differences ${tops[rows.length]! > seen.value.height ? "scrolls" : ""}`}
         role="treegrid"
         aria-label="Differences"
         aria-rowcount={rows.length + 1}
@@ -212,10 +212,10 @@ function DifferenceRow({ row, index, top, mostMs, isActive, isFlat, isFolded, on
       aria-level={place.depth + 1}
       aria-expanded={canFold ? !isFolded : undefined}
       class={`row ${isActive ? "active" : ""}`}
-      style={{ transform: `translateY(${top}px)` }}
+      style={{ transform: `translateY(${top}px)`, "--depth": isFlat ? 0 : place.depth }}
       onClick={onPoint}
     >
-      <div role="gridcell" class="c-name" style={{ "--depth": isFlat ? 0 : place.depth }}>
+      <div role="gridcell" class="c-name">
         <span class="fold" onClick={onFold} aria-hidden="true">
           {canFold ? (isFolded ? "▸" : "▾") : ""}
         </span>

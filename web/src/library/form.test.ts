@@ -79,7 +79,7 @@ test.each([
   ["ratio", '"x"', 'is "x": it takes a number'],
   ["show", '"some"', 'is "some": it takes one of "all", 1 or nothing'],
   ["words", "[1]", "[0] is 1: it takes text"],
-  ["words", "{", 'is "{": it takes a list of texts, or nothing (as JSON)'],
+  ["words", "{", 'is "{", which is no JSON: it takes a list of texts, or nothing'],
   ["point", "{}", 'lacks "x"'],
   ["point", '{"x":1,"z":2}', 'takes no "z"'],
   ["point", '{"x":"1"}', 'x is "1": it takes a whole number'],

@@ -45,7 +45,7 @@ function fieldOf(name: string, of: unknown, isRequired: boolean, root: JsonSchem
     name,
     kind: kindOf(main),
     description: String(whole["description"] ?? ""),
-    words: typeWords(whole, root) + (kindOf(main) === "json" ? " (as JSON)" : ""),
+    words: typeWords(whole, root),
     choices: Array.isArray(main["enum"]) ? main["enum"] : [],
     isNullable: kinds.length < any.length,
     isRequired,
@@ -92,7 +92,9 @@ export function readEntry(
     try {
       value = JSON.parse(text);
     } catch {
-      return { problem: `is ${JSON.stringify(short(text))}: it takes ${field.words}` };
+      return {
+        problem: `is ${JSON.stringify(short(text))}${noJson(field)}: it takes ${field.words}`,
+      };
     }
   }
   if (field.kind === "integer" && Number.isInteger(value) && !Number.isSafeInteger(value))
@@ -141,6 +143,10 @@ export function readJson(
   if (!isObject(value)) return { problem: "The input is an object: a value for each name." };
   const found = root ? problems(value, root, root) : [];
   return found.length ? { problem: found.join("; ") } : { input: value };
+}
+
+function noJson(field: Field): string {
+  return field.kind === "json" ? ", which is no JSON" : "";
 }
 
 function short(text: string): string {

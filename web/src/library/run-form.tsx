@@ -186,10 +186,9 @@ function FieldRow({ field, entry, problem, onEntry }: FieldProps) {
         <label for={id} class="mono">
           {field.name}
         </label>
-        <span class="quiet">
-          {field.words}
-          {field.isRequired && <b>, needed</b>}
-        </span>
+        <span class="quiet">{field.words}</span>
+        {field.kind === "json" && <span class="chip">JSON</span>}
+        {field.isRequired && <span class="chip needed">needed</span>}
       </div>
       <div class="field-entry">
         <Control field={field} entry={entry} id={id} problem={problem} onEntry={onEntry} />
