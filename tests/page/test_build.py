@@ -91,11 +91,12 @@ def test_each_worker_is_small(built: Path) -> None:
 
 
 def test_code_and_plots_are_loaded_when_they_are_shown(built: Path) -> None:
-    """The editor is no part of the first load."""
+    """The editor and what draws plots are no part of the first load."""
     manifest = json.loads((built / "manifest.json").read_text())
 
-    assert manifest["src/ui/editor.ts"]["isDynamicEntry"] is True
-    assert "src/ui/editor.ts" not in manifest["index.html"].get("imports", [])
+    for source in ("src/ui/editor.ts", "src/library/plot.ts"):
+        assert manifest[source]["isDynamicEntry"] is True
+        assert source not in manifest["index.html"].get("imports", [])
 
 
 def test_the_document_has_no_inline_script_or_style(built: Path) -> None:

@@ -4,10 +4,11 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { navigate, query, withQuery } from "../router.ts";
 import { call } from "../rpc/client.ts";
-import type { FlowDetails, PlayFacts } from "../rpc/documents.ts";
+import type { FlowDetails, PlayFacts, PlaySummary } from "../rpc/documents.ts";
 import { When } from "../plays/grid.tsx";
 import { Code } from "../ui/code.tsx";
 import { Problem } from "../ui/problem.tsx";
+import { lazy } from "../ui/lazy.tsx";
 import { Said } from "../ui/said.tsx";
 import { RunForm } from "./run-form.tsx";
 
@@ -20,7 +21,11 @@ interface Version {
   source_bytes: number;
 }
 
+const LastPlays = lazy(() => import("./last-plays.tsx").then((module) => module.LastPlays), true);
+
 const MOST_VERSIONS = 200;
+/** Plays whose durations are drawn: as many as can be told apart. */
+const MOST_PLAYS = 100;
 
 export function FlowView({ name }: { name: string }) {
   const version = query.value.get("version") ?? "";
@@ -29,18 +34,21 @@ export function FlowView({ name }: { name: string }) {
   const flow = useSignal<FlowDetails | null>(null);
   const other = useSignal<FlowDetails | null>(null);
   const versions = useSignal<readonly Version[]>([]);
+  const plays = useSignal<readonly PlaySummary[]>([]);
   const input = useSignal<Record<string, unknown> | null>(null);
   const problem = useSignal<unknown>(null);
 
   const read = async () => {
     try {
-      const [found, listed, older, play] = await Promise.all([
+      const [found, listed, last, older, play] = await Promise.all([
         call<FlowDetails>("flow_get", { flow_sid: name, version_sid: version }),
         call<{ versions: Version[] }>("flow_versions", { flow_sid: name, limit: MOST_VERSIONS }),
+        call<{ plays: PlaySummary[] }>("play_list", { flow: name, limit: MOST_PLAYS }),
         before ? call<FlowDetails>("flow_get", { flow_sid: name, version_sid: before }) : null,
         from ? call<PlayFacts>("play_get", { play_sid: from, spans: false }) : null,
       ]);
       versions.value = listed.versions;
+      plays.value = last.plays;
       other.value = older;
       input.value = (play?.input as Record<string, unknown> | undefined) ?? null;
       flow.value = found;
@@ -89,6 +97,7 @@ export function FlowView({ name }: { name: string }) {
           </p>
         ))}
       </header>
+      {plays.value.some((play) => play.end_ms !== null) && <LastPlays plays={plays.value} />}
       <div class="flow-parts">
         <section class="source" aria-label="Source">
           <Versions

@@ -50,6 +50,7 @@ export function Library() {
         keys: [
           { key: "/", says: "finds a flow", run: () => search.current?.focus() },
           { key: "ArrowUp / ArrowDown", says: "the flow above or below, in the list" },
+          { key: "ArrowLeft / ArrowRight", says: "the play before or after, among its bars" },
           { key: "r", says: "goes to the form", run: () => document.getElementById("run")?.focus() },
         ],
       }),
