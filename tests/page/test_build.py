@@ -10,12 +10,9 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
 import pytest
 from playwright.sync_api import expect
 
-from hero_logic.core.documents import PlayFacts, PlaySummary
-from hero_logic.core.library import Flow, FlowDetails
 from hero_logic.server.page_files import BUILT
 from support.browsing import Visit, run_play
 from support.serving import Server
@@ -113,21 +110,6 @@ def test_each_file_has_its_compressed_forms(built: Path) -> None:
         if path.suffix in (".js", ".css", ".html", ".svg"):
             assert gzip.decompress(Path(f"{path}.gz").read_bytes()) == path.read_bytes()
             assert Path(f"{path}.br").stat().st_size > 0
-
-
-@pytest.mark.parametrize(
-    ("interface", "struct"),
-    [("PlaySummary", PlaySummary), ("PlayFacts", PlayFacts), ("Flow", Flow), ("FlowDetails", FlowDetails)],
-)
-def test_the_page_knows_the_documents_as_they_are(interface: str, struct: type) -> None:
-    """Every key that it reads is one that the service gives; what it does not read it leaves out."""
-    source = (WEB / "src" / "rpc" / "documents.ts").read_text()
-    found = re.search(rf"export interface {interface}\b[^{{]*\{{(.*?)^\}}", source, re.DOTALL | re.MULTILINE)
-    assert found
-
-    keys = set(re.findall(r"^  (\w+)\??:", found[1], re.MULTILINE))
-    assert keys
-    assert keys <= {field.name for field in msgspec.structs.fields(struct)}
 
 
 def test_the_lock_file_names_no_registry() -> None:
