@@ -63,7 +63,7 @@ export default defineConfig({
   // `vite` alone serves the sources; what is asked for goes to a server at its usual address.
   server: {
     proxy: Object.fromEntries(
-      ["/rpc", "/plays", "/events", "/openrpc.json", "^/login$"].map((path) => [
+      ["/rpc", "/plays", "/events", "/session", "/openrpc.json", "^/login$"].map((path) => [
         path,
         {
           target: "http://127.0.0.1:8420",

@@ -97,7 +97,7 @@ def timed(server: Server) -> list[str]:
 
 
 def test_how_long_the_last_plays_took_is_drawn(visit: Visit, timed: list[str]) -> None:
-    """A bar for each: a hand that is at one is told which it is and how it ended, exactly; a click opens it."""
+    """A bar for each: a hand that is at one is told which it is and how it ended; a click opens it."""
     page = visit.go("/library?flow=timed")
     region = page.get_by_role("region", name="Last plays", exact=True)
     expect(region.locator(".plot-says")).to_contain_text("1 failed")
