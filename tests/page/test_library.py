@@ -83,10 +83,24 @@ def test_json_stands_in_for_the_form(visit: Visit) -> None:
 
 
 def test_a_flow_that_is_not_there_is_said(visit: Visit) -> None:
-    """With what it was asked for."""
-    page = visit.go("/library?flow=nothing")
+    """With what it was asked for, and a way to find it."""
+    page = visit.go("/library?flow=geet")
+    expect(page.get_by_role("heading", name="There is no such flow")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("geet")
 
-    expect(page.get_by_role("alert")).to_contain_text("nothing")
+    page.get_by_role("link", name="Find what sounds like it").click()
+    expect(page.get_by_role("navigation", name="Flows").get_by_role("link", name="greet")).to_be_visible()
+
+
+def test_what_a_link_asks_for_beside_a_flow_and_is_gone_is_said(visit: Visit) -> None:
+    """The flow is shown all the same, and can be run."""
+    page = visit.go("/library?flow=greet&from=0badc0de&before=gone")
+    expect(page.get_by_role("heading", name="greet")).to_be_visible()
+
+    expect(page.get_by_role("alert")).to_have_text(
+        [re.compile("version gone.* not on record"), re.compile("play 0badc0de.* not on record")]
+    )
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-// What is not there, and where to go instead: an address that leads nowhere, a play that is not on record.
+// What is not there, and where to go instead: an address that leads nowhere, a play or a flow that is not on record.
 
 import { path } from "./router.ts";
 import { useTitle } from "./ui/title.ts";
@@ -41,6 +41,23 @@ export function NoPlay({ sid }: { sid: string }) {
       <p>
         <a href={`/?q=${encodeURIComponent(sid)}`}>Find what looks like it</a> · <a href="/">All plays</a> ·{" "}
         <a href="/p/last">The last play</a>
+      </p>
+    </section>
+  );
+}
+
+/** Shown where a flow is asked for by a name that none in the library has. */
+export function NoFlow({ name }: { name: string }) {
+  return (
+    <section class="empty">
+      <h1>There is no such flow</h1>
+      <p class="quiet">
+        No flow in the library has the name <code>{name}</code>. It may have been renamed or deleted, or its
+        version may be gone.
+      </p>
+      <p>
+        <a href={`/library?q=${encodeURIComponent(name)}`}>Find what sounds like it</a> ·{" "}
+        <a href="/library">All flows</a>
       </p>
     </section>
   );
