@@ -437,7 +437,7 @@ def _is_looked_at(request: Request) -> bool:
 
 
 def _nowhere(request: Request, page: Page) -> Answer:
-    """The page, which says that there is nothing and where else to go; to a program it is 404 all the same."""
+    """The page, which says that there is nothing and where else to go; its status is 404 all the same."""
     file = page.find("/")
     assert file is not None
     _, headers, body = page_files.answer(file, accepted=request.header(b"accept-encoding"), known=b"")
