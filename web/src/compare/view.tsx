@@ -8,6 +8,7 @@ import type { PlayFacts, PlaySummary } from "../rpc/documents.ts";
 import { sessionIsOver } from "../rpc/session.ts";
 import { Duration, When } from "../plays/grid.tsx";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { Status } from "../ui/status.tsx";
 import { durationWords } from "../ui/time.ts";
 import { useTitle } from "../ui/title.ts";
@@ -92,7 +93,7 @@ function Side({ which, play }: { which: string; play: PlayFacts }) {
         </p>
         {play.error && (
           <p class={`error ${play.status}`} title={play.error}>
-            {firstLine(play.error)}
+            <Said text={firstLine(play.error)} />
           </p>
         )}
       </div>

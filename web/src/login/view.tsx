@@ -3,7 +3,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { navigate, route } from "../router.ts";
+import { hash, navigate, route } from "../router.ts";
 import { ask } from "../rpc/client.ts";
 import { sessionBegins, standing } from "../rpc/session.ts";
 import { Said } from "../ui/said.tsx";
@@ -42,11 +42,11 @@ export function Login() {
   };
   useEffect(() => {
     if (route.value.view !== "login") return;
-    const code = codeOf(location.hash.slice(1));
+    const code = codeOf(hash.value.slice(1));
     if (!code) return;
-    history.replaceState(null, "", "/login");
+    navigate("/login", { replace: true });
     void logIn(code);
-  }, []);
+  }, [hash.value]);
 
   const why = problem.value ?? (standing.value === "over" ? OVER : null);
   return (
