@@ -6,6 +6,7 @@ import { useEffect } from "preact/hooks";
 import { hash, navigate, route } from "../router.ts";
 import { ask } from "../rpc/client.ts";
 import { sessionBegins, standing } from "../rpc/session.ts";
+import { sentence } from "../ui/problem.tsx";
 import { Said } from "../ui/said.tsx";
 import { useTitle } from "../ui/title.ts";
 import "./login.css";
@@ -54,7 +55,7 @@ export function Login() {
       <h1>Log in</h1>
       {why ? (
         <p class="problem" role="alert">
-          <Said text={why} />
+          <Said text={sentence(why)} />
         </p>
       ) : (
         !isBusy.value && <p>This server shows its plays to those whom it knows.</p>
