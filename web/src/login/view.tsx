@@ -3,11 +3,15 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { navigate, route } from "../router.ts";
+import { hash, navigate, route } from "../router.ts";
 import { ask } from "../rpc/client.ts";
-import { refused, sessionBegins } from "../rpc/session.ts";
+import { sessionBegins, standing } from "../rpc/session.ts";
+import { sentence } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { useTitle } from "../ui/title.ts";
 import "./login.css";
+
+const OVER = "The session is over: it lasts twelve hours, or until the server ends. Log in once more.";
 
 /** The code of what somebody pastes: a code, or the whole address that has one. */
 export function codeOf(text: string): string {
@@ -39,20 +43,22 @@ export function Login() {
   };
   useEffect(() => {
     if (route.value.view !== "login") return;
-    const code = codeOf(location.hash.slice(1));
+    const code = codeOf(hash.value.slice(1));
     if (!code) return;
-    history.replaceState(null, "", "/login");
+    navigate("/login", { replace: true });
     void logIn(code);
-  }, []);
+  }, [hash.value]);
 
-  const why = problem.value ?? refused.value;
+  const why = problem.value ?? (standing.value === "over" ? OVER : null);
   return (
     <section class="login">
       <h1>Log in</h1>
-      {why && (
+      {why ? (
         <p class="problem" role="alert">
-          {why}
+          <Said text={sentence(why)} />
         </p>
+      ) : (
+        !isBusy.value && <p>This server shows its plays to those whom it knows.</p>
       )}
       {isBusy.value && !text.value ? (
         <p role="status">Logging in …</p>

@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { navigate, playAddress } from "../router.ts";
 import type { PlaySummary } from "../rpc/documents.ts";
+import { Said } from "../ui/said.tsx";
 import { Status } from "../ui/status.tsx";
 import { number } from "../timeline/format.ts";
 import { agoWords, durationWords, exactWords, isoTime, nowMs } from "../ui/time.ts";
@@ -17,7 +18,7 @@ const COLUMNS = ["Mark", "Status", "Flow", "When", "Duration", "Spans", "Asked b
 export function Grid({ list, empty }: { list: PlayList; empty: ComponentChildren }) {
   const rows = list.rows.value;
   const scroller = useRef<HTMLDivElement>(null);
-  const seen = useSignal({ first: 0, count: 30, height: 36 });
+  const seen = useSignal({ first: 0, count: 30, height: 36, px: Infinity });
   const active = useSignal(0);
   const { first, count, height } = seen.value;
 
@@ -29,9 +30,10 @@ export function Grid({ list, empty }: { list: PlayList; empty: ComponentChildren
       first: Math.max(0, Math.floor(at.scrollTop / rowHeight) - AROUND),
       count: Math.ceil(at.clientHeight / rowHeight) + 2 * AROUND,
       height: rowHeight,
+      px: at.clientHeight,
     };
     const was = seen.peek();
-    if (was.first !== next.first || was.count !== next.count || was.height !== next.height) seen.value = next;
+    if (was.first !== next.first || was.px !== next.px || was.height !== next.height) seen.value = next;
     if (at.scrollTop + 2 * at.clientHeight > at.scrollHeight) void list.more();
   };
   useEffect(() => {
@@ -83,7 +85,7 @@ export function Grid({ list, empty }: { list: PlayList; empty: ComponentChildren
   if (rows.length && (active.value < first || active.value >= last)) places.push(active.value);
   return (
     <div
-      class="grid"
+      class={`grid ${rows.length * height > seen.value.px ? "scrolls" : ""}`}
       role="grid"
       aria-label="Plays"
       aria-rowcount={list.hasMore.value ? -1 : rows.length + 1}
@@ -170,7 +172,11 @@ function Row({ play, place, top, isActive, onPoint }: RowProps) {
         <a href={address} tabIndex={-1} class="name cut">
           {play.flow || <span class="quiet">no flow</span>}
         </a>
-        {play.error && <span class="why cut">{firstLine(play.error)}</span>}
+        {play.error && (
+          <span class="why cut">
+            <Said text={firstLine(play.error)} />
+          </span>
+        )}
       </div>
       <div role="gridcell" class="c-when">
         <When ms={play.created_ms} />

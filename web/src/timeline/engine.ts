@@ -1,8 +1,9 @@
 /** A play in memory, and what is asked of it. No worker, no clock and no network: worker.ts has those. */
 
-import { type Path, criticalPath } from "./critical.ts";
+import type { Path, criticalPath } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
-import { findSpans, nextFailure, nextMatch } from "./find.ts";
+import { nextFailure, nextMatch } from "./find.ts";
+import type { findSpans } from "./matches.ts";
 import type {
   FoldAsk,
   GoAsk,
@@ -41,6 +42,9 @@ export class Engine {
   private matches = new Int32Array(0);
   private isMatch = new Uint8Array(0);
   private pathNowMs: number | null = null;
+  /** Both come with the first question that needs them: most plays are opened without either. */
+  private finder: typeof findSpans | null = null;
+  private tracer: typeof criticalPath | null = null;
   private pathOf = new Map<number, number[]>();
   private pathNames: Totals["pathNames"] = [];
 
@@ -116,14 +120,16 @@ export class Engine {
     return this.show(nextMatch(this.matches, from, ask.step));
   }
 
-  find(text: string, others: readonly number[]): void {
+  find(text: string, others: readonly number[], finder: typeof findSpans): void {
+    this.finder = finder;
     this.query = readQuery(text);
     this.others = new Set(others);
     this.search();
     this.version++;
   }
 
-  setPath(isOn: boolean, nowMs: number): void {
+  setPath(isOn: boolean, nowMs: number, tracer: typeof criticalPath): void {
+    this.tracer = tracer;
     this.pathNowMs = isOn ? nowMs : null;
     if (isOn) this.trace(nowMs);
     else {
@@ -179,14 +185,15 @@ export class Engine {
   }
 
   private search(): void {
-    this.matches = findSpans(this.order, this.spans, this.query, this.others) as Int32Array<ArrayBuffer>;
+    this.matches = (this.finder?.(this.order, this.spans, this.query, this.others) ??
+      new Int32Array(0)) as Int32Array<ArrayBuffer>;
     this.isMatch = new Uint8Array(isEmpty(this.query) ? 0 : this.order.count);
     for (const at of this.matches) this.isMatch[at] = 1;
   }
 
   private trace(nowMs: number): void {
     this.pathNowMs = nowMs;
-    const path = criticalPath(this.order, this.spans, nowMs);
+    const path = this.tracer!(this.order, this.spans, nowMs);
     this.pathOf = stretchesByRow(path);
     const byName = new Map<string, number>();
     for (let at = 0; at < path.rows.length; at++) {

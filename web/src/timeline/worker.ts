@@ -123,11 +123,15 @@ function answerTo(ask: Ask): unknown {
     case "go":
       return engine.go(ask);
     case "find":
-      engine.find(ask.text, ask.others);
-      return engine.totals();
+      return import("./matches.ts").then(({ findSpans }) => {
+        engine.find(ask.text, ask.others, findSpans);
+        return engine.totals();
+      });
     case "path":
-      engine.setPath(ask.isOn, ask.nowMs);
-      return engine.totals();
+      return import("./critical.ts").then(({ criticalPath }) => {
+        engine.setPath(ask.isOn, ask.nowMs, criticalPath);
+        return engine.totals();
+      });
     case "names":
       return import("./names.ts").then(({ nameTable }) => nameTable(engine.order, engine.spans, ask.nowMs));
     case "flame":
@@ -151,6 +155,10 @@ function answerTo(ask: Ask): unknown {
 
 self.onmessage = ({ data }: MessageEvent<Sent>): void => {
   const answer = answerTo(data.ask);
-  if (answer instanceof Promise) void answer.then((later: unknown) => say({ id: data.id, answer: later }));
+  if (answer instanceof Promise)
+    answer.then(
+      (later: unknown) => say({ id: data.id, answer: later }),
+      (trouble: unknown) => tell({ kind: "trouble", status: 0, message: String(trouble) }),
+    );
   else if (answer !== undefined) say({ id: data.id, answer });
 };
