@@ -351,6 +351,7 @@ RESERVED = frozenset(
             "next",
             "iter",
             "dict",
+            "getattr",
             "lambda",
         ],
     ]
