@@ -112,6 +112,8 @@ class Body:
         for use in code.uses:
             if use[0] == "=":
                 self.reads_variable(use[1:])
+            elif use[0] == "~":
+                self.is_never_set(use[1:])
             else:
                 self.uses.add(use)
 

@@ -142,6 +142,11 @@ def variable(name: str, kind: Kind = "any") -> Code:
     return Code(name, kind=kind, uses=frozenset(("=" + name,)))
 
 
+def early(code: Code) -> Code:
+    """The same where its variables may not have been set yet: they are there before anything runs."""
+    return replace(code, uses=code.uses | {"~" + use[1:] for use in code.uses if use[0] == "="})
+
+
 def uses_of(items: Iterable[Code]) -> frozenset[str]:
     """What any of them uses."""
     return frozenset().union(*(item.uses for item in items))

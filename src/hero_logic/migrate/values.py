@@ -21,6 +21,7 @@ from hero_logic.migrate.code import (
     Kind,
     call,
     constant,
+    early,
     in_brackets,
     keyed,
     uses_of,
@@ -410,8 +411,11 @@ class Values:
             self.loose.setdefault(reader, f"{segments[0]!r}, which never runs")
             return constant(None)
         bits = self.plan.graph.ancestors[reader] | (1 << reader if is_edge else 0)
-        if not bits >> node & 1:
+        is_loose = not bits >> node & 1
+        if is_loose:
             self.loose.setdefault(reader, f"{segments[0]!r}, which it does not wait for")
+            if not is_edge and (self.plan.graph.descendants[reader] | 1 << reader) >> node & 1:
+                return constant(None)  # it has not begun, in this pass
         own, guard = self.guards.of[node], self.guards.of[reader]
         assert own is not None
         assert guard is not None
@@ -419,10 +423,12 @@ class Values:
             if not guard.is_within(own.below(Literal("failed", node, False))):
                 failed, output = self.failed(node), self.output(node)
                 code = Code(f"None if {failed.text} else {output.text}", OR, uses=failed.uses | output.uses)
-                return _below(Code(in_brackets(code), uses=code.uses), segments[1:])
-        elif guard.is_within(own) and bits >> node & 1:
+                code = Code(in_brackets(code), uses=code.uses)
+                return _below(early(code) if is_loose else code, segments[1:])
+        elif guard.is_within(own) and not is_loose:
             return self.output_at(node, segments[1:], is_failed=False)
-        return _below(self.output(node), segments[1:])
+        output = self.output(node)
+        return _below(early(output) if is_loose else output, segments[1:])
 
 
 class _Scope:
