@@ -368,6 +368,7 @@ class Steps:
         name = self.values.variables[number].output
         fails = self.plan.guards.fails[number]
         flag = self.values.failed(number).text if fails else ""
+        body.sets(name)
         body.uses.add("message")
 
         def render() -> list[str]:
