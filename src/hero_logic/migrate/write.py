@@ -246,6 +246,10 @@ class _Writer:
             lines += in_lines(
                 call("inputs.update", call("taken", Code("others"), Code(f"**{kinds.text}"))), "", "", 4
             )
+        for found in free:
+            if found.type == "integer":
+                self.body.uses.add("whole")
+                lines.append(f"    whole({quoted(found.name)}, inputs.get({quoted(found.name)}))")
         return lines
 
     def all_nodes(self) -> list[str]:
