@@ -184,7 +184,9 @@ def _one_loop(graph: Graph, loops: list[Loop]) -> Loop:
     for number in members(nodes):
         before |= graph.ancestors[number]
         behind |= graph.descendants[number]
-    return Loop([edge for loop in loops for edge in loop.edges], [], nodes | before & behind)
+    edges = [edge for loop in loops for edge in loop.edges]
+    bodies = [body for loop in loops for body in loop.bodies]
+    return Loop(edges, bodies, nodes | before & behind)
 
 
 def can_be_taken(edge: Edge, guards: Guards) -> bool:
@@ -197,7 +199,10 @@ def _overlap(one: Loop, other: Loop) -> bool:
     both = one.nodes & other.nodes
     if not both or one is other or one.nodes.bit_count() < other.nodes.bit_count():
         return False
-    return both != other.nodes or any(other.nodes >> edge.source & 1 for edge in one.edges)
+    if both != other.nodes or any(other.nodes >> edge.source & 1 for edge in one.edges):
+        return True
+    # Of several edges one may lead into the middle of the other loop, which then is no whole to be run again.
+    return any(body & other.nodes not in (0, other.nodes) for body in one.bodies)
 
 
 class _Planner:
