@@ -85,6 +85,21 @@ class Region:
     lines: list[Line | Task]
     last: list[Task]
 
+    @property
+    def is_staged(self) -> bool:
+        """Whether its tasks stand in groups, each waited for as a whole before anything else is done."""
+        group: list[Line | Task] = []
+        for line in self.lines:
+            if isinstance(line, Task):
+                if line.after or len(line.items) > 1 or not isinstance(line.items[0], int):
+                    return False
+                group.append(line)
+            elif line.waits != group:
+                return False
+            else:
+                group = []
+        return self.last == group
+
 
 @dataclass(eq=False, slots=True)
 class Plan:
@@ -96,6 +111,8 @@ class Plan:
         region: the order.
         tangled: retry edges whose loops wait for each other.
         has_tasks: whether anything runs side by side.
+        is_staged: whether all tasks are single nodes, each of which is waited for with those beside it: so
+            that nothing has to begin while something else runs.
     """
 
     graph: Graph
@@ -103,6 +120,7 @@ class Plan:
     region: Region
     tangled: list[Edge]
     has_tasks: bool
+    is_staged: bool
 
 
 def make_plan(workflow: Workflow) -> Plan:
@@ -121,7 +139,7 @@ def make_plan(workflow: Workflow) -> Plan:
             else:
                 tangled += found.edges
         else:
-            return Plan(graph, guards, region, tangled, planner.has_tasks)
+            return Plan(graph, guards, region, tangled, planner.has_tasks, planner.is_staged)
 
 
 class _Tangled(Exception):
@@ -145,9 +163,8 @@ def _loops(graph: Graph, guards: Guards, without: list[Edge], joined: list[list[
     loops = []
     for edge in graph.retries:
         if edge not in without and edge.max_retries and can_be_taken(edge, guards):
-            inside = graph.descendants[edge.target] & graph.ancestors[edge.source]
-            inside |= 1 << edge.target | 1 << edge.source
-            loops.append(Loop([edge], [inside], inside))
+            way = _way_of(edge, graph)
+            loops.append(Loop([edge], [way], way))
     for edges in joined:
         apart = [loop for loop in loops if any(edge in edges for edge in loop.edges)]
         loops = [loop for loop in loops if loop not in apart]
@@ -165,15 +182,16 @@ def _loops(graph: Graph, guards: Guards, without: list[Edge], joined: list[list[
         around = [other for other in loops[:place] if other.nodes & loop.nodes]
         loop.depth = max((other.depth + 1 for other in around), default=0)
         loop.edges.sort(key=lambda edge: graph.retries.index(edge))
-        loop.bodies = [
-            graph.descendants[edge.target] & graph.ancestors[edge.source]
-            | 1 << edge.target
-            | 1 << edge.source
-            for edge in loop.edges
-        ]
+        loop.bodies = [_way_of(edge, graph) for edge in loop.edges]
         if loop.depth > MAX_LOOPS_INSIDE:
             raise _Tangled([loop])
     return loops
+
+
+def _way_of(edge: Edge, graph: Graph) -> int:
+    """What lies on the way from the end of a retry edge to its handler, with both, as a set of bits."""
+    between = graph.descendants[edge.target] & graph.ancestors[edge.source]
+    return between | 1 << edge.target | 1 << edge.source
 
 
 def _one_loop(graph: Graph, loops: list[Loop]) -> Loop:
@@ -211,7 +229,10 @@ class _Planner:
         self.graph = graph
         self.guards = guards
         self.loops = loops
+        # Nothing ever goes back by these, and yet they hold up what depends on where they lead.
+        self.idle = [edge for edge in graph.retries if edge.max_retries and not can_be_taken(edge, guards)]
         self.has_tasks = False
+        self.is_staged = True
 
     def plan(self) -> Region:
         nodes = [number for number in self.graph.order if self.guards.of[number] is not None]
@@ -284,6 +305,10 @@ class _Ordering:
             for number in members(planner.graph.descendants[edge.target] & ~body):
                 if number in home and edge.source in home:
                     self.link(index[home[edge.source]], index[home[number]])
+        for edge in planner.idle:
+            for number in members(planner.graph.descendants[edge.target] & ~_way_of(edge, planner.graph)):
+                if number in home and edge.source in home:
+                    self.link_unless_circular(index[home[edge.source]], index[home[number]])
         self.slow = [
             not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items
         ]
@@ -299,6 +324,16 @@ class _Ordering:
             self.before[other].add(one)
             self.after[one].add(other)
 
+    def link_unless_circular(self, one: int, other: int) -> None:
+        """Let an item wait for another one, if that does not wait for it."""
+        seen, left = {one}, [one]
+        while left:
+            for before in self.before[left.pop()] - seen:
+                seen.add(before)
+                left.append(before)
+        if other not in seen:
+            self.link(one, other)
+
     def order(self) -> Region:
         self.close()
         self.concurrent = [self.is_concurrent(place) for place in range(len(self.items))]
@@ -313,8 +348,10 @@ class _Ordering:
                 if not left[after]:
                     heapq.heappush(ready, (self.rank(after), after))
         tasks = [line for line in self.lines if isinstance(line, Task)]
+        region = Region(self.lines, [task for task in tasks if not task.is_waited_for])
         self.planner.has_tasks |= bool(tasks)
-        return Region(self.lines, [task for task in tasks if not task.is_waited_for])
+        self.planner.is_staged &= region.is_staged
+        return region
 
     def close(self) -> None:
         """Fill in the sets of all that comes before and after; raise where items wait for each other."""

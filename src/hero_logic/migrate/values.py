@@ -34,8 +34,6 @@ from hero_logic.migrate.prelude import RESERVED
 from hero_logic.migrate.workflow import AskModel, Decide, Node, RunScript, Transform, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hero_logic.migrate.expressions import Path, Tree
     from hero_logic.migrate.guards import Guard
     from hero_logic.migrate.names import Names
@@ -284,11 +282,14 @@ class Values:
             parts.append(self.again(node))
         if not plain and len(parts) == 2 and parts[1].level == ATOM:
             only = parts[1]
+            checked = Code(f"({only.text} if isinstance({only.text}, dict) else {{}})")
             return Code(
-                f"inputs | ({only.text} if isinstance({only.text}, dict) else {{}})",
+                f"inputs | {checked.text}",
                 COMPARISON,
                 "object",
                 parts[0].uses | only.uses,
+                (("", parts[0]), ("", checked)),
+                ("|", ""),
             )
         if not plain:
             return call("merged", *parts, kind="object")
@@ -463,25 +464,19 @@ def joined_by(word: str, parts: list[Code]) -> Code:
     """Some tests as one."""
     if len(parts) == 1:
         return parts[0]
-    texts = [in_brackets(part) if part.level in (AND, OR) else part.text for part in parts]
+    # Python itself needs fewer brackets; a reader is glad of these.
+    pieces = [
+        Code(in_brackets(part), parts=part.parts, brackets=part.brackets) if part.level in (AND, OR) else part
+        for part in parts
+    ]
     return Code(
-        f" {word} ".join(texts),
+        f" {word} ".join(piece.text for piece in pieces),
         AND if word == "and" else OR,
         "bool",
         uses_of(parts),
-        tuple(_lines_of_chain(word, parts, texts)),
+        tuple(("", piece) for piece in pieces),
         (word, ""),
     )
-
-
-def _lines_of_chain(word: str, parts: list[Code], texts: list[str]) -> Iterator[tuple[str, Code]]:
-    """The operands, each for a line, with what stands before it: "and" in "or" needs no brackets there."""
-    for part, text in zip(parts, texts, strict=True):
-        if word == "or" and part.level == AND and part.parts:
-            for number, (own, inner) in enumerate(part.parts):
-                yield (own or "and ") if number else "", inner
-        else:
-            yield "", Code(text)
 
 
 def opposite(test: Code) -> Code:
