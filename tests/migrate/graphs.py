@@ -1,8 +1,8 @@
 """Random legacy workflows that do something worth comparing, with inputs for them.
 
 Every choice that can be wrong in a migration is here: branches, joins, skips, tries, handlers, ways back,
-parts that run side by side, mappings, conditions, services, other workflows. Scripts and services are pure, but
-for scripts that count their own tries.
+parts that run side by side, mappings, conditions, services, other workflows. Scripts are pure, and so are the
+services, but for scripts that count their own tries.
 What the format leaves to chance (which of two nodes that run at once is first) no graph of these can tell.
 """
 

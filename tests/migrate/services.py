@@ -1,7 +1,7 @@
 """Services and other workflows that random workflows call: pure, so that two runs are answered the same.
 
-What a call comes to depends on its arguments alone. Some calls are refused, and some answers are nothing that a
-node can go on with.
+What a call comes to depends on its arguments alone. Some calls are refused, and some answers are nothing that
+a node can go on with.
 """
 
 from __future__ import annotations
