@@ -255,6 +255,15 @@ class _Planner:
             loop.region = self.region([number for number in nodes if loop.nodes >> number & 1], inner, loop)
         return region
 
+    def waited_for(self, node: int) -> set[int]:
+        """The nodes that a node waits for; where one never runs, those that it would have waited for."""
+        found: set[int] = set()
+        for edge in self.graph.incoming[node]:
+            if self.guards.of[edge.source] is None:
+                found.update(members(self.graph.ancestors[edge.source]))
+            found.add(edge.source)
+        return found
+
     def guard_of(self, item: Item) -> Guard:
         """When an item runs; of a loop, where the ways of its nodes part."""
         if isinstance(item, int):
@@ -295,9 +304,9 @@ class _Ordering:
         self.before: list[set[int]] = [set() for _ in items]
         self.after: list[set[int]] = [set() for _ in items]
         for number, item in home.items():
-            for edge in planner.graph.incoming[number]:
-                if edge.source in home:
-                    self.link(index[home[edge.source]], index[item])
+            for source in planner.waited_for(number):
+                if source in home:
+                    self.link(index[home[source]], index[item])
         # While a handler may still run, what depends on to_node waits.
         waits = [(edge, loop.nodes) for loop in loops for edge in loop.edges]
         waits += list(zip(around.edges, around.bodies, strict=True)) if around else []

@@ -180,7 +180,7 @@ def whole(name: str, value: Any) -> None:
     ),
     "taken": Piece(
         '''\
-def taken(given: dict[str, Any], **inputs: tuple[Any, bool, Any]) -> dict[str, Any]:
+def taken(given: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     """Inputs that no parameter can have; each with its types, whether it has to be there, and its default."""
     found: dict[str, Any] = {}
     for name in given:

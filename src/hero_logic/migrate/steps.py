@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import FLOW, Body
-from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, in_lines, quoted
+from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, constant, in_lines, quoted
 from hero_logic.migrate.plan import Loop, Task, first_node, loop_guard
 from hero_logic.migrate.values import joined_by, opposite
 from hero_logic.migrate.works import Works
@@ -275,7 +276,7 @@ class Steps:
     def fires(self, edge: Edge) -> list[Code]:
         """What has to be true for a retry edge to be taken: its handler finished, and its condition."""
         if self.plan.guards.of[edge.source] is None:
-            return [Code("False", kind="bool")]
+            return [constant(False)]
         test = self.values.taken(edge, self.body.guard)
         return [] if test is None else [test]
 
@@ -322,18 +323,23 @@ class Steps:
         body.later(render)
 
     def finish_inputs(self) -> None:
-        """Put together the inputs of all nodes that were asked for, and of those that they ask for."""
+        """Put together the inputs of all nodes that are asked for, and of those that they ask for."""
         body, values = self.body, self.values
+        body.settle()
         while values.wanted:
             number = values.wanted.pop()
-            if number not in self.places:
-                continue
-            code = values.all_inputs(number)
-            body.guard, body.function = self.places[number]
-            body.reads(code)
-            body.sets(values.variables[number].inputs)
-            self.ready_inputs[number] = code
-        body.guard, body.function = body.base, FLOW
+            body.when_read(values.variables[number].inputs, partial(self.put_inputs, number))
+            body.settle()
+
+    def put_inputs(self, number: int) -> None:
+        """Put together the inputs of a node where it stands, if it does."""
+        if number not in self.places:
+            return
+        code = self.values.all_inputs(number)
+        guard, function = self.places[number]
+        self.body.reads_at(code, guard, function)
+        self.body.sets(self.values.variables[number].inputs, function)
+        self.ready_inputs[number] = code
 
     def tries(self, number: int, retries: int, *, is_checked: bool) -> None:
         """A step that is tried again, or whose failure is not that of the workflow."""
@@ -371,7 +377,6 @@ class Steps:
         name = self.values.variables[number].output
         fails = self.plan.guards.fails[number]
         flag = self.values.failed(number).text if fails else ""
-        body.sets(name)
         body.uses.add("message")
 
         def render() -> list[str]:

@@ -23,9 +23,11 @@ from hero_logic.migrate.code import (
     constant,
     early,
     in_brackets,
+    is_true,
     keyed,
     uses_of,
     variable,
+    without_constants,
 )
 from hero_logic.migrate.expressions import segment_of
 from hero_logic.migrate.guards import Literal
@@ -316,6 +318,8 @@ class Values:
             return given  # of a node that did not run it is None, which is left out
         test = self.taken(edge, guard)
         assert test is not None
+        if test.is_constant:
+            return given if is_true(test) else constant(None)
         text = in_brackets(test) if test.level in (AND, OR) else test.text
         return Code(f"{given.text} if {text} else None", OR, uses=given.uses | test.uses)
 
@@ -349,7 +353,7 @@ class Values:
         for edge in self.plan.graph.incoming[node]:
             if self.guards.of_edge(edge) is not None:
                 test = self.taken(edge, guard)
-                tests.append(Code("True") if test is None else test)
+                tests.append(constant(True) if test is None else test)
         return joined_by("or", list(dict.fromkeys(tests)))
 
     def holds(self, literal: Literal) -> Code:
@@ -462,6 +466,7 @@ def can_be_parameter(name: str) -> bool:
 
 def joined_by(word: str, parts: list[Code]) -> Code:
     """Some tests as one."""
+    parts = without_constants(word, parts)
     if len(parts) == 1:
         return parts[0]
     # Python itself needs fewer brackets; a reader is glad of these.
@@ -481,6 +486,8 @@ def joined_by(word: str, parts: list[Code]) -> Code:
 
 def opposite(test: Code) -> Code:
     """The opposite of a test."""
+    if test.is_constant:
+        return constant(not is_true(test))
     if test.level == NOT and test.text.startswith("not "):
         return Code(test.text[4:], uses=test.uses)
     if test.level == COMPARISON and test.text.endswith(" is not None") and test.text.count(" ") == 3:

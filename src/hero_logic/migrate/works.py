@@ -100,14 +100,19 @@ class Works:
                 self.body.statement(self._limited(node, code))
                 name = self.values.output(number).text
                 self.body.sets(name)
-                self.body.later(lambda: [f"{name} = {{}}"] if self.body.is_read(name) else [])
+                nothing = constant({})
+                self.body.later(
+                    lambda: [f"{self.body.declared(name, nothing)} = {{}}"] if self.body.is_read(name) else []
+                )
             case _:
                 code = self._limited(node, self._code(number, node))
                 instead = "pass" if node.is_instant else ""
                 self.body.assign(self.values.output(number).text, code, instead=instead)
 
     def _fail(self, number: int, says: str) -> None:
-        self.body.is_never_set(self.values.output(number).text)
+        name = self.values.output(number).text
+        self.body.is_never_set(name)
+        self.body.sets(name)
         self.body.line(f"raise RuntimeError({quoted(says)})")
 
     def _limited(self, node: Node, code: Code) -> Code:
