@@ -130,7 +130,7 @@ def test_the_report_ends_with_the_command_that_runs_the_flow(here: Path) -> None
     done = hero_logic("migrate", str(here), "--out", str(here / "flows"))
     document = hero_logic("migrate", str(here), "--out", str(here / "flows"), "--json")
 
-    words = "-i count=NUMBER -i 'dry run=true' --rpc ai=SOCKET --rpc mail=SOCKET"
+    words = "-i count=INTEGER -i 'dry run=true' --rpc ai=SOCKET --rpc mail=SOCKET"
     command = f"hero-logic run {here / 'flows' / 'outer.py'} {words}"
     assert f"  run it: {command}\n" in done.stdout.decode()
     assert [flow["run"] for flow in json.loads(document.stdout)["migrated"]][2] == command

@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Each workflow becomes one file, DIR/NAME.py, called like the workflow. The report ends with the command that
-runs it: -i NAME=VALUE gives an input, --rpc NAME=SOCKET lets it call a service. A service is a JSON-RPC 2.0
-server on a Unix socket, one JSON object a line each way:
+runs it: -i NAME=VALUE gives an input, --rpc NAME=SOCKET lets it call a service.
+
+A service is a JSON-RPC 2.0 server on a Unix socket, one JSON object a line each way, a connection a call:
   {"jsonrpc": "2.0", "id": 1, "method": "search", "params": {"text": "parcels"}}
   {"jsonrpc": "2.0", "id": 1, "result": ["post", "rail"]}
+  {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "the catalogue is closed"}}
 What asked a model calls the service ai, method complete, with model, system_prompt, prompt, temperature and
-output_format; its result is {"text": "the answer"}.
+output_format. The result is {"text": "the answer"}; for the output_format json that text has to be JSON.
 
 The report counts the parts of a workflow that were translated, and lists what has a remark or needs a person,
 with the place in both files and what to do; --all lists every part, --json has all of it for programs.
-The exit status is 0 if all was translated, 1 if something needs a person, 2 if a workflow means nothing;
-then every fault of it is told, and nothing at all is written. A file that somebody has changed since it was
-made is not overwritten.
+The exit status is 0 if all was translated, 1 if something needs a person, 2 if a file is no valid workflow;
+then all faults of all files are listed, and nothing at all is written. A file that somebody has changed since
+it was made is not overwritten.
 
 With --library each flow of the library whose newest version is a workflow gets a version in Python; the
-workflow stays as the version before it, and one that means nothing keeps no other one back.
+workflow stays as the version before it, and an invalid one keeps no other one back.
 """
 
 _CASES = ".cases.json"

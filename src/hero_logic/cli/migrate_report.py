@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SAMPLES = {
     "string": "TEXT",
     "number": "NUMBER",
-    "integer": "NUMBER",
+    "integer": "INTEGER",
     "boolean": "true",
     "object": "{}",
     "array": "[]",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_LOOPS_INSIDE = 6
 """Loops in loops: Python takes twenty nested blocks, of which a node itself may need three."""
 _LOOKED_AT = 200
+_COMPARED = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -327,6 +328,7 @@ class _Ordering:
         self.task: dict[int, Task] = {}
         self.position: dict[int, int] = {}
         self.lines: list[Line | Task] = []
+        self.last_guard: Guard | None = None
 
     def link(self, one: int, other: int) -> None:
         if one != other:
@@ -350,7 +352,7 @@ class _Ordering:
         ready = [(self.rank(place), place) for place, count in enumerate(left) if not count]
         heapq.heapify(ready)
         while ready:
-            place = heapq.heappop(ready)[1]
+            place = self.taken_from(ready)
             self.put(place)
             for after in sorted(self.after[place]):
                 left[after] -= 1
@@ -361,6 +363,24 @@ class _Ordering:
         self.planner.has_tasks |= bool(tasks)
         self.planner.is_staged &= region.is_staged
         return region
+
+    def taken_from(self, ready: list[tuple[int, int]]) -> int:
+        """The next item of a heap; of some that rank alike rather one that runs only where the last one did.
+
+        So that what stands in one ``if`` stands together.
+        """
+        looked_at = [heapq.heappop(ready)]
+        while ready and ready[0][0] == looked_at[0][0] and len(looked_at) < _COMPARED:
+            looked_at.append(heapq.heappop(ready))
+        near = self.last_guard
+        chosen = next(
+            (item for item in looked_at if near and self.guards[item[1]].is_within(near)), looked_at[0]
+        )
+        for item in looked_at:
+            if item is not chosen:
+                heapq.heappush(ready, item)
+        self.last_guard = self.guards[chosen[1]]
+        return chosen[1]
 
     def close(self) -> None:
         """Fill in the sets of all that comes before and after; raise where items wait for each other."""

@@ -142,11 +142,11 @@ def at_most(one: Any, other: Any) -> bool:
     ),
     "contains": Piece(
         '''\
-def contains(whole: Any, part: Any) -> bool:
+def contains(holder: Any, part: Any) -> bool:
     """Whether a text has a part, a list an item, or a dict a key."""
-    if isinstance(whole, list):
-        return any(same(item, part) for item in whole)
-    return isinstance(whole, (str, dict)) and isinstance(part, str) and part in whole
+    if isinstance(holder, list):
+        return any(same(item, part) for item in holder)
+    return isinstance(holder, (str, dict)) and isinstance(part, str) and part in holder
 ''',
         calls=("same",),
         imports=("Any",),
@@ -219,7 +219,7 @@ def in_thread(work: Any, *arguments: Any) -> Future[Any]:
     "within": Piece(
         '''\
 def within(limit_s: float, work: Any, *arguments: Any) -> Any:
-    """What some work gives within so many seconds; after that it is left to itself."""
+    """What some work gives within so many seconds; a thread that takes longer is left alone."""
     result = in_thread(work, *arguments)
     wait([result], limit_s)
     if not result.done():
@@ -232,7 +232,7 @@ def within(limit_s: float, work: Any, *arguments: Any) -> Any:
     "together": Piece(
         '''\
 def together(*works: Callable[[], None]) -> None:
-    """Do some work at the same time; the first failure is that of all, and nobody waits for the rest."""
+    """Do some work at the same time, and wait for all of it or for the first error, which is raised."""
     results = [in_thread(work) for work in works]
     wait(results, return_when=FIRST_EXCEPTION)
     for result in results:

@@ -331,7 +331,7 @@ class Values:
         assert own is not None
         parts: list[Code] = []
         if not guard.is_within(own):
-            parts.append(self.ran(edge.source))
+            parts.append(self._runs(edge.source, own, guard))
         if self.guards.fails[edge.source]:
             own = own.below(Literal("failed", edge.source, edge.is_failed))
             if not guard.is_within(own):
@@ -341,6 +341,13 @@ class Values:
             if not isinstance(edge.condition, expressions.Constant):
                 parts.append(test)
         return joined_by("and", parts) if parts else None
+
+    def _runs(self, node: int, own: Guard, guard: Guard) -> Code:
+        """Whether a node runs, where a guard holds: by the failure that it asks for, if that is all."""
+        literal = own.literal
+        if literal is not None and literal.kind == "failed" and own.parent and guard.is_within(own.parent):
+            return self.has_failed(literal.node, literal.holds)
+        return self.ran(node)
 
     def has_failed(self, node: int, wanted: bool) -> Code:
         """Whether a node failed, or whether it did not."""

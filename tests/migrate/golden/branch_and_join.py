@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 5af36f294ba8afc8  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum b5c43ca50618e840  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -32,8 +32,8 @@ def branch_and_join(
         "currency": currency,
     }
     stays_in_the_union: Any = None
-    no_customs: Any = None
     customs: Any = None
+    no_customs: Any = None
     postage: Any = None
     exchange_rate: Any = None
     apology: Any = None
@@ -42,15 +42,14 @@ def branch_and_join(
     if leaves_the_country["result"]:
         with flow.step("Stays in the union?", node_id="in_union"):
             stays_in_the_union = {"result": country in ["BE", "DE", "FR"]}
+        if not stays_in_the_union["result"]:
+            with flow.step("Customs", node_id="customs"):
+                customs = {"customs_cents": 1200, "papers": ["CN 23"]}
     if not leaves_the_country["result"] or (
         stays_in_the_union is not None and stays_in_the_union["result"]
     ):
         with flow.step("No customs", node_id="no_customs"):
             no_customs = {"customs_cents": 0, "papers": []}
-    if leaves_the_country["result"]:
-        if not stays_in_the_union["result"]:
-            with flow.step("Customs", node_id="customs"):
-                customs = {"customs_cents": 1200, "papers": ["CN 23"]}
 
     def do_postage() -> None:
         nonlocal postage
@@ -128,11 +127,11 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def contains(whole: Any, part: Any) -> bool:
+def contains(holder: Any, part: Any) -> bool:
     """Whether a text has a part, a list an item, or a dict a key."""
-    if isinstance(whole, list):
-        return any(same(item, part) for item in whole)
-    return isinstance(whole, (str, dict)) and isinstance(part, str) and part in whole
+    if isinstance(holder, list):
+        return any(same(item, part) for item in holder)
+    return isinstance(holder, (str, dict)) and isinstance(part, str) and part in holder
 
 
 def whole(name: str, value: Any) -> None:
@@ -156,7 +155,7 @@ def in_thread(work: Any, *arguments: Any) -> Future[Any]:
 
 
 def together(*works: Callable[[], None]) -> None:
-    """Do some work at the same time; the first failure is that of all, and nobody waits for the rest."""
+    """Do some work at the same time, and wait for all of it or for the first error, which is raised."""
     results = [in_thread(work) for work in works]
     wait(results, return_when=FIRST_EXCEPTION)
     for result in results:

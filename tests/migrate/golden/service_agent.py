@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 131b9b65a1b038a2  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum 0ecca3535afdca97  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -105,7 +105,7 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
                             output_format="json",
                         )["text"],
                     )
-            if not (debug_ran and at(debug, "code") != ""):
+            if not (run_the_code_failed and at(debug, "code") != ""):
                 break
             run_the_code_again |= merged(debug)
         if not run_the_code_failed:
@@ -210,7 +210,7 @@ def in_thread(work: Any, *arguments: Any) -> Future[Any]:
 
 
 def within(limit_s: float, work: Any, *arguments: Any) -> Any:
-    """What some work gives within so many seconds; after that it is left to itself."""
+    """What some work gives within so many seconds; a thread that takes longer is left alone."""
     result = in_thread(work, *arguments)
     wait([result], limit_s)
     if not result.done():
