@@ -27,6 +27,9 @@ MAX_FUNCTION_CHARACTERS = 50_000
 _SCOPE_WORDS = frozenset(
     ("exec", "eval", "globals", "locals", "vars", "dir", "super", "compile", "breakpoint")
 )
+_PLACE_WORDS = frozenset(
+    ("__qualname__", "__module__", "__globals__", "__code__", "_getframe", "currentframe")
+)
 _DIRECTIVE = re.compile(
     r"#\s*(?:type|mypy|pyright|ruff|fmt|yapf|isort|flake8|pylint|noqa|nosec|pragma|///|-\*-)", re.IGNORECASE
 )
@@ -178,6 +181,8 @@ def _check_node(node: ast.AST, bound: set[str]) -> None:
             raise _OnlyAsText(f"{name} sees the names of the module")
         case ast.Name(id=name) if name.startswith("__") or (name not in bound and name not in BUILTINS):
             raise _OnlyAsText(f"{name} is a name that the script does not have")
+        case ast.Attribute(attr=attr) if attr in _PLACE_WORDS:
+            raise _OnlyAsText(f"{attr} shows where something stands")
         case ast.AnnAssign() if not _is_plain(node.annotation):
             raise _OnlyAsText("an annotation is evaluated in a module alone")
         case _ if type(node).__name__ in ("TypeAlias", "TypeVar", "TypeVarTuple", "ParamSpec"):
