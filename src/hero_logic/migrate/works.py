@@ -50,6 +50,7 @@ class Works:
         known: Mapping[str, str],
         flow: str,
     ) -> None:
+        self.workflow = workflow
         self.values = values
         self.names = names
         self.body = body
@@ -170,7 +171,9 @@ class Works:
 
     def _play(self, module: str, inputs: Code) -> Code:
         if module == self.flow:
-            return call("play", Code(module), inputs)
+            # An input that is called like the flow hides it here.
+            is_hidden = any(found.name == module for found in self.workflow.inputs)
+            return call("play", Code(f"globals()[{quoted(module)}]" if is_hidden else module), inputs)
         name = self.names.unique(module, "flow")
         self.body.line(f"from {module} import {module}" + (f" as {name}" if name != module else ""))
         return call("play", Code(name), inputs)
