@@ -83,6 +83,81 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
         workflow([script(ONE), transform(1, "b")], [edge("a", "b", condition="nodes.nobody == null")]),
         {},
     ),
+    "all nodes are those that have finished: not one that failed, nor itself": (
+        workflow(
+            [script(FAILS), transform("{{nodes}}", "b"), transform(["{{nodes}}"], "c")],
+            [HANDLED, edge("b", "c")],
+        ),
+        {},
+    ),
+    "all nodes are also those that gave null, or went on with an error": (
+        workflow(
+            [
+                script("output = None"),
+                script(FAILS, "b", on_error="continue"),
+                transform("{{nodes}}", "c"),
+                transform("{{inputs.all}}", "d"),
+            ],
+            [edge("a", "b"), edge("b", "c"), edge("c", "d", data_mapping={"all": "nodes"})],
+        ),
+        {},
+    ),
+    "in each pass all nodes are those that have finished in it": (
+        workflow(
+            [
+                script("output = {'n': (inputs.get('n') or 0) + 1}"),
+                transform({"seen": "{{nodes}}", "n": "{{inputs.n}}"}, "look"),
+                script(NOT_YET.format(3), "b"),
+                script("output = {'n': inputs['n']}", "h"),
+                transform(["{{nodes}}"], "last"),
+            ],
+            [
+                edge("a", "look"),
+                edge("look", "b"),
+                edge("b", "h", condition="failed", data_mapping={"n": "inputs.n"}),
+                retry("h", "a", max_retries=5),
+                edge("b", "last"),
+            ],
+        ),
+        {},
+    ),
+    "in loops that overlap all nodes are those that have finished since": (
+        workflow(
+            [
+                script("output = {'n': (inputs.get('n') or 0) + 1}"),
+                transform({"seen": "{{nodes}}", "n": "{{inputs.n}}"}, "look"),
+                script(NOT_YET.format(4), "b"),
+                script("output = {'n': inputs['n'] + 1}", "h"),
+            ],
+            [
+                edge("a", "look"),
+                edge("look", "b"),
+                edge("b", "h", condition="failed", data_mapping={"n": "inputs.n"}),
+                retry("h", "look", condition="outputs.n < 3", data_mapping={"n": "outputs.n"}),
+                retry("h", "a", max_retries=5),
+            ],
+        ),
+        {},
+    ),
+    "a script that fails because of sys.exit() fails with what it raises": (
+        workflow(
+            [
+                script(
+                    "import sys\ntry:\n    sys.exit('x')\nexcept SystemExit as stop:\n"
+                    "    raise ValueError('v') from stop\n"
+                ),
+                transform("{{inputs.error}}", "b"),
+            ],
+            [HANDLED],
+        ),
+        {},
+    ),
+    "a script that ends its process fails with that": (
+        workflow(
+            [script("import sys\noutput = 1\nsys.exit('x')"), transform("{{inputs.error}}", "b")], [HANDLED]
+        ),
+        {},
+    ),
     # Parts that cannot be migrated
     "a script in another language fails with its name, and is handled": (
         workflow([{"node_id": "a", "retry_count": 2, **BASH}, transform("{{inputs.error}}", "b")], [HANDLED]),
@@ -345,7 +420,23 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
         ),
         {"n": 9},
     ),
-    "an other workflow that calls itself": (
+    "a workflow that calls itself, with an input that is called like it": (
+        workflow(
+            [
+                condition("inputs.w > 0", "goes_on"),
+                script("output = {'w': inputs['w'] - 1}", "less"),
+                {
+                    "node_id": "deeper",
+                    "node_type": "subworkflow",
+                    "config": {"workflow": "w", "inputs": {"w": "{{inputs.w}}"}},
+                },
+            ],
+            [edge("goes_on", "less", condition="outputs.result", data_mapping={}), edge("less", "deeper")],
+            [an_input("w", "integer")],
+        ),
+        {"w": 2},
+    ),
+    "another workflow that calls itself": (
         workflow(
             [
                 {
@@ -373,8 +464,8 @@ def test_an_odd_workflow_comes_to_what_it_came_to(played: Stage, rule: str) -> N
     """However odd a workflow is, its flow gives the same output and tries the same nodes as often."""
     text, inputs = ODD[rule]
     builtins.__dict__.pop("seen_tries", None)
-    due = run(json.loads(text), inputs, call_service=called, library=LIBRARY)
-    migration = translate(text, known=MODULES)
+    due = run(json.loads(text), inputs, call_service=called, library={**LIBRARY, "w": json.loads(text)})
+    migration = translate(text, known={**MODULES, "w": "w"})
 
     done = played.play(migration.source, inputs)
 

@@ -58,7 +58,7 @@ def run_module(source: str, inputs: Any) -> Any:
         '''\
 def message(error: BaseException) -> str:
     """An error as Python prints it: its type and its text."""
-    if isinstance(error.__cause__, SystemExit):
+    if isinstance(error.__cause__, SystemExit) and "end its process" in str(error):
         error = error.__cause__
     lines = traceback.format_exception_only(type(error), error)
     return next(line for line in lines if not line.startswith(" ")).rstrip()
@@ -149,14 +149,6 @@ def contains(holder: Any, part: Any) -> bool:
     return isinstance(holder, (str, dict)) and isinstance(part, str) and part in holder
 ''',
         calls=("same",),
-        imports=("Any",),
-    ),
-    "finished": Piece(
-        '''\
-def finished(outputs: dict[str, Any]) -> dict[str, Any]:
-    """Of some steps those that have an output."""
-    return {node_id: output for node_id, output in outputs.items() if output is not None}
-''',
         imports=("Any",),
     ),
     "parsed": Piece(
@@ -357,7 +349,7 @@ RESERVED = frozenset(
             "error",
             "ended",
             "ABSENT",
-            "nodes_so_far",
+            "nodes",
         ],
         *[
             "bool",
@@ -371,6 +363,7 @@ RESERVED = frozenset(
             "iter",
             "dict",
             "getattr",
+            "globals",
             "lambda",
         ],
     ]

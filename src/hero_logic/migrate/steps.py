@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import FLOW, Body
 from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, constant, in_lines, quoted
+from hero_logic.migrate.graph import members
 from hero_logic.migrate.plan import Loop, Task, first_node, loop_guard
 from hero_logic.migrate.values import joined_by, opposite
 from hero_logic.migrate.works import Works
@@ -215,7 +216,7 @@ class Steps:
         What is due then: what depends on where the edge leads, and what was due behind here and did not run
         yet.
         """
-        body = self.body
+        body, graph = self.body, self.plan.graph
         edges = [edge for edge in loop.edges if edge.source == handler]
         if not edges:
             return
@@ -229,6 +230,8 @@ class Steps:
             body.indent += 4
             body.line(f"{counter} += 1")
             self.give_again(edge)
+            again_due = (graph.descendants[edge.target] | 1 << edge.target) & loop.nodes
+            body.later(partial(self.unfinished, again_due))
             dependent = [node_id for node_id, rerun_by in parts.items() if edge.target in rerun_by]
             if dependent:
                 body.line(f"{due} |= {_set_of(dependent)}")
@@ -257,7 +260,7 @@ class Steps:
                 found = self.values.variables[node]
                 if name in (found.output, found.failed, found.ran):
                     lines.append(f"{name} = {'None' if name == found.output else 'False'}")
-        return lines
+        return lines + self.unfinished(nodes)
 
     def retry(self, edge: Edge) -> None:
         """Leave the loop, or go once more through it with what the retry edge gives."""
@@ -383,6 +386,8 @@ class Steps:
             lines = []
             if body.is_read(name):
                 lines.append(f'    {name} = {{"error": message(error)}}')
+            if self.workflow.nodes[number].continues:
+                lines += [f"    {line}" for line in self.finished(number)]
             if flag and body.is_read(flag):
                 lines.append(f"    {flag} = True")
             head = "except Exception as error:" if body.is_read(name) else "except Exception:"
@@ -402,6 +407,17 @@ class Steps:
         body.indent += 4
         self.works.write(number, node)
         body.indent -= 4
+        body.later(lambda: self.finished(number))
+
+    def finished(self, number: int) -> list[str]:
+        """Where somebody asks for all nodes: this one has finished."""
+        name, node_id = self.values.variables[number].output, self.workflow.nodes[number].node_id
+        return [f"nodes[{quoted(node_id)}] = {name}"] if self.values.asks_all else []
+
+    def unfinished(self, nodes: int) -> list[str]:
+        """The same: these have not."""
+        node_ids = [quoted(self.workflow.nodes[number].node_id) for number in members(nodes)]
+        return [f"nodes.pop({node_id}, None)" for node_id in node_ids] if self.values.asks_all else []
 
     def refuse(self, edge: Edge) -> None:
         """Fail where a retry edge that is left to a person would run something again."""

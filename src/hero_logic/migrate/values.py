@@ -417,7 +417,7 @@ class Values:
         if not segments:
             self.asks_all = True
             self.loose.setdefault(reader, "all nodes at once")
-            return call("nodes_so_far", kind="object")
+            return call("dict", Code("nodes"), kind="object")
         node = self.index.get(segments[0])
         if node is None or self.guards.of[node] is None:
             self.loose.setdefault(reader, f"{segments[0]!r}, which never runs")

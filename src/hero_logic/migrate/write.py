@@ -191,7 +191,7 @@ class _Writer:
             elif name in (of_node.failed, of_node.ran):
                 lines.append(f"    {name} = False")
         if self.values.asks_all:
-            lines += self.all_nodes()
+            lines.append("    nodes: dict[str, Any] = {}")
         if self.plan.has_tasks and not self.plan.is_staged:
             self.body.uses.add("Together")
             lines.append("    together = Together()")
@@ -231,17 +231,6 @@ class _Writer:
                 self.body.uses.add("whole")
                 lines.append(f"    whole({quoted(found.name)}, inputs.get({quoted(found.name)}))")
         return lines
-
-    def all_nodes(self) -> list[str]:
-        """A function that gives the outputs of all nodes so far."""
-        self.body.uses.add("finished")
-        pairs = [
-            (node.node_id, Code(self.values.variables[number].output))
-            for number, node in enumerate(self.workflow.nodes)
-            if self.plan.guards.of[number] is not None
-        ]
-        code = call("finished", keyed(pairs))
-        return ["", "    def nodes_so_far() -> dict[str, Any]:", *in_lines(code, "return ", "", 8), ""]
 
     def end(self) -> list[str]:
         """The lines that give the workflow's output."""

@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 0ecca3535afdca97  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum d120b23bd836e6a2  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -153,7 +153,7 @@ def run_to_exit(script: Any, inputs: Any) -> Any:
 
 def message(error: BaseException) -> str:
     """An error as Python prints it: its type and its text."""
-    if isinstance(error.__cause__, SystemExit):
+    if isinstance(error.__cause__, SystemExit) and "end its process" in str(error):
         error = error.__cause__
     lines = traceback.format_exception_only(type(error), error)
     return next(line for line in lines if not line.startswith(" ")).rstrip()
