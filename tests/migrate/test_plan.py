@@ -314,6 +314,16 @@ def test_a_node_waits_for_what_one_that_never_runs_would_have_waited_for() -> No
     assert 0 in done_before(plan.region)[2]
 
 
+def test_a_way_back_that_is_never_gone_holds_up_what_it_would_have() -> None:
+    """Until its handler is settled: also one that never runs is, when all is done that it waits for."""
+    nodes = [script("output = 1", "a"), script("output = 1", "b", on_error="continue"), *scripts("hc")]
+
+    plan = plan_of(nodes, edge("a", "b"), FAILS, edge("a", "c"), retry("h", "a"))
+
+    assert plan.guards.of[2] is None
+    assert 1 in done_before(plan.region)[3]
+
+
 def test_a_loop_is_known_by_the_node_that_it_goes_back_to() -> None:
     """Its name in the flow comes of that."""
     plan = plan_of(scripts("abh"), edge("a", "b"), FAILS, retry("h", "a"))

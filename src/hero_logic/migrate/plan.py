@@ -316,9 +316,11 @@ class _Ordering:
                 if number in home and edge.source in home:
                     self.link(index[home[edge.source]], index[home[number]])
         for edge in planner.idle:
+            handler = {edge.source} if edge.source in home else planner.waited_for(edge.source)
+            sources = sorted(source for source in handler if source in home)
             for number in members(planner.graph.descendants[edge.target] & ~_way_of(edge, planner.graph)):
-                if number in home and edge.source in home:
-                    self.link_unless_circular(index[home[edge.source]], index[home[number]])
+                for source in sources if number in home else []:
+                    self.link_unless_circular(index[home[source]], index[home[number]])
         self.slow = [
             not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items
         ]
