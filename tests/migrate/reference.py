@@ -236,7 +236,9 @@ class Interpreter:
             try:
                 output = self.work(node)
                 output = json.loads(json.dumps(output, allow_nan=False))  # what is not JSON fails the node
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise  # it is the person who runs this who wants to stop
+            except BaseException as error:
                 failure = error
                 self.outputs[node_id] = {"error": message_of(error)}
             else:

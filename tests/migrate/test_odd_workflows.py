@@ -158,6 +158,17 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
         ),
         {},
     ),
+    "a script that raises what is no Exception fails with that": (
+        workflow(
+            [
+                script("import asyncio\nraise asyncio.CancelledError('x')\noutput = 1"),
+                script("class Stop(BaseException):\n    pass\nraise Stop('y')", "b"),
+                transform(["{{nodes.a}}", "{{inputs.error}}"], "c"),
+            ],
+            [edge("a", "b", condition="failed"), edge("b", "c", condition="failed")],
+        ),
+        {},
+    ),
     # Parts that cannot be migrated
     "a script in another language fails with its name, and is handled": (
         workflow([{"node_id": "a", "retry_count": 2, **BASH}, transform("{{inputs.error}}", "b")], [HANDLED]),

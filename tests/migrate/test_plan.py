@@ -96,7 +96,7 @@ def done_before(region: Region) -> dict[int, set[int]]:
     return found
 
 
-FEW = settings(SCALED, max_examples=40 * SCALE)
+FEW = settings(SCALED, max_examples=25 * SCALE)
 """Of those whose making takes longest."""
 
 

@@ -53,7 +53,7 @@ def steps_of(source: str) -> dict[int, str]:
 
 
 @pytest.mark.property
-@settings(SCALED, max_examples=40 * SCALE)
+@settings(SCALED, max_examples=25 * SCALE)
 @given(graphs(), st.lists(st.sampled_from(["workflow", "nodes", "edges", "inputs", "config"]), max_size=3))
 def test_nothing_is_left_out_and_everything_is_placed(graph: Graph, kept: list[str]) -> None:
     """Each part has its entries, in the order of the file; each with its place there, and with its step."""

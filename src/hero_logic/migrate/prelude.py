@@ -32,7 +32,9 @@ def run_to_exit(script: Any, inputs: Any) -> Any:
     """What a script makes of a copy of its inputs, as JSON; sys.exit() ends its step alone."""
     try:
         output = script(json.loads(json.dumps(inputs)))
-    except SystemExit as stop:
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as stop:
         raise RuntimeError("the script wanted to end its process") from stop
     return json.loads(json.dumps(output, allow_nan=False))
 ''',
@@ -46,7 +48,9 @@ def run_module(source: str, inputs: Any) -> Any:
     names["inputs"] = json.loads(json.dumps(inputs))
     try:
         exec(compile(source, "<script>", "exec", dont_inherit=True), names)
-    except SystemExit as stop:
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as stop:
         raise RuntimeError("the script wanted to end its process") from stop
     if "output" not in names:
         raise NameError("name 'output' is not defined")
@@ -58,7 +62,7 @@ def run_module(source: str, inputs: Any) -> Any:
         '''\
 def message(error: BaseException) -> str:
     """An error as Python prints it: its type and its text."""
-    if isinstance(error.__cause__, SystemExit) and "end its process" in str(error):
+    if error.__cause__ and "end its process" in str(error):
         error = error.__cause__
     lines = traceback.format_exception_only(type(error), error)
     return next(line for line in lines if not line.startswith(" ")).rstrip()

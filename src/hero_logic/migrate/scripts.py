@@ -35,7 +35,7 @@ _DIRECTIVE = re.compile(
 )
 _FRAGILE = re.compile(r'"""|\'\'\'|\\\n|\t|[fFtT][rR]?["\']|[rR][fFtT]["\']')
 _EXITING = re.compile(
-    r"exit|quit|Exit|exec|eval|argparse|optparse|unittest|runpy|import_module|__import__|interact"
+    r"exit|quit|Exit|BaseException|asyncio|Cancelled|exec|eval|argparse|optparse|unittest|runpy|import_module|__import__|interact"
 )
 
 
