@@ -274,6 +274,7 @@ FAILING = [
     "class Odd(Exception):\n    pass\n\n\nraise Odd('x')\n",
     "output = float('nan')\n",
     "result = 1\n",
+    "def need(n):\n    return n\n\n\noutput = need()\n",
 ]
 CONSTANTS = ["1", "'a'", "[1, 'a']", "True", "{'a': 1}", "None", "0.5", "''"]
 

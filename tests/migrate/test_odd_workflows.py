@@ -169,6 +169,23 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
         ),
         {},
     ),
+    "an error of a function of a script calls it by its name": (
+        workflow(
+            [script("def need(n):\n    return n\noutput = need()"), transform("{{inputs.error}}", "b")],
+            [HANDLED],
+        ),
+        {},
+    ),
+    "an error of a function in a function calls both by their names": (
+        workflow(
+            [
+                script("def outer():\n    return lambda n: n\noutput = outer()()"),
+                transform("{{inputs.error}}", "b"),
+            ],
+            [HANDLED],
+        ),
+        {},
+    ),
     # Parts that cannot be migrated
     "a script in another language fails with its name, and is handled": (
         workflow([{"node_id": "a", "retry_count": 2, **BASH}, transform("{{inputs.error}}", "b")], [HANDLED]),

@@ -320,8 +320,23 @@ class Together:
 }
 """By the name under which it is called."""
 
+MESSAGE_OF_FUNCTIONS = Piece(
+    '''\
+def message(error: BaseException) -> str:
+    """An error as Python prints it, but for where functions of scripts stand here."""
+    if error.__cause__ and "end its process" in str(error):
+        error = error.__cause__
+    lines = traceback.format_exception_only(type(error), error)
+    line = next(line for line in lines if not line.startswith(" ")).rstrip()
+    return re.sub(r"\\w+_script(_\\d+)?\\.<locals>\\.", "", line, count=1)
+''',
+    imports=("traceback", "re"),
+)
+"""Instead of ``message``, where scripts have functions of their own: errors give their whole names."""
+
 IMPORTS = {
     "json": "import json",
+    "re": "import re",
     "threading": "import threading",
     "time": "import time",
     "traceback": "import traceback",

@@ -37,6 +37,7 @@ class Works:
 
     Attributes:
         functions: the functions that scripts became: the lines of each.
+        have_functions: whether any of these scripts has functions of its own.
         texts: the scripts that stay texts: the lines of each.
         remarks: of nodes: what the report has to say, as a code and its text.
     """
@@ -57,6 +58,7 @@ class Works:
         self.known = known
         self.flow = flow
         self.functions: list[list[str]] = []
+        self.have_functions = False
         self.texts: list[list[str]] = []
         self.remarks: dict[int, tuple[str, str]] = {}
         self.asks_inputs = {
@@ -196,6 +198,7 @@ class Works:
         if "output" in script.text:
             lines.append("    return output")
         self.functions.append(lines)
+        self.have_functions |= "def " in script.text or "lambda" in script.text
         return call("run_to_exit" if script.may_exit else "run", Code(name), inputs)
 
 

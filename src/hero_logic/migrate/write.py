@@ -20,7 +20,7 @@ from hero_logic.migrate.code import (
 from hero_logic.migrate.linters import spared
 from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.plan import Plan, make_plan
-from hero_logic.migrate.prelude import ABSENT, PIECES, RESERVED, import_lines, needed
+from hero_logic.migrate.prelude import ABSENT, MESSAGE_OF_FUNCTIONS, PIECES, RESERVED, import_lines, needed
 from hero_logic.migrate.remarks import entries_of
 from hero_logic.migrate.steps import Steps, loops_in
 from hero_logic.migrate.values import Values, can_be_parameter
@@ -279,6 +279,10 @@ class _Writer:
     def put_together(self, flow: list[str], marked_from: int) -> str:
         works = self.steps.works
         pieces, imports = needed(self.body.uses)
+        sources = {piece: PIECES[piece].source for piece in pieces}
+        if "message" in pieces and works.have_functions:
+            sources["message"] = MESSAGE_OF_FUNCTIONS.source
+            imports.update(MESSAGE_OF_FUNCTIONS.imports)
         text = "\n".join(flow)
         if "Any" in text or "ABSENT" in self.body.uses:
             imports.add("Any")
@@ -295,7 +299,7 @@ class _Writer:
         for place, part in self.body.marks.items():
             self.lines_of.setdefault(part, start + marked_from + place + 1)
         for piece in pieces:
-            lines += ["", "", *PIECES[piece].source.rstrip("\n").split("\n")]
+            lines += ["", "", *sources[piece].rstrip("\n").split("\n")]
         if works.functions:
             lines += ["", "", "# fmt: off"]
             for number, script in enumerate(works.functions):
