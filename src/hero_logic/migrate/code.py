@@ -78,7 +78,7 @@ def constant(value: object) -> Code:
     elif isinstance(value, dict):
         code = keyed([(key, constant(item)) for key, item in value.items()])
     else:
-        code = Code(repr(value), ATOM, kind_of(value), is_wordy=value is None)
+        code = Code(repr(value).replace("e+", "e"), ATOM, kind_of(value), is_wordy=value is None)
     return replace(code, is_constant=True)
 
 

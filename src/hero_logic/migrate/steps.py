@@ -426,7 +426,9 @@ class Steps:
         if tests:
             body.statement(joined_by("and", tests), "if ", ":")
         says = "a retry edge of the workflow was not migrated: see the report"
-        body.line(f"{'    ' if tests else ''}raise RuntimeError({quoted(says)})")
+        body.indent += 4 if tests else 0
+        body.statement(call("RuntimeError", constant(says)), "raise ")
+        body.indent -= 4 if tests else 0
 
 
 def _set_of(words: list[str]) -> str:

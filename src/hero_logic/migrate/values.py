@@ -7,7 +7,7 @@ The more is known (that a key is surely there, that a node surely ran), the plai
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate import expressions, templates
@@ -320,8 +320,15 @@ class Values:
         assert test is not None
         if test.is_constant:
             return given if is_true(test) else constant(None)
-        text = in_brackets(test) if test.level in (AND, OR) else test.text
-        return Code(f"{given.text} if {text} else None", OR, uses=given.uses | test.uses)
+        if test.level in (AND, OR):
+            test = replace(test, text=in_brackets(test), level=ATOM)
+        return Code(
+            f"{given.text} if {test.text} else None",
+            OR,
+            uses=given.uses | test.uses,
+            parts=(("", given), ("if ", test), ("else ", Code("None"))),
+            brackets=("if", ""),
+        )
 
     # Tests
 

@@ -178,6 +178,7 @@ class Works:
             return call("play", Code(f"globals()[{quoted(module)}]" if is_hidden else module), inputs)
         name = self.names.unique(module, "flow")
         self.body.line(f"from {module} import {module}" + (f" as {name}" if name != module else ""))
+        self.body.line("")
         return call("play", Code(name), inputs)
 
     # Scripts
@@ -224,4 +225,5 @@ def _method(service: str, method: str, given: list[tuple[str, Code]]) -> Code:
         function = f"getattr({client}, {quoted(method)})"
     if all(key.isidentifier() and key.isascii() and not keyword.iskeyword(key) for key, _ in given):
         return call(function, named=given)
-    return call(function, Code(f"**{keyed(given).text}", uses=keyed(given).uses))
+    named = keyed(given)
+    return call(function, replace(named, text=f"**{named.text}", brackets=("**{", "}")))
