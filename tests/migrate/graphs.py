@@ -1,7 +1,8 @@
 """Random legacy workflows that do something worth comparing, with inputs for them.
 
 Every choice that can be wrong in a migration is here: branches, joins, skips, tries, handlers, ways back,
-parts that run side by side, mappings, conditions. Scripts are pure, but for those that count their own tries.
+parts that run side by side, mappings, conditions, services, other workflows. Scripts are pure, and so are the
+services, but for scripts that count their own tries.
 What the format leaves to chance (which of two nodes that run at once is first) no graph of these can tell.
 """
 
@@ -9,15 +10,19 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
 from migrate.reference import Run, run
+from migrate.services import LIBRARY, called
 
 KEYS = ["level", "text", "items", "flag", "obj"]
 """What inputs, outputs and mappings call their values: few, so that they meet."""
+ODD_KEYS = ["max-level", "class", "inputs", "getattr"]
+"""Names that no parameter of a flow can have."""
 IDS = ["start", "class", "n-1", "Sum_up", "sum_up", "ünï", "7th", "flow", "inputs", "main", "n1", "print"]
 NAMES = ["", "Load", "load", "Sum up", "if", "Über", "a b", "inputs", '"""', "x" * 90, "step\n two", "{n}"]
 TYPES = ["integer", "string", "array", "boolean", "object", "number"]
@@ -58,6 +63,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     edges: list[dict[str, Any]] = []
     for node_id in node_ids:
         sources = draw(_sources(list(before)))
+        sources += sources[:1] if draw(st.integers(0, 11)) == 0 else []  # two edges with the same ends
         edges += [draw(_edge(nodes[source], node_id, [*before[source], source])) for source in sources]
         before[node_id] = sorted({*sources, *(one for source in sources for one in before[source])})
         nodes[node_id] = draw(_node(node_id, before[node_id]))
@@ -85,16 +91,18 @@ def expected(graph: Graph) -> Run:
         Stuck: the format does not say.
     """
     builtins.__dict__.pop("seen_tries", None)
-    return run(json.loads(graph.text), graph.inputs)
+    return run(json.loads(graph.text), graph.inputs, call_service=called, library=LIBRARY)
 
 
 @st.composite
 def _declared(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Inputs: required, with a default, or neither."""
     found = []
-    for name in draw(st.lists(st.sampled_from(KEYS), max_size=4, unique=True)):
+    names = draw(st.lists(st.sampled_from([*KEYS, *KEYS, *ODD_KEYS]), max_size=4, unique=True))
+    # A template that shows all inputs shows an order, which an object has not: odd ones are last, if at all.
+    for name in sorted(names, key=lambda name: name in ODD_KEYS):
         kind = draw(st.sampled_from(TYPES))
-        how = draw(st.integers(0, 2))
+        how = 2 if name in ODD_KEYS else draw(st.integers(0, 2))
         default = json.dumps(draw(st.sampled_from(VALUES[kind]))) if how == 1 else ""
         found.append(
             {"name": name, "type": kind, "description": "d", "required": how == 0, "default": default}
@@ -104,12 +112,12 @@ def _declared(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @st.composite
 def _given(draw: st.DrawFn, declared: list[dict[str, Any]]) -> dict[str, Any]:
-    """Inputs for a run; one in sixteen is not what was declared."""
+    """Inputs for a run; one in twelve is not what was declared."""
     given = {}
     for one in declared:
         if one["required"] or draw(st.booleans()):
             given[one["name"]] = draw(st.sampled_from(VALUES[one["type"]]))
-    wrong = draw(st.integers(0, 47))
+    wrong = draw(st.integers(0, 35))
     if wrong == 1 and given:
         given.pop(draw(st.sampled_from(sorted(given))))
     elif wrong == 2 and given:
@@ -127,6 +135,50 @@ def _sources(earlier: list[str]) -> st.SearchStrategy[list[str]]:
     return st.one_of(near, near, near, st.lists(st.sampled_from(earlier), max_size=3, unique=True))
 
 
+# Expressions and templates: strategies that are made once, with numbers where paths begin.
+
+TAIL = st.sampled_from(
+    ["", *(f".{key}" for key in KEYS), *(f".{key}" for key in KEYS), ".items.0", ".obj.a.b", ".error",
+     ".max-level", ".class", ".result"]
+)  # fmt: skip
+PATH = st.tuples(st.integers(0, 11), TAIL).map(lambda parts: f"@{parts[0]}@{parts[1]}")
+"""A path, most of which lead somewhere now and then."""
+LITERAL = st.sampled_from(
+    ["0", "1", "1.0", "-2", "true", "false", "null", "'a'", '"a"', "''", "[]", '[1, "a"]', "[1,true,null]",
+     '{"a": 1}', '{"a":{"b":[0]},\'0\':"zero"}', "'\\'\"'"]
+)  # fmt: skip
+OPERAND = st.one_of(PATH, PATH, LITERAL)
+OPERATOR = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "contains", "in"])
+COMPARISON = st.tuples(OPERAND, OPERATOR, OPERAND).map(" ".join)
+NEGATION = st.tuples(
+    st.sampled_from(["", "", "", "not "]), st.one_of(COMPARISON, COMPARISON, OPERAND)
+).map("".join)  # fmt: skip
+CHAIN = st.lists(st.tuples(st.sampled_from(["and", "or"]), NEGATION).map(" ".join), max_size=2)
+EXPRESSION = st.tuples(NEGATION, CHAIN).map(lambda parts: " ".join([parts[0], *parts[1]]))
+MAPPING = st.dictionaries(st.sampled_from(KEYS), st.one_of(PATH, PATH, EXPRESSION), max_size=2)
+TEXT = st.one_of(
+    st.sampled_from(["", "plain", "{single}", "{{inputs.level}}", "ü '\"\\", "{0}", "}}{{"]),
+    PATH.map(lambda one: f"{{{{{one}}}}}"),
+    PATH.map(lambda one: f"{{{{ {one} }}}}"),
+    st.tuples(PATH, PATH).map(lambda two: f"<{{{{{two[0]}}}}}> and {{{{ {two[1]} }}}}\n"),
+    PATH.map(lambda one: f"{{x}} {{{{{one}}}}}"),
+)
+VALUE = st.recursive(
+    st.one_of(TEXT, TEXT, st.sampled_from([None, True, 0, 1.5, "x"])),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
+)
+TEMPLATE = st.one_of(st.dictionaries(st.sampled_from([*KEYS, "{{k}}"]), VALUE, max_size=3), VALUE)
+"""Any JSON, with templates in it."""
+
+
+def placed(value: Any, roots: list[str], around: list[str]) -> Any:
+    """The same with its paths beginning at one of the roots, or at a node around here."""
+    starts = [*roots, *(f"nodes.{node_id}" for node_id in around), *(["nodes.nobody"] if around else [])]
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(re.sub("@([0-9]+)@", lambda found: starts[int(found[1]) % len(starts)], text))
+
+
 # What nodes do
 
 
@@ -135,21 +187,58 @@ def _node(draw: st.DrawFn, node_id: str, around: list[str]) -> dict[str, Any]:
     node: dict[str, Any] = {"node_id": node_id}
     if name := draw(st.sampled_from(NAMES)):
         node["name"] = name
-    node["node_type"] = draw(
-        st.sampled_from(["script_execution"] * 5 + ["transform", "transform", "condition", "wait"])
-    )
-    if node["node_type"] == "script_execution":
+    kinds = ["script_execution"] * 7 + ["transform", "transform", "condition", "wait", *CALLS, "action"]
+    kind = node["node_type"] = draw(st.sampled_from(kinds))
+    if kind in CALLS:
+        node["config"] = placed(draw(_call(kind)), ["inputs"], around)
+        node["retry_count"] = draw(st.sampled_from([0, 0, 0, 1]))
+        node["on_error"] = draw(st.sampled_from(["fail", "continue"]))
+        node["timeout_ms"] = draw(st.sampled_from([0, 0, 0, 30_000]))
+    elif kind == "script_execution":
         may_fail = draw(st.integers(0, 9)) < 4
         node["config"] = {"language": "python", "script": draw(_script(node_id, may_fail=may_fail))}
         node["retry_count"] = draw(st.sampled_from([0, 0, 0, 1, 2]))
         node["on_error"] = draw(st.sampled_from(["fail", "fail", "fail", "continue"]))
-    elif node["node_type"] == "transform":
-        node["config"] = {"output": draw(_template(around))}
-    elif node["node_type"] == "condition":
-        node["config"] = {"expression": draw(_expression(["inputs"], around))}
+        if draw(st.integers(0, 30)) == 0:
+            node["config"] = {"language": "bash", "script": "ls"}
+    elif kind == "transform":
+        # What a node has not said yet is null, to itself too.
+        node["config"] = {"output": placed(draw(TEMPLATE), ["inputs"], [*around, node_id])}
+    elif kind == "condition":
+        node["config"] = {"expression": placed(draw(EXPRESSION), ["inputs"], [*around, node_id])}
     else:
         node["config"] = {"duration_ms": draw(st.sampled_from([0, 1]))}
     return node
+
+
+CALLS = ["action", "ai_call", "subworkflow"]
+PARAMS = st.dictionaries(st.sampled_from([*KEYS, "a-b", "class", "self", "method"]), VALUE, max_size=2)
+GIVEN = st.one_of(VALUE, st.sampled_from([0, 1, 2, 3, "a", True]))
+
+
+@st.composite
+def _call(draw: st.DrawFn, kind: str) -> dict[str, Any]:
+    """What calls a service, or another workflow."""
+    if kind == "action":
+        return {
+            "service": draw(st.sampled_from(["catalogue", "store_2"])),
+            "method": draw(st.sampled_from(["search", "rpc.discover", "import", "get-it"])),
+            "params": draw(PARAMS),
+        }
+    if kind == "ai_call":
+        return {
+            "model": draw(st.sampled_from(["small", "{{inputs.text}}"])),
+            "system_prompt": draw(st.sampled_from(["", "You are {{inputs.text}}.", 'q""" \\'])),
+            "prompt": draw(TEXT),
+            "temperature": draw(st.sampled_from([0, 0.5, 1])),
+            "output_format": draw(st.sampled_from(["text", "json"])),
+        }
+    workflow = draw(st.sampled_from([*LIBRARY]))
+    names = [one["name"] for one in LIBRARY[workflow]["inputs"]]
+    given: dict[str, Any] = {name: draw(GIVEN) for name in names if draw(st.integers(0, 3))}
+    if draw(st.integers(0, 19)) == 0:
+        given["undeclared"] = 1
+    return {"workflow": workflow, "inputs": given}
 
 
 SCRIPTS = [
@@ -185,6 +274,7 @@ FAILING = [
     "class Odd(Exception):\n    pass\n\n\nraise Odd('x')\n",
     "output = float('nan')\n",
     "result = 1\n",
+    "def need(n):\n    return n\n\n\noutput = need()\n",
 ]
 CONSTANTS = ["1", "'a'", "[1, 'a']", "True", "{'a': 1}", "None", "0.5", "''"]
 
@@ -199,91 +289,32 @@ def _script(draw: st.DrawFn, node_id: str, *, may_fail: bool) -> str:
     return script.replace("LIMIT", str(draw(st.integers(1, 3)))).replace("ID", repr(node_id))
 
 
-@st.composite
-def _template(draw: st.DrawFn, around: list[str]) -> Any:
-    """Any JSON, with templates in it."""
-    path = _path(["inputs"], around)
-    text = st.one_of(
-        st.sampled_from(["", "plain", "{single}", "{{inputs.level}}", "ü '\"\\"]),
-        path.map(lambda one: f"{{{{{one}}}}}"),
-        path.map(lambda one: f"{{{{ {one} }}}}"),
-        st.tuples(path, path).map(lambda two: f"<{{{{{two[0]}}}}}> and {{{{ {two[1]} }}}}\n"),
-    )
-    leaf = st.one_of(text, text, st.sampled_from([None, True, 0, 1.5, "x"]))
-    value = st.recursive(leaf, lambda inner: st.lists(inner, max_size=2), max_leaves=3)
-    return draw(st.one_of(st.dictionaries(st.sampled_from([*KEYS, "{{k}}"]), value, max_size=3), value))
-
-
-# Expressions
-
-
-def _path(roots: list[str], around: list[str]) -> st.SearchStrategy[str]:
-    """A path, most of which lead somewhere now and then."""
-    tail = st.sampled_from(
-        ["", *(f".{key}" for key in KEYS), *(f".{key}" for key in KEYS), ".items.0", ".obj.a.b", ".error"]
-    )
-    starts = [*roots, *(f"nodes.{node_id}" for node_id in around)]
-    return st.tuples(st.sampled_from(starts), tail).map("".join)
-
-
-def _expression(roots: list[str], around: list[str]) -> st.SearchStrategy[str]:
-    literal = st.sampled_from(
-        [
-            "0",
-            "1",
-            "1.0",
-            "-2",
-            "true",
-            "false",
-            "null",
-            "'a'",
-            '"a"',
-            "''",
-            "[]",
-            '[1, "a"]',
-            '{"a": 1}',
-            "'\\'\"'",
-        ]
-    )
-    operand = st.one_of(_path(roots, around), _path(roots, around), literal)
-    operator = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "contains", "in"])
-    comparison = st.tuples(operand, operator, operand).map(" ".join)
-    negation = st.one_of(comparison, comparison, operand).flatmap(
-        lambda text: st.sampled_from([text, text, text, f"not {text}"])
-    )
-    return st.tuples(negation, st.lists(st.tuples(st.sampled_from(["and", "or"]), negation), max_size=2)).map(
-        lambda parts: " ".join([parts[0], *(f"{word} {text}" for word, text in parts[1])])
-    )
-
-
 # Edges
 
 
 @st.composite
 def _edge(draw: st.DrawFn, source: dict[str, Any], target: str, around: list[str]) -> dict[str, Any]:
     edge: dict[str, Any] = {"from_node": source["node_id"], "to_node": target}
-    may_fail = any(word in str(source["config"].get("script")) for word in ("raise ", "nan", "result"))
+    may_fail = source["node_type"] in CALLS or any(
+        word in str(source["config"].get("script")) for word in ("raise ", "nan", "result", "ls")
+    )
     how = draw(st.integers(0, 9))
     if how == 0 or (how < 5 and may_fail):
         edge["condition"] = "failed"
     elif how in (5, 6):
-        edge["condition"] = draw(_expression(["inputs", "outputs"], around))
+        edge["condition"] = placed(draw(EXPRESSION), ["inputs", "outputs"], around)
     elif how == 7:
-        edge["condition"] = "outputs.level"
+        edge["condition"] = draw(
+            st.sampled_from(["outputs.level", "outputs.level", "not failed", "outputs.result"])
+        )
     mapping = draw(st.integers(0, 5))
     if mapping == 0:
-        edge["data_mapping"] = draw(_mapping(around))
+        edge["data_mapping"] = placed(draw(MAPPING), ["inputs", "outputs"], around)
     elif mapping == 1 and edge.get("condition") == "failed":
         edge["data_mapping"] = {"level": "inputs.level", "text": "outputs.error"}
     if draw(st.integers(0, 9)) == 0:
         edge["kind"] = "normal"
     return edge
-
-
-def _mapping(around: list[str]) -> st.SearchStrategy[dict[str, str]]:
-    roots = ["inputs", "outputs"]
-    value = st.one_of(_path(roots, around), _path(roots, around), _expression(roots, around))
-    return st.dictionaries(st.sampled_from(KEYS), value, max_size=2)
 
 
 @st.composite
@@ -292,9 +323,10 @@ def _ways_back(
 ) -> list[dict[str, Any]]:
     """Retry edges, from handlers to what they depend on."""
     handlers = sorted({edge["to_node"] for edge in edges if edge.get("condition") == "failed"})
-    found = []
+    handlers += handlers if draw(st.integers(0, 3)) == 0 else []  # two from one handler
+    found: list[dict[str, Any]] = []
     for handler in handlers:
-        if len(found) == 2 or draw(st.integers(0, 3)) == 0:
+        if len(found) == 3 or draw(st.integers(0, 3)) == 0:
             continue
         edge: dict[str, Any] = {
             "from_node": handler,
@@ -303,7 +335,7 @@ def _ways_back(
         }
         how = draw(st.integers(0, 3))
         if how == 0:
-            edge["condition"] = draw(_expression(["inputs", "outputs"], [*before[handler], handler]))
+            edge["condition"] = placed(draw(EXPRESSION), ["inputs", "outputs"], [*before[handler], handler])
         elif how == 1:
             edge["condition"] = "outputs.level < 4"
         if draw(st.booleans()):

@@ -1,10 +1,13 @@
-"""Migrated flows as real plays: checked, staged, kept in what this host has, from a warm spawner."""
+"""Migrated flows as real plays: checked, staged, kept in what this host has, from a warm spawner.
+
+They reach the services that the stage was given, and import the flows that lie beside them.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,15 +16,19 @@ from typing import Any
 
 from hero_logic.core.errors import BadInput
 from hero_logic.core.flow_source import choose_entry, read_flow_file
+from hero_logic.core.grants import socket_path, socket_variable
 from hero_logic.core.inputs import input_text, staged_input
 from hero_logic.core.policy import PlayLimits, play_environment
+from hero_logic.runner.flow_modules import find_modules
 from hero_logic.runner.play import PlayPlan, StagedPlay
+from hero_logic.runner.sandbox import view
 from hero_logic.runner.spawner import Spawner
 from support.folding import Recording
 from support.forked import has_landlock, has_namespaces
 from support.listening import Sink
 
 _TIMEOUT_S = 60.0
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass
@@ -43,16 +50,27 @@ class Played:
 class Stage:
     """Where flows are played one after another."""
 
-    def __init__(self, directory: Path, spawner: Spawner) -> None:
+    def __init__(
+        self, directory: Path, spawner: Spawner, services: Mapping[str, str], beside: Mapping[str, str]
+    ) -> None:
         self._directory = directory
         self._spawner = spawner
         self._numbers = count(1)
         self._isolation = "native" if has_namespaces() and has_landlock() else "none"
+        is_own_view = self._isolation == "native"
+        self._sockets = [(path, socket_path(name)) for name, path in services.items()] if is_own_view else []
+        self._reach = {
+            socket_variable(name): socket_path(name) if is_own_view else path
+            for name, path in services.items()
+        }
+        for module, source in beside.items():
+            (directory / f"{module}.py").write_text(source)
 
     def play(self, source: str, inputs: dict[str, Any]) -> Played:
         """Play the only flow of a source to its end."""
         path = str(self._directory / "flow.py")
-        entry = choose_entry(read_flow_file(source, path), None)
+        file = read_flow_file(source, path)
+        entry = choose_entry(file, None)
         try:
             input_json = staged_input(entry, input_text(entry, document=json.dumps(inputs).encode()).encode())
         except BadInput as error:
@@ -65,11 +83,13 @@ class Stage:
             function=entry.function,
             input_json=None if input_json == b"{}" else input_json,
             python=sys.executable,
-            environment=lambda work_dir, channel: play_environment(
-                {}, sid=sid, work_dir=work_dir, span_channel=channel
+            environment=lambda work_dir, channel: (
+                play_environment({}, sid=sid, work_dir=work_dir, span_channel=channel) | self._reach
             ),
             limits=PlayLimits(timeout_s=_TIMEOUT_S, grace_s=0.5),
             isolation=self._isolation,
+            granted=[(module, view.READ) for module in find_modules(str(self._directory), file.imports)],
+            sockets=self._sockets,
         )
         return self._run(plan)
 
@@ -97,10 +117,18 @@ class Stage:
 
 
 @contextmanager
-def stage(directory: Path) -> Iterator[Stage]:
-    """A stage over a warm spawner of its own."""
+def stage(
+    directory: Path, services: Mapping[str, str] = NOTHING, beside: Mapping[str, str] = NOTHING
+) -> Iterator[Stage]:
+    """A stage over a warm spawner of its own.
+
+    Args:
+        directory: where the flows lie.
+        services: those that all of them are granted: {name: path of its socket}.
+        beside: what lies beside them: {module: source}.
+    """
     spawner = Spawner.start(is_warm=True)
     try:
-        yield Stage(directory, spawner)
+        yield Stage(directory, spawner, services, beside)
     finally:
         spawner.close()

@@ -46,6 +46,8 @@ class Run:
     skipped_at_least_once: set[str] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
     """The nodes of which the run failed."""
+    error: BaseException | None = field(default=None, compare=False)
+    """What the first of them failed of."""
 
     @property
     def ran(self) -> set[str]:
@@ -139,13 +141,31 @@ class Interpreter:
             if not ready:
                 break
             self.settle(ready[0])
+        if set(self.waiting()) - self.kept_waiting():
+            raise Stuck
         if self.done.failed:
             self.done.status = "failed"
             return self.done
-        if "waiting" in self.state.values():
-            raise Stuck
         self.done.output = self.output()
         return self.done
+
+    def waiting(self) -> list[str]:
+        """The nodes that have not been settled."""
+        return [node_id for node_id, state in self.state.items() if state == "waiting"]
+
+    def kept_waiting(self) -> set[str]:
+        """Those that wait because of a node that failed the run: for it, or for a handler that does."""
+        kept: set[str] = set(self.done.failed)
+        while True:
+            more = {
+                node_id
+                for node_id in self.waiting()
+                if any(edge["from_node"] in kept for edge in self.incoming(node_id))
+                or any(edge["from_node"] in kept and self.holds_up(edge, node_id) for edge in self.retries)
+            }
+            if more <= kept:
+                return kept
+            kept |= more
 
     def is_ready(self, node_id: str) -> bool:
         """Each source of its edges is settled, and no handler that may send the run back holds it up."""
@@ -210,12 +230,16 @@ class Interpreter:
     def attempt(self, node_id: str) -> None:
         """Try a node, and again as often as its ``retry_count`` says."""
         node = self.nodes[node_id]
+        failure: BaseException | None = None
         for _ in range(1 + node.get("retry_count", 0)):
             self.done.tries[node_id] = self.done.tries.get(node_id, 0) + 1
             try:
                 output = self.work(node)
                 output = json.loads(json.dumps(output, allow_nan=False))  # what is not JSON fails the node
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise  # it is the person who runs this who wants to stop
+            except BaseException as error:
+                failure = error
                 self.outputs[node_id] = {"error": message_of(error)}
             else:
                 self.outputs[node_id] = output
@@ -228,6 +252,7 @@ class Interpreter:
         has_handler = any(edge.get("condition") == "failed" for edge in self.outgoing(node_id))
         if not has_handler:
             self.done.failed.append(node_id)
+            self.done.error = self.done.error or failure
 
     def go_back_from(self, handler: str) -> None:
         """A handler finished: where the condition of a retry edge is true, run again from its end on."""
@@ -259,10 +284,13 @@ class Interpreter:
 
     def value(self, expression: str, source: str) -> Any:
         """An expression of an edge, over its source."""
-        return evaluate(
-            expression,
-            {"inputs": self.inputs[source], "outputs": self.outputs[source], "nodes": self.finished()},
-        )
+        roots = {
+            "inputs": self.inputs[source],
+            "outputs": self.outputs[source],
+            "nodes": self.finished(),
+            "failed": self.state[source] == "failed",
+        }
+        return evaluate(expression, roots)
 
     def finished(self) -> dict[str, Any]:
         """The outputs of the nodes that finished."""
@@ -289,7 +317,7 @@ class Interpreter:
 
     def script_execution(self, config: dict[str, Any], inputs: dict[str, Any], _: str) -> Any:
         if config["language"] != "python":
-            raise RuntimeError(config["language"])
+            raise RuntimeError(f"a script in {config['language']!r}: only Python is run")
         names = {"__name__": "__main__", "__builtins__": builtins, "inputs": inputs}
         exec(compile(config["script"], "script", "exec", dont_inherit=True), names)
         if "output" not in names:
@@ -325,8 +353,10 @@ class Interpreter:
         done = run(
             other, self.filled(config["inputs"], inputs), call_service=self.call_service, library=self.library
         )
+        for inner, tries in done.tries.items():
+            self.done.tries[inner] = self.done.tries.get(inner, 0) + tries
         if done.status != "ok":
-            raise RuntimeError("the other workflow failed")
+            raise done.error or TypeError("a refused input")
         return done.output
 
     def call(self, service: str, method: str, params: dict[str, Any], node_id: str) -> Any:

@@ -14,7 +14,8 @@ TOKEN = re.compile(
     r"""\s*(?:(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)
     |(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<operator>==|!=|<=|>=|<|>|[][{},:])
-    |(?P<word>[^\s\]\[{},:"'=!<>]+))""",
+    |(?P<literal>true|false|null)(?![^\s\]\[{},:"'=!<>])
+    |(?P<word>[^\s\]\[{}"'=!<>]+))""",
     re.VERBOSE,
 )
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "contains", "in")
@@ -163,6 +164,8 @@ class Reader:
             return json.loads('"' + re.sub(r'(?<!\\)"', '\\"', inner) + '"')
         if token[0] in '"-0123456789' or token in ("true", "false", "null"):
             return json.loads(token)
+        if token == "failed":
+            return self.roots.get("failed", False)
         if token.split(".")[0] not in ("inputs", "outputs", "nodes"):
             raise Unreadable(self.text)
         return at_path(token, self.roots)

@@ -83,6 +83,10 @@ def value_of(text: str, **roots: Any) -> Any:
         ("-1.5e3", -1500.0),
         ("[]", []),
         ("inputs.n>0", True),
+        ("inputs.yes in [true,false]", True),
+        ("inputs.o=={'k':0,\"0\":'zero'}", True),
+        ("[null,1,{'a':true,'b':[false,null]}]", [None, 1, {"a": True, "b": [False, None]}]),
+        ("inputs.true,false", None),
     ],
 )
 def test_what_an_expression_means(text: str, value: Any) -> None:

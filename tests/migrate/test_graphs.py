@@ -34,12 +34,25 @@ def test_every_kind_of_run_is_among_them() -> None:
         seen["ways back"] += bool(retries)
         seen["went back"] += any(done.tries.get(edge["from_node"], 0) > 1 for edge in retries)
         seen["joins"] += any(sum(edge["to_node"] == one["node_id"] for edge in edges) > 1 for one in nodes)
+        kinds = {one["node_type"] for one in nodes if one["node_id"] in done.tries}
+        seen["calls"] += bool(kinds & {"action", "ai_call"})
+        seen["other workflows"] += "subworkflow" in kinds
         seen["all nodes"] += len(done.ran) == len(nodes) > 3
 
     look()
 
     assert seen["stuck"] < 20
-    for kind in ("ok", "failed", "skips", "tries", "ways back", "joins", "all nodes"):
+    for kind in (
+        "ok",
+        "failed",
+        "skips",
+        "tries",
+        "ways back",
+        "joins",
+        "all nodes",
+        "calls",
+        "other workflows",
+    ):
         assert seen[kind] >= 20, (kind, seen)
     for kind in ("refused", "went back"):
         assert seen[kind] >= 5, (kind, seen)

@@ -103,6 +103,17 @@ def test_what_may_be_left_out_has_its_default() -> None:
     assert (link.kind, link.condition, link.mapping, link.max_retries) == ("normal", None, None, 0)
 
 
+def test_a_whole_number_may_have_a_fraction_of_zero() -> None:
+    """As it may in an input."""
+    nodes = [script("1", retry_count=2.0), transform(1, "h")]
+    edges = [edge("a", "h", condition="failed"), edge("h", "a", kind="retry", max_retries=3.0)]
+
+    found = read(workflow(nodes, edges))
+
+    assert (found.nodes[0].retry_count, found.edges[1].max_retries) == (2, 3)
+    assert faults(workflow([script("1", retry_count=1.5)]))[0][0] == "/nodes/0/retry_count"
+
+
 def test_keys_that_the_format_does_not_know_are_kept() -> None:
     """They are no fault, and nothing of them is lost."""
     found = read(workflow([{**A, "x": 1}], owner={"a": 2}))

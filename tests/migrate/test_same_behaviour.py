@@ -1,4 +1,7 @@
-"""A migrated flow, run as a real play, does what the workflow did: held against the reference interpreter."""
+"""A migrated flow, run as a real play, does what the workflow did: held against the reference interpreter.
+
+The services that it calls are real ones behind sockets, which the interpreter asks directly.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from hero_logic.migrate import translate
 from migrate.graphs import Graph, expected, graphs
 from migrate.plays import Played, Stage, stage
 from migrate.reference import Run, Stuck
+from migrate.services import MODULES, beside, running, without_refusals
 from support.scale import SCALE
 
 NOT_MIGRATED = "a retry edge of the workflow was not migrated"
@@ -22,7 +26,7 @@ EXAMPLES = 60 if SCALE == 1 else 100 * SCALE
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage for all of them."""
-    with stage(tmp_path_factory.mktemp("stage")) as opened:
+    with running() as services, stage(tmp_path_factory.mktemp("stage"), services, beside()) as opened:
         yield opened
 
 
@@ -40,7 +44,9 @@ def difference(played: Played, due: Run) -> list[str]:
             f"of {unseen} none ran"
         ] * bool(unseen)
     found = []
-    if json.dumps(played.output, sort_keys=True) != json.dumps(due.output, sort_keys=True):
+    if json.dumps(without_refusals(played.output), sort_keys=True) != json.dumps(
+        without_refusals(due.output), sort_keys=True
+    ):
         found.append(f"its output is {played.output!r}, not {due.output!r}")
     if played.tries != due.tries:
         found.append(f"it tried {played.tries}, not {due.tries}")
@@ -64,7 +70,7 @@ def test_a_migrated_flow_does_what_the_workflow_did(played: Stage, graph: Graph)
         due = expected(graph)
     except Stuck:
         assume(False)
-    migration = translate(graph.text)
+    migration = translate(graph.text, known=MODULES)
     note(migration.source)
     left = {entry.code for entry in migration.report.entries if entry.outcome == "person"}
     # Loops that wait for each other for ever, as the format has it, if both are gone through.
@@ -73,5 +79,6 @@ def test_a_migrated_flow_does_what_the_workflow_did(played: Stage, graph: Graph)
     done = played.play(migration.source, graph.inputs)
 
     note(done.error)
-    assume(not left or NOT_MIGRATED not in done.error)
+    # Of a run that failed beside such loops nobody knows what could have been tried.
+    assume(not left or (due.status == "ok" and NOT_MIGRATED not in done.error))
     assert difference(done, due) == []

@@ -50,6 +50,8 @@ def test_a_script_that_means_the_same_stands_in_a_function(text: str) -> None:
         "output = '\u202e'",
         "count = 0\ndef up():\n    global count\n    count = 1\nup()\noutput = count",
         "output = __name__",
+        "def f():\n    pass\noutput = f.__qualname__",
+        "import sys\noutput = sys._getframe().f_code.co_name",
         "# nothing",
         "x = 1\ndel x\noutput = x",
         "n: missing = 1\noutput = n",

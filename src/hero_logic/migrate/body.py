@@ -66,6 +66,8 @@ class Body:
         self._by_else: list[bool] = []
         self._entries: list[Callable[[], list[str]]] = []
         self._marked: dict[int, str] = {}
+        self._when_read: dict[str, Callable[[], None]] = {}
+        self._due: list[Callable[[], None]] = []
 
     # Lines
 
@@ -82,16 +84,45 @@ class Body:
 
     def assign(self, name: str, code: Code, *, instead: str = "") -> None:
         """Set a variable; where nobody reads it the expression stands alone, or what is to stand instead."""
-        self.reads(code)
+        if instead:
+            guard, function = self.guard, self.function
+            self.when_read(name, lambda: self.reads_at(code, guard, function))
+        else:
+            self.reads(code)
         self.sets(name)
         indent = self.indent
 
         def render() -> list[str]:
             if self.variables[name].read_in:
-                return in_lines(code, f"{name} = ", "", indent)
+                return in_lines(code, f"{self.declared(name, code)} = ", "", indent)
             return [" " * indent + instead] if instead else in_lines(code, "", "", indent)
 
         self._entries.append(render)
+
+    def declared(self, name: str, code: Code) -> str:
+        """A variable where it is set, with its type if nothing else tells that."""
+        is_vague = "[]" in code.text or "{}" in code.text
+        kind = {"object": "dict[str, Any]", "list": "list[Any]"}.get(code.kind) if is_vague else None
+        return name if kind is None or self.variables[name].needs_start else f"{name}: {kind}"
+
+    def when_read(self, name: str, action: Callable[[], None]) -> None:
+        """Do something once a variable is read by what is read itself; :meth:`settle` does it."""
+        if self.is_read(name):
+            self._due.append(action)
+        else:
+            self._when_read[name] = action
+
+    def settle(self) -> None:
+        """Do what is due since variables are read."""
+        while self._due:
+            self._due.pop()()
+
+    def reads_at(self, code: Code, guard: Guard, function: int) -> None:
+        """Take note of what an expression uses that stands elsewhere."""
+        here = self.guard, self.function
+        self.guard, self.function = guard, function
+        self.reads(code)
+        self.guard, self.function = here
 
     def later(self, render: Callable[[], Iterable[str]]) -> None:
         """Lines that are made when all else is written; without their margin."""
@@ -112,6 +143,8 @@ class Body:
         for use in code.uses:
             if use[0] == "=":
                 self.reads_variable(use[1:])
+            elif use[0] == "~":
+                self.is_never_set(use[1:])
             else:
                 self.uses.add(use)
 
@@ -119,13 +152,16 @@ class Body:
         """Take note that a variable is read here."""
         use = self.variables.setdefault(name, Use())
         use.read_in.add(self.function)
+        if name in self._when_read:
+            self._due.append(self._when_read.pop(name))
         owner = self._guard_of(name)
         if owner is not None and not self.guard.is_within(owner):
             use.is_read_early = True
 
-    def sets(self, name: str) -> None:
-        """Take note that a variable is set here."""
-        self.variables.setdefault(name, Use()).set_in.add(self.function)
+    def sets(self, name: str, function: int | None = None) -> None:
+        """Take note that a variable is set here, or in another function."""
+        use = self.variables.setdefault(name, Use())
+        use.set_in.add(self.function if function is None else function)
 
     def is_never_set(self, name: str) -> None:
         """Take note that a variable is read, if at all, without having been set."""

@@ -6,6 +6,7 @@ nothing else but the bodies of scripts: that is what makes an injection impossib
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -77,8 +78,27 @@ def constant(value: object) -> Code:
     elif isinstance(value, dict):
         code = keyed([(key, constant(item)) for key, item in value.items()])
     else:
-        code = Code(repr(value), ATOM, kind_of(value), is_wordy=value is None)
+        code = Code(repr(value).replace("e+", "e"), ATOM, kind_of(value), is_wordy=value is None)
     return replace(code, is_constant=True)
+
+
+def is_true(code: Code) -> bool:
+    """Whether a constant counts as true.
+
+    >>> is_true(constant([])), is_true(constant("0"))
+    (False, True)
+    """
+    return bool(ast.literal_eval(code.text))
+
+
+def without_constants(word: str, parts: Iterable[Code]) -> list[Code]:
+    """The operands of ``and`` or ``or`` that count: a constant decides, alone, or it does not."""
+    all_parts = list(parts)
+    decisive = word == "or"
+    known = [is_true(part) for part in all_parts if part.is_constant]
+    if decisive in known:
+        return [constant(decisive)]
+    return [part for part in all_parts if not part.is_constant] or [constant(not decisive)]
 
 
 def _text(value: str) -> Code:
@@ -203,6 +223,11 @@ def variable(name: str, kind: Kind = "any") -> Code:
     return Code(name, kind=kind, uses=frozenset(("=" + name,)))
 
 
+def early(code: Code) -> Code:
+    """The same where its variables may not have been set yet: they are there before anything runs."""
+    return replace(code, uses=code.uses | {"~" + use[1:] for use in code.uses if use[0] == "="})
+
+
 def uses_of(items: Iterable[Code]) -> frozenset[str]:
     """What any of them uses."""
     return frozenset().union(*(item.uses for item in items))
@@ -313,5 +338,7 @@ def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bo
         return in_lines(only, prefix + opening, closing + suffix, indent)
     lines = [f"{margin}{prefix}{opening}"]
     for name, part in code.parts:
-        lines += in_lines(part, name, ",", indent + 4, is_inside=True)
+        # Pieces of a text would look like items of the list.
+        is_item = opening == "[" and part.brackets[0] == "("
+        lines += in_lines(part, name, ",", indent + 4, is_inside=not is_item)
     return [*lines, f"{margin}{closing}{suffix}"]

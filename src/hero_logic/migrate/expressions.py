@@ -27,7 +27,9 @@ from hero_logic.migrate.code import (
     call,
     constant,
     in_brackets,
+    is_true,
     uses_of,
+    without_constants,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ _TOKEN = re.compile(
     |(?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![^\s()\[\]{}'"=!<>,:]))
     |(?P<operator>[=!<>]=|[<>])
     |(?P<mark>[()\[\]{}:,])
-    |(?P<word>[^\s()\[\]{}'"=!<>,:][^\s()\[\]{}'"=!<>]*)
+    |(?P<word>(?:true|false|null)(?![^\s()\[\]{}'"=!<>,:])|[^\s()\[\]{}'"=!<>,:][^\s()\[\]{}'"=!<>]*)
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -383,6 +385,8 @@ def write_test(tree: Tree, scope: Scope) -> Code:
             return write_test(Comparison("==", one, other), scope)
         case Not(operand):
             code = write_test(operand, scope)
+            if code.is_constant:
+                return constant(not is_true(code))
             text = code.text if code.level == ATOM else in_brackets(code)
             return Code(f"not {text}", NOT, "bool", code.uses)
         case Chain(word, operands):
@@ -392,6 +396,9 @@ def write_test(tree: Tree, scope: Scope) -> Code:
 
 
 def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
+    parts = without_constants(word, parts)
+    if len(parts) == 1:
+        return parts[0]
     level = AND if word == "and" else OR
     # Python itself needs fewer brackets; a reader is glad of these.
     pieces = [
@@ -442,7 +449,13 @@ def _contained(whole: Code, part: Code) -> Code:
     return _by_function("contains", whole, part)
 
 
+_TURNED = {"<": ">", "<=": ">=", "==": "==", "!=": "!="}
+
+
 def _plain(operator: str, one: Code, other: Code) -> Code:
+    if one.is_constant and not other.is_constant and operator in _TURNED:
+        # People ask whether n > 3, and hardly ever whether 3 < n.
+        one, other, operator = other, one, _TURNED[operator]
     texts = [in_brackets(code) if code.level <= COMPARISON else code.text for code in (one, other)]
     return Code(f"{texts[0]} {operator} {texts[1]}", COMPARISON, "bool", one.uses | other.uses)
 

@@ -203,7 +203,9 @@ def _one_loop(graph: Graph, loops: list[Loop]) -> Loop:
     for number in members(nodes):
         before |= graph.ancestors[number]
         behind |= graph.descendants[number]
-    return Loop([edge for loop in loops for edge in loop.edges], [], nodes | before & behind)
+    edges = [edge for loop in loops for edge in loop.edges]
+    bodies = [body for loop in loops for body in loop.bodies]
+    return Loop(edges, bodies, nodes | before & behind)
 
 
 def can_be_taken(edge: Edge, guards: Guards) -> bool:
@@ -216,7 +218,10 @@ def _overlap(one: Loop, other: Loop) -> bool:
     both = one.nodes & other.nodes
     if not both or one is other or one.nodes.bit_count() < other.nodes.bit_count():
         return False
-    return both != other.nodes or any(other.nodes >> edge.source & 1 for edge in one.edges)
+    if both != other.nodes or any(other.nodes >> edge.source & 1 for edge in one.edges):
+        return True
+    # Of several edges one may lead into the middle of the other loop, which then is no whole to be run again.
+    return any(body & other.nodes not in (0, other.nodes) for body in one.bodies)
 
 
 class _Planner:
@@ -250,6 +255,15 @@ class _Planner:
             inner = [found for found in loops if found is not loop and found.nodes & loop.nodes]
             loop.region = self.region([number for number in nodes if loop.nodes >> number & 1], inner, loop)
         return region
+
+    def waited_for(self, node: int) -> set[int]:
+        """The nodes that a node waits for; where one never runs, those that it would have waited for."""
+        found: set[int] = set()
+        for edge in self.graph.incoming[node]:
+            if self.guards.of[edge.source] is None:
+                found.update(members(self.graph.ancestors[edge.source]))
+            found.add(edge.source)
+        return found
 
     def guard_of(self, item: Item) -> Guard:
         """When an item runs; of a loop, where the ways of its nodes part."""
@@ -291,9 +305,9 @@ class _Ordering:
         self.before: list[set[int]] = [set() for _ in items]
         self.after: list[set[int]] = [set() for _ in items]
         for number, item in home.items():
-            for edge in planner.graph.incoming[number]:
-                if edge.source in home:
-                    self.link(index[home[edge.source]], index[item])
+            for source in planner.waited_for(number):
+                if source in home:
+                    self.link(index[home[source]], index[item])
         # While a handler may still run, what depends on to_node waits.
         waits = [(edge, loop.nodes) for loop in loops for edge in loop.edges]
         waits += list(zip(around.edges, around.bodies, strict=True)) if around else []
@@ -302,9 +316,11 @@ class _Ordering:
                 if number in home and edge.source in home:
                     self.link(index[home[edge.source]], index[home[number]])
         for edge in planner.idle:
+            handler = {edge.source} if edge.source in home else planner.waited_for(edge.source)
+            sources = sorted(source for source in handler if source in home)
             for number in members(planner.graph.descendants[edge.target] & ~_way_of(edge, planner.graph)):
-                if number in home and edge.source in home:
-                    self.link_unless_circular(index[home[edge.source]], index[home[number]])
+                for source in sources if number in home else []:
+                    self.link_unless_circular(index[home[source]], index[home[number]])
         self.slow = [
             not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items
         ]

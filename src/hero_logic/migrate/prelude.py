@@ -32,7 +32,9 @@ def run_to_exit(script: Any, inputs: Any) -> Any:
     """What a script makes of a copy of its inputs, as JSON; sys.exit() ends its step alone."""
     try:
         output = script(json.loads(json.dumps(inputs)))
-    except SystemExit as stop:
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as stop:
         raise RuntimeError("the script wanted to end its process") from stop
     return json.loads(json.dumps(output, allow_nan=False))
 ''',
@@ -46,7 +48,9 @@ def run_module(source: str, inputs: Any) -> Any:
     names["inputs"] = json.loads(json.dumps(inputs))
     try:
         exec(compile(source, "<script>", "exec", dont_inherit=True), names)
-    except SystemExit as stop:
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as stop:
         raise RuntimeError("the script wanted to end its process") from stop
     if "output" not in names:
         raise NameError("name 'output' is not defined")
@@ -58,7 +62,7 @@ def run_module(source: str, inputs: Any) -> Any:
         '''\
 def message(error: BaseException) -> str:
     """An error as Python prints it: its type and its text."""
-    if isinstance(error.__cause__, SystemExit):
+    if error.__cause__ and "end its process" in str(error):
         error = error.__cause__
     lines = traceback.format_exception_only(type(error), error)
     return next(line for line in lines if not line.startswith(" ")).rstrip()
@@ -151,14 +155,6 @@ def contains(holder: Any, part: Any) -> bool:
         calls=("same",),
         imports=("Any",),
     ),
-    "finished": Piece(
-        '''\
-def finished(outputs: dict[str, Any]) -> dict[str, Any]:
-    """Of some steps those that have an output."""
-    return {node_id: output for node_id, output in outputs.items() if output is not None}
-''',
-        imports=("Any",),
-    ),
     "parsed": Piece(
         '''\
 def parsed(text: str) -> Any:
@@ -180,7 +176,7 @@ def whole(name: str, value: Any) -> None:
     ),
     "taken": Piece(
         '''\
-def taken(given: dict[str, Any], **inputs: tuple[Any, bool, Any]) -> dict[str, Any]:
+def taken(given: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     """Inputs that no parameter can have; each with its types, whether it has to be there, and its default."""
     found: dict[str, Any] = {}
     for name in given:
@@ -324,8 +320,23 @@ class Together:
 }
 """By the name under which it is called."""
 
+MESSAGE_OF_FUNCTIONS = Piece(
+    '''\
+def message(error: BaseException) -> str:
+    """An error as Python prints it, but for where functions of scripts stand here."""
+    if error.__cause__ and "end its process" in str(error):
+        error = error.__cause__
+    lines = traceback.format_exception_only(type(error), error)
+    line = next(line for line in lines if not line.startswith(" ")).rstrip()
+    return re.sub(r"\\w+_script(_\\d+)?\\.<locals>\\.", "", line, count=1)
+''',
+    imports=("traceback", "re"),
+)
+"""Instead of ``message``, where scripts have functions of their own: errors give their whole names."""
+
 IMPORTS = {
     "json": "import json",
+    "re": "import re",
     "threading": "import threading",
     "time": "import time",
     "traceback": "import traceback",
@@ -357,7 +368,7 @@ RESERVED = frozenset(
             "error",
             "ended",
             "ABSENT",
-            "nodes_so_far",
+            "nodes",
         ],
         *[
             "bool",
@@ -370,6 +381,8 @@ RESERVED = frozenset(
             "next",
             "iter",
             "dict",
+            "getattr",
+            "globals",
             "lambda",
         ],
     ]

@@ -186,6 +186,8 @@ class _Keys:
     ) -> int | float:
         given = self.has(key)
         value = self.take(key, default, required=default is None)
+        if whole and isinstance(value, float) and value.is_integer():
+            value = int(value)  # 1.0 is a whole number
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             if given:
                 self.fault(key, f"{key!r} has to be a {'whole ' if whole else ''}number, not {_named(value)}")

@@ -27,12 +27,15 @@ MAX_FUNCTION_CHARACTERS = 50_000
 _SCOPE_WORDS = frozenset(
     ("exec", "eval", "globals", "locals", "vars", "dir", "super", "compile", "breakpoint")
 )
+_PLACE_WORDS = frozenset(
+    ("__qualname__", "__module__", "__globals__", "__code__", "_getframe", "currentframe")
+)
 _DIRECTIVE = re.compile(
     r"#\s*(?:type|mypy|pyright|ruff|fmt|yapf|isort|flake8|pylint|noqa|nosec|pragma|///|-\*-)", re.IGNORECASE
 )
 _FRAGILE = re.compile(r'"""|\'\'\'|\\\n|\t|[fFtT][rR]?["\']|[rR][fFtT]["\']')
 _EXITING = re.compile(
-    r"exit|quit|Exit|exec|eval|argparse|optparse|unittest|runpy|import_module|__import__|interact"
+    r"exit|quit|Exit|BaseException|asyncio|Cancelled|exec|eval|argparse|optparse|unittest|runpy|import_module|__import__|interact"
 )
 
 
@@ -178,6 +181,8 @@ def _check_node(node: ast.AST, bound: set[str]) -> None:
             raise _OnlyAsText(f"{name} sees the names of the module")
         case ast.Name(id=name) if name.startswith("__") or (name not in bound and name not in BUILTINS):
             raise _OnlyAsText(f"{name} is a name that the script does not have")
+        case ast.Attribute(attr=attr) if attr in _PLACE_WORDS:
+            raise _OnlyAsText(f"{attr} shows where something stands")
         case ast.AnnAssign() if not _is_plain(node.annotation):
             raise _OnlyAsText("an annotation is evaluated in a module alone")
         case _ if type(node).__name__ in ("TypeAlias", "TypeVar", "TypeVarTuple", "ParamSpec"):

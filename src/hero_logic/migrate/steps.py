@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import FLOW, Body
-from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, in_lines, quoted
+from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, constant, in_lines, quoted
+from hero_logic.migrate.graph import members
 from hero_logic.migrate.plan import Loop, Task, first_node, loop_guard
 from hero_logic.migrate.values import joined_by, opposite
 from hero_logic.migrate.works import Works
@@ -214,7 +216,7 @@ class Steps:
         What is due then: what depends on where the edge leads, and what was due behind here and did not run
         yet.
         """
-        body = self.body
+        body, graph = self.body, self.plan.graph
         edges = [edge for edge in loop.edges if edge.source == handler]
         if not edges:
             return
@@ -228,6 +230,8 @@ class Steps:
             body.indent += 4
             body.line(f"{counter} += 1")
             self.give_again(edge)
+            again_due = (graph.descendants[edge.target] | 1 << edge.target) & loop.nodes
+            body.later(partial(self.unfinished, again_due))
             dependent = [node_id for node_id, rerun_by in parts.items() if edge.target in rerun_by]
             if dependent:
                 body.line(f"{due} |= {_set_of(dependent)}")
@@ -256,7 +260,7 @@ class Steps:
                 found = self.values.variables[node]
                 if name in (found.output, found.failed, found.ran):
                     lines.append(f"{name} = {'None' if name == found.output else 'False'}")
-        return lines
+        return lines + self.unfinished(nodes)
 
     def retry(self, edge: Edge) -> None:
         """Leave the loop, or go once more through it with what the retry edge gives."""
@@ -275,7 +279,7 @@ class Steps:
     def fires(self, edge: Edge) -> list[Code]:
         """What has to be true for a retry edge to be taken: its handler finished, and its condition."""
         if self.plan.guards.of[edge.source] is None:
-            return [Code("False", kind="bool")]
+            return [constant(False)]
         test = self.values.taken(edge, self.body.guard)
         return [] if test is None else [test]
 
@@ -322,18 +326,23 @@ class Steps:
         body.later(render)
 
     def finish_inputs(self) -> None:
-        """Put together the inputs of all nodes that were asked for, and of those that they ask for."""
+        """Put together the inputs of all nodes that are asked for, and of those that they ask for."""
         body, values = self.body, self.values
+        body.settle()
         while values.wanted:
             number = values.wanted.pop()
-            if number not in self.places:
-                continue
-            code = values.all_inputs(number)
-            body.guard, body.function = self.places[number]
-            body.reads(code)
-            body.sets(values.variables[number].inputs)
-            self.ready_inputs[number] = code
-        body.guard, body.function = body.base, FLOW
+            body.when_read(values.variables[number].inputs, partial(self.put_inputs, number))
+            body.settle()
+
+    def put_inputs(self, number: int) -> None:
+        """Put together the inputs of a node where it stands, if it does."""
+        if number not in self.places:
+            return
+        code = self.values.all_inputs(number)
+        guard, function = self.places[number]
+        self.body.reads_at(code, guard, function)
+        self.body.sets(self.values.variables[number].inputs, function)
+        self.ready_inputs[number] = code
 
     def tries(self, number: int, retries: int, *, is_checked: bool) -> None:
         """A step that is tried again, or whose failure is not that of the workflow."""
@@ -377,6 +386,8 @@ class Steps:
             lines = []
             if body.is_read(name):
                 lines.append(f'    {name} = {{"error": message(error)}}')
+            if self.workflow.nodes[number].continues:
+                lines += [f"    {line}" for line in self.finished(number)]
             if flag and body.is_read(flag):
                 lines.append(f"    {flag} = True")
             head = "except Exception as error:" if body.is_read(name) else "except Exception:"
@@ -396,6 +407,17 @@ class Steps:
         body.indent += 4
         self.works.write(number, node)
         body.indent -= 4
+        body.later(lambda: self.finished(number))
+
+    def finished(self, number: int) -> list[str]:
+        """Where somebody asks for all nodes: this one has finished."""
+        name, node_id = self.values.variables[number].output, self.workflow.nodes[number].node_id
+        return [f"nodes[{quoted(node_id)}] = {name}"] if self.values.asks_all else []
+
+    def unfinished(self, nodes: int) -> list[str]:
+        """The same: these have not."""
+        node_ids = [quoted(self.workflow.nodes[number].node_id) for number in members(nodes)]
+        return [f"nodes.pop({node_id}, None)" for node_id in node_ids] if self.values.asks_all else []
 
     def refuse(self, edge: Edge) -> None:
         """Fail where a retry edge that is left to a person would run something again."""
@@ -404,7 +426,9 @@ class Steps:
         if tests:
             body.statement(joined_by("and", tests), "if ", ":")
         says = "a retry edge of the workflow was not migrated: see the report"
-        body.line(f"{'    ' if tests else ''}raise RuntimeError({quoted(says)})")
+        body.indent += 4 if tests else 0
+        body.statement(call("RuntimeError", constant(says)), "raise ")
+        body.indent -= 4 if tests else 0
 
 
 def _set_of(words: list[str]) -> str:

@@ -7,7 +7,7 @@ The more is known (that a key is surely there, that a node surely ran), the plai
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate import expressions, templates
@@ -21,10 +21,13 @@ from hero_logic.migrate.code import (
     Kind,
     call,
     constant,
+    early,
     in_brackets,
+    is_true,
     keyed,
     uses_of,
     variable,
+    without_constants,
 )
 from hero_logic.migrate.expressions import segment_of
 from hero_logic.migrate.guards import Literal
@@ -315,8 +318,17 @@ class Values:
             return given  # of a node that did not run it is None, which is left out
         test = self.taken(edge, guard)
         assert test is not None
-        text = in_brackets(test) if test.level in (AND, OR) else test.text
-        return Code(f"{given.text} if {text} else None", OR, uses=given.uses | test.uses)
+        if test.is_constant:
+            return given if is_true(test) else constant(None)
+        if test.level in (AND, OR):
+            test = replace(test, text=in_brackets(test), level=ATOM)
+        return Code(
+            f"{given.text} if {test.text} else None",
+            OR,
+            uses=given.uses | test.uses,
+            parts=(("", given), ("if ", test), ("else ", Code("None"))),
+            brackets=("if", ""),
+        )
 
     # Tests
 
@@ -355,7 +367,7 @@ class Values:
         for edge in self.plan.graph.incoming[node]:
             if self.guards.of_edge(edge) is not None:
                 test = self.taken(edge, guard)
-                tests.append(Code("True") if test is None else test)
+                tests.append(constant(True) if test is None else test)
         return joined_by("or", list(dict.fromkeys(tests)))
 
     def holds(self, literal: Literal) -> Code:
@@ -412,14 +424,17 @@ class Values:
         if not segments:
             self.asks_all = True
             self.loose.setdefault(reader, "all nodes at once")
-            return call("nodes_so_far", kind="object")
+            return call("dict", Code("nodes"), kind="object")
         node = self.index.get(segments[0])
         if node is None or self.guards.of[node] is None:
             self.loose.setdefault(reader, f"{segments[0]!r}, which never runs")
             return constant(None)
         bits = self.plan.graph.ancestors[reader] | (1 << reader if is_edge else 0)
-        if not bits >> node & 1:
+        is_loose = not bits >> node & 1
+        if is_loose:
             self.loose.setdefault(reader, f"{segments[0]!r}, which it does not wait for")
+            if not is_edge and (self.plan.graph.descendants[reader] | 1 << reader) >> node & 1:
+                return constant(None)  # it has not begun, in this pass
         own, guard = self.guards.of[node], self.guards.of[reader]
         assert own is not None
         assert guard is not None
@@ -427,10 +442,12 @@ class Values:
             if not guard.is_within(own.below(Literal("failed", node, False))):
                 failed, output = self.failed(node), self.output(node)
                 code = Code(f"None if {failed.text} else {output.text}", OR, uses=failed.uses | output.uses)
-                return _below(Code(in_brackets(code), uses=code.uses), segments[1:])
-        elif guard.is_within(own) and bits >> node & 1:
+                code = Code(in_brackets(code), uses=code.uses)
+                return _below(early(code) if is_loose else code, segments[1:])
+        elif guard.is_within(own) and not is_loose:
             return self.output_at(node, segments[1:], is_failed=False)
-        return _below(self.output(node), segments[1:])
+        output = self.output(node)
+        return _below(early(output) if is_loose else output, segments[1:])
 
 
 class _Scope:
@@ -463,6 +480,7 @@ def can_be_parameter(name: str) -> bool:
 
 def joined_by(word: str, parts: list[Code]) -> Code:
     """Some tests as one."""
+    parts = without_constants(word, parts)
     if len(parts) == 1:
         return parts[0]
     # Python itself needs fewer brackets; a reader is glad of these.
@@ -482,6 +500,8 @@ def joined_by(word: str, parts: list[Code]) -> Code:
 
 def opposite(test: Code) -> Code:
     """The opposite of a test."""
+    if test.is_constant:
+        return constant(not is_true(test))
     if test.level == NOT and test.text.startswith("not "):
         return Code(test.text[4:], uses=test.uses)
     if test.level == COMPARISON and test.text.endswith(" is not None") and test.text.count(" ") == 3:

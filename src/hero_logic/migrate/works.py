@@ -37,6 +37,7 @@ class Works:
 
     Attributes:
         functions: the functions that scripts became: the lines of each.
+        have_functions: whether any of these scripts has functions of its own.
         texts: the scripts that stay texts: the lines of each.
         remarks: of nodes: what the report has to say, as a code and its text.
     """
@@ -50,12 +51,14 @@ class Works:
         known: Mapping[str, str],
         flow: str,
     ) -> None:
+        self.workflow = workflow
         self.values = values
         self.names = names
         self.body = body
         self.known = known
         self.flow = flow
         self.functions: list[list[str]] = []
+        self.have_functions = False
         self.texts: list[list[str]] = []
         self.remarks: dict[int, tuple[str, str]] = {}
         self.asks_inputs = {
@@ -100,14 +103,19 @@ class Works:
                 self.body.statement(self._limited(node, code))
                 name = self.values.output(number).text
                 self.body.sets(name)
-                self.body.later(lambda: [f"{name} = {{}}"] if self.body.is_read(name) else [])
+                nothing = constant({})
+                self.body.later(
+                    lambda: [f"{self.body.declared(name, nothing)} = {{}}"] if self.body.is_read(name) else []
+                )
             case _:
                 code = self._limited(node, self._code(number, node))
                 instead = "pass" if node.is_instant else ""
                 self.body.assign(self.values.output(number).text, code, instead=instead)
 
     def _fail(self, number: int, says: str) -> None:
-        self.body.is_never_set(self.values.output(number).text)
+        name = self.values.output(number).text
+        self.body.is_never_set(name)
+        self.body.sets(name)
         self.body.line(f"raise RuntimeError({quoted(says)})")
 
     def _limited(self, node: Node, code: Code) -> Code:
@@ -165,9 +173,12 @@ class Works:
 
     def _play(self, module: str, inputs: Code) -> Code:
         if module == self.flow:
-            return call("play", Code(module), inputs)
+            # An input that is called like the flow hides it here.
+            is_hidden = any(found.name == module for found in self.workflow.inputs)
+            return call("play", Code(f"globals()[{quoted(module)}]" if is_hidden else module), inputs)
         name = self.names.unique(module, "flow")
         self.body.line(f"from {module} import {module}" + (f" as {name}" if name != module else ""))
+        self.body.line("")
         return call("play", Code(name), inputs)
 
     # Scripts
@@ -188,6 +199,7 @@ class Works:
         if "output" in script.text:
             lines.append("    return output")
         self.functions.append(lines)
+        self.have_functions |= "def " in script.text or "lambda" in script.text
         return call("run_to_exit" if script.may_exit else "run", Code(name), inputs)
 
 
@@ -213,4 +225,5 @@ def _method(service: str, method: str, given: list[tuple[str, Code]]) -> Code:
         function = f"getattr({client}, {quoted(method)})"
     if all(key.isidentifier() and key.isascii() and not keyword.iskeyword(key) for key, _ in given):
         return call(function, named=given)
-    return call(function, Code(f"**{keyed(given).text}", uses=keyed(given).uses))
+    named = keyed(given)
+    return call(function, replace(named, text=f"**{named.text}", brackets=("**{", "}")))

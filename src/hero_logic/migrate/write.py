@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.code import (
@@ -19,9 +17,10 @@ from hero_logic.migrate.code import (
     keyed,
     quoted,
 )
+from hero_logic.migrate.linters import spared
 from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.plan import Plan, make_plan
-from hero_logic.migrate.prelude import ABSENT, PIECES, RESERVED, import_lines, needed
+from hero_logic.migrate.prelude import ABSENT, MESSAGE_OF_FUNCTIONS, PIECES, RESERVED, import_lines, needed
 from hero_logic.migrate.remarks import entries_of
 from hero_logic.migrate.steps import Steps, loops_in
 from hero_logic.migrate.values import Values, can_be_parameter
@@ -63,30 +62,6 @@ def write(workflow: Workflow, known: Mapping[str, str], flow: str = "") -> tuple
     )
 
 
-def spared(source: str) -> str:
-    """The word to linters that a flow without scripts needs.
-
-    It catches what any node may raise, an int is made no float, and ``if`` follows the graph.
-    """
-    codes = []
-    if "except Exception" in source or "except BaseException" in source:
-        codes.append("BLE001")
-    if "int | float" in source:
-        codes.append("PYI041")
-    if re.search(r":\n +if ", source) and any(map(_is_nested, ast.walk(ast.parse(source)))):
-        codes.append("SIM102")
-    return f"  # ruff: noqa: {', '.join(codes)}" if codes else ""
-
-
-def _is_nested(node: ast.AST) -> bool:
-    """Whether an ``if`` holds another one and nothing else."""
-    match node:
-        case ast.If(body=[ast.If(orelse=[])], orelse=[]):
-            return True
-        case _:
-            return False
-
-
 def checksum(rest: str) -> str:
     """What tells whether somebody has changed a file: of all that stands behind its first line."""
     return hashlib.sha256(rest.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -122,6 +97,7 @@ class _Writer:
                 if self.plan.guards.of[number] is not None:
                     self.body.reads(self.values.output(number))
                     self.body.is_never_set(found.output)
+            self.steps.finish_inputs()
         lines = [*self.signature(), *self.docstring(), *self.beginning()]
         marked_from = len(lines)
         lines += _without_doubles(self.body.render(), self.body.marks)
@@ -202,8 +178,8 @@ class _Writer:
             lines += [f"    {as_comment(key, value)}" for key, value, _ in found.kept]
             if found.type == "integer" and can_be_parameter(found.name):
                 self.body.uses.add("whole")
-                test = "" if found.is_sure else f"if {found.name} is not ABSENT: "
-                lines.append(f"    {test}whole({quoted(found.name)}, {found.name})")
+                check = f"    whole({quoted(found.name)}, {found.name})"
+                lines += [check] if found.is_sure else [f"    if {found.name} is not ABSENT:", f"    {check}"]
         lines += self.inputs()
         for name, use in self.body.variables.items():
             node = self.values.owner.get(name)
@@ -215,7 +191,7 @@ class _Writer:
             elif name in (of_node.failed, of_node.ran):
                 lines.append(f"    {name} = False")
         if self.values.asks_all:
-            lines += self.all_nodes()
+            lines.append("    nodes: dict[str, Any] = {}")
         if self.plan.has_tasks and not self.plan.is_staged:
             self.body.uses.add("Together")
             lines.append("    together = Together()")
@@ -249,21 +225,12 @@ class _Writer:
                     for f in free
                 ]
             )
-            lines += in_lines(
-                call("inputs.update", call("taken", Code("others"), Code(f"**{kinds.text}"))), "", "", 4
-            )
+            lines += in_lines(call("inputs.update", call("taken", Code("others"), kinds)), "", "", 4)
+        for found in free:
+            if found.type == "integer":
+                self.body.uses.add("whole")
+                lines.append(f"    whole({quoted(found.name)}, inputs.get({quoted(found.name)}))")
         return lines
-
-    def all_nodes(self) -> list[str]:
-        """A function that gives the outputs of all nodes so far."""
-        self.body.uses.add("finished")
-        pairs = [
-            (node.node_id, Code(self.values.variables[number].output))
-            for number, node in enumerate(self.workflow.nodes)
-            if self.plan.guards.of[number] is not None
-        ]
-        code = call("finished", keyed(pairs))
-        return ["", "    def nodes_so_far() -> dict[str, Any]:", *in_lines(code, "return ", "", 8), ""]
 
     def end(self) -> list[str]:
         """The lines that give the workflow's output."""
@@ -312,6 +279,10 @@ class _Writer:
     def put_together(self, flow: list[str], marked_from: int) -> str:
         works = self.steps.works
         pieces, imports = needed(self.body.uses)
+        sources = {piece: PIECES[piece].source for piece in pieces}
+        if "message" in pieces and works.have_functions:
+            sources["message"] = MESSAGE_OF_FUNCTIONS.source
+            imports.update(MESSAGE_OF_FUNCTIONS.imports)
         text = "\n".join(flow)
         if "Any" in text or "ABSENT" in self.body.uses:
             imports.add("Any")
@@ -328,15 +299,14 @@ class _Writer:
         for place, part in self.body.marks.items():
             self.lines_of.setdefault(part, start + marked_from + place + 1)
         for piece in pieces:
-            lines += ["", "", *PIECES[piece].source.rstrip("\n").split("\n")]
+            lines += ["", "", *sources[piece].rstrip("\n").split("\n")]
         if works.functions:
             lines += ["", "", "# fmt: off"]
             for number, script in enumerate(works.functions):
                 lines += [*([""] if number else []), *script]
         rest = "\n".join(lines) + "\n"
-        noqa = spared(rest)
-        if works.functions or works.texts:
-            noqa = "  # ruff: noqa (scripts stand as they were written)"
+        has_scripts = bool(works.functions or works.texts)
+        noqa = "  # ruff: noqa (scripts stand as they were written)" if has_scripts else spared(rest)
         return f"{HEAD}{checksum(rest)}{noqa}\n{rest}"
 
 

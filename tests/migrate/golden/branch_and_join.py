@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum b5c43ca50618e840  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum 723c31063111bf95  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -99,7 +99,7 @@ def run(script: Any, inputs: Any) -> Any:
 
 def message(error: BaseException) -> str:
     """An error as Python prints it: its type and its text."""
-    if isinstance(error.__cause__, SystemExit):
+    if error.__cause__ and "end its process" in str(error):
         error = error.__cause__
     lines = traceback.format_exception_only(type(error), error)
     return next(line for line in lines if not line.startswith(" ")).rstrip()

@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 0ecca3535afdca97  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum cf2deb6b968d7878  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -146,14 +146,16 @@ def run_to_exit(script: Any, inputs: Any) -> Any:
     """What a script makes of a copy of its inputs, as JSON; sys.exit() ends its step alone."""
     try:
         output = script(json.loads(json.dumps(inputs)))
-    except SystemExit as stop:
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as stop:
         raise RuntimeError("the script wanted to end its process") from stop
     return json.loads(json.dumps(output, allow_nan=False))
 
 
 def message(error: BaseException) -> str:
     """An error as Python prints it: its type and its text."""
-    if isinstance(error.__cause__, SystemExit):
+    if error.__cause__ and "end its process" in str(error):
         error = error.__cause__
     lines = traceback.format_exception_only(type(error), error)
     return next(line for line in lines if not line.startswith(" ")).rstrip()
