@@ -54,7 +54,12 @@ LIMITS: tuple[Limit, ...] = (
         "Tier 2: memory of all processes of a play together, shared pages counted once.",
     ),
     Limit("tree_cpu_s", 86_400, "seconds", "Tier 2: processor time of all processes of a play together."),
-    Limit("tree_processes", 1024, "processes", "Tier 2: processes and threads of a play."),
+    Limit(
+        "tree_processes",
+        1024,
+        "processes",
+        "Tier 2: processes and threads of a play, the one thread that ends it among them.",
+    ),
     Limit("tree_open_files", 8192, "descriptors", "Tier 2: open descriptors of all processes of a play."),
     Limit("tree_disk_bytes", 8 * GIB, "bytes", "Tier 2: size of a play's work directory."),
     Limit("tree_files", 1_000_000, "files", "Tier 2: files and directories in it."),
