@@ -91,6 +91,53 @@ def test_a_workflow_that_means_nothing_keeps_no_other_one_back(flows: Flows) -> 
     assert (kinds(flows, "a"), kinds(flows, "b")) == (["legacy_dag"], ["python", "legacy_dag"])
 
 
+def calls(*names: str, script: str = "output = {}", **more: object) -> str:
+    """A workflow that runs others, one after another, and a script first."""
+    nodes: list[dict[str, object]] = [
+        {
+            "node_id": "work",
+            "node_type": "script_execution",
+            "config": {"language": "python", "script": script},
+        }
+    ]
+    nodes += [
+        {"node_id": name, "node_type": "subworkflow", "config": {"workflow": name, "inputs": {}}}
+        for name in names
+    ]
+    edges = [{"from_node": "work", "to_node": name} for name in names]
+    return json.dumps({"name": "w", "inputs": [], "nodes": nodes, "edges": edges, **more})
+
+
+def test_a_workflow_that_is_a_part_of_others_becomes_a_function_of_theirs(
+    flows: Flows, tmp_path: Path
+) -> None:
+    """Of those that were migrated before too, and with all that it runs itself, each by its own scripts."""
+    flows.put_legacy(name="leaf", dag_json=calls(script="output = {'leaf': 1}", name="leaf"))
+    migrated(flows)
+    flows.put_legacy(name="middle", dag_json=calls("leaf", script="output = {'middle': 2}", name="middle"))
+    flows.put_legacy(name="top", dag_json=calls("middle", "leaf", script="output = {'top': 3}", name="top"))
+
+    done = migrated(flows)["top"]
+
+    assert done.migration is not None
+    assert {entry.code for entry in done.migration.report.entries} == {"", "inlined_workflow"}
+    (tmp_path / "top.py").write_text(done.migration.source)
+    played = hero_logic("run", str(tmp_path / "top.py"), "--quiet")
+    assert json.loads(played.stdout) == {"middle": {"leaf": 1}, "leaf": {"leaf": 1}}
+
+
+def test_a_part_that_is_no_workflow_is_left_to_a_person(flows: Flows) -> None:
+    """One that the library never held as a workflow, and one that means nothing."""
+    flows.put(name="python", python_source=PYTHON)
+    flows.put_legacy(name="broken", dag_json=INVALID)
+    flows.put_legacy(name="top", dag_json=calls("python", "broken", "nowhere", name="top"))
+
+    done = migrated(flows)["top"]
+
+    assert done.migration is not None
+    assert done.migration.report.count("person") == 3
+
+
 def test_it_can_be_tried_without_publishing_anything(flows: Flows) -> None:
     """What would become of each is the same."""
     flows.put_legacy(name="a", dag_json=workflow())

@@ -245,20 +245,6 @@ def test_and_in_or_stands_in_brackets() -> None:
     )
 
 
-def test_the_docstring_says_what_the_hints_do_not() -> None:
-    """Which numbers have to be whole, and which services are to be granted."""
-    asks = {
-        "node_id": "a", "node_type": "action", "config": {"service": "mail", "method": "send", "params": {}}
-    }  # fmt: skip
-    source = source_of(
-        workflow([asks], [], [an_input("n", "integer", description="how many"), an_input("m", "integer")])
-    )
-
-    assert "        n: how many (a whole number)\n" in source
-    assert "        m: a whole number\n" in source
-    assert "    It calls services: --rpc mail=SOCKET\n" in source
-
-
 def test_the_same_text_gives_the_same_bytes() -> None:
     """Nothing of a flow depends on when or where it is made."""
     assert translate(MANY) == translate(MANY)

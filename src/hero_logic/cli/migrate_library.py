@@ -11,7 +11,7 @@ import argparse
 
 from hero_logic.cli.main import EXIT_FAILED, EXIT_OK, EXIT_USAGE, put, put_json, say
 from hero_logic.cli.migrate_report import counts_text, fault_documents, put_entries, run_command
-from hero_logic.core.errors import InvalidWorkflow, UsageError
+from hero_logic.core.errors import InvalidWorkflow, NotFound, UsageError
 from hero_logic.core.wire import escape_controls
 
 TYPE_CHECKING = False
@@ -93,17 +93,29 @@ def migrate_library(
         translate: :func:`hero_logic.migrate.translate`.
         publishes: whether the new versions are published; else it is only said what would become of them.
 
-    A workflow that means nothing keeps no other one from becoming a flow.
+    A workflow that means nothing keeps no other one from becoming a flow. What a workflow runs as a part of
+    itself is looked for in the library, and becomes a function of the same source: nothing lies beside a flow
+    there that it could import.
     """
     for name in sorted(_legacy_names(flows)):
         held = flows.get(name)
         try:
-            migration = translate(held.source, name=name)
+            migration = translate(held.source, name=name, text_of=lambda other: _legacy_text(flows, other))
         except InvalidWorkflow as invalid:
             yield LibraryMigration(name, held.version_sid, invalid=invalid)
             continue
         put = flows.put(name=name, python_source=migration.source) if publishes else None
         yield LibraryMigration(name, held.version_sid, migration=migration, put=put)
+
+
+def _legacy_text(flows: FlowLibrary, name: str) -> str | None:
+    """The newest workflow that a flow holds, as it was before it was migrated; None where it holds none."""
+    try:
+        versions = flows.versions(name, limit=_PAGE).versions
+    except NotFound:
+        return None
+    sid = next((version.version_sid for version in versions if version.kind == "legacy_dag"), None)
+    return None if sid is None else flows.get(name, version_sid=sid).source
 
 
 def _legacy_names(flows: FlowLibrary) -> Iterator[str]:

@@ -9,20 +9,30 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from hero_logic.core.errors import InvalidWorkflow
 from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.read import read
 from hero_logic.migrate.report import Entry, Migration, Report, placed
 from hero_logic.migrate.write import was_made_here, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from hero_logic.migrate.workflow import Workflow
 
 __all__ = ["Entry", "Migration", "Report", "module_names", "translate", "was_made_here"]
 
 _NOTHING: dict[str, str] = {}
 
 
-def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "", flow: str = "") -> Migration:
+def translate(
+    text: str,
+    *,
+    known: Mapping[str, str] = _NOTHING,
+    name: str = "",
+    flow: str = "",
+    text_of: Callable[[str], str | None] = lambda _: None,
+) -> Migration:
     """The flow that a workflow becomes, and the report of it.
 
     Args:
@@ -31,6 +41,8 @@ def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "",
             the flow's function is called like the module.
         name: what to call the text in messages.
         flow: what to call the flow; otherwise it is called like the workflow.
+        text_of: gives the text of any other workflow that a node names; None where there is none. It is
+            written into the same file, as a function. One that is invalid is as if it were not there.
 
     Raises:
         InvalidWorkflow: it is no workflow; it tells of every fault, with its place.
@@ -43,16 +55,44 @@ def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "",
     True
     """
     workflow = read(text, name=name)
-    source, function, entries = write(workflow, known, flow)
+    flow = flow or flow_name(workflow.name)
+    known = {workflow.name: flow, **known}
+    inside = _called(workflow, known, text_of)
+    functions = Names(frozenset([flow, *known.values()]))
+    named = {called: functions.unique(flow_name(called)) for called in inside}
+    functions_of = {**named, **known}
+    source, entries = write(
+        workflow, functions_of, flow, {named[called]: inside[called] for called in inside}
+    )
+    services = {service for part in (workflow, *inside.values()) for service in part.services}
     report = Report(
         workflow.name,
-        function,
+        flow,
         placed(entries, text),
         required=workflow.required,
-        services=workflow.services,
-        flows=tuple(known[called] for called in workflow.subworkflows if called in known),
+        services=tuple(sorted(services)),
+        flows=tuple(known[called] for called in workflow.subworkflows if known.get(called, flow) != flow),
     )
     return Migration(source, report)
+
+
+def _called(
+    workflow: Workflow, known: Mapping[str, str], text_of: Callable[[str], str | None]
+) -> dict[str, Workflow]:
+    """The workflows that a workflow runs, itself or by others, and that are not known; by their names."""
+    found: dict[str, Workflow] = {}
+    left = list(workflow.subworkflows)
+    while left:
+        name = left.pop()
+        text = None if name in found or name in known else text_of(name)
+        if text is None:
+            continue
+        try:
+            found[name] = read(text, name=name)
+        except InvalidWorkflow:
+            continue
+        left += found[name].subworkflows
+    return dict(sorted(found.items()))
 
 
 def module_names(texts: Iterable[str]) -> list[tuple[str, str]]:

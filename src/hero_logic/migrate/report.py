@@ -20,6 +20,7 @@ REMARKS = {
     "kept_key": "a key that the format does not know stands in the flow as a comment",
     "script_as_text": "a script stays a text of its own, since it would mean something else in a function",
     "foreign_language": "a script in a language that is not Python: its step fails, and names it",
+    "inlined_workflow": "a subworkflow of the library is a function of the flow that runs it",
     "instant_timeout": "a timeout of a node that takes no time is not kept",
     "loose_reference": "an expression looks at a node that it does not wait for",
     "never_true": "a condition that no run can make true",

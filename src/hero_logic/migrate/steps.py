@@ -13,7 +13,7 @@ from hero_logic.migrate.values import joined_by, opposite
 from hero_logic.migrate.works import Works
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hero_logic.migrate.guards import Guard, Literal
     from hero_logic.migrate.names import Names
@@ -37,14 +37,14 @@ class Steps:
         values: Values,
         names: Names,
         known: Mapping[str, str],
-        flow: str,
+        here: Sequence[str],
     ) -> None:
         self.workflow = workflow
         self.plan = plan
         self.values = values
         self.names = names
         self.body = Body(plan.guards.root, self.owner_guard)
-        self.works = Works(workflow, values, names, self.body, known, flow)
+        self.works = Works(workflow, values, names, self.body, known, here)
         self.handles: dict[int, str] = {}
         self.is_first = True  # of its task: a task that begins has just been checked
         self.comments = _edge_comments(workflow)

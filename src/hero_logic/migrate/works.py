@@ -22,7 +22,7 @@ from hero_logic.migrate.workflow import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hero_logic.migrate.body import Body
     from hero_logic.migrate.names import Names
@@ -35,7 +35,11 @@ _BY_NAME = ("run", "run_to_exit", "run_module", "time.sleep", "play")
 class Works:
     """Writes what the nodes of a workflow do.
 
+    Args:
+        here: the functions of workflows that stand in the same file, of which the first is its own.
+
     Attributes:
+        script_names: what the scripts are called: functions, and texts in capitals.
         functions: the functions that scripts became: the lines of each.
         have_functions: whether any of these scripts has functions of its own.
         texts: the scripts that stay texts: the lines of each.
@@ -49,14 +53,15 @@ class Works:
         names: Names,
         body: Body,
         known: Mapping[str, str],
-        flow: str,
+        here: Sequence[str],
     ) -> None:
         self.workflow = workflow
         self.values = values
         self.names = names
         self.body = body
         self.known = known
-        self.flow = flow
+        self.here = here
+        self.script_names: list[str] = []
         self.functions: list[list[str]] = []
         self.have_functions = False
         self.texts: list[list[str]] = []
@@ -150,6 +155,9 @@ class Works:
                 given = [(key, templates.write(value, scope)) for key, value in params.items()]
                 return _method(service, method, given)
             case RunWorkflow(workflow, inputs):
+                if self.known[workflow] in self.here[1:]:
+                    says = f"the workflow {workflow[:80]!r} is a function of this flow, its own copy"
+                    self.remarks[number] = ("inlined_workflow", says)
                 return self._play(self.known[workflow], templates.write(inputs, scope))
             case _:
                 raise AssertionError(node.work)
@@ -172,8 +180,8 @@ class Works:
         return keyed([("text", text)]) if work.output_format == "text" else call("parsed", text)
 
     def _play(self, module: str, inputs: Code) -> Code:
-        if module == self.flow:
-            # An input that is called like the flow hides it here.
+        if module in self.here:
+            # An input that is called like the function hides it here.
             is_hidden = any(found.name == module for found in self.workflow.inputs)
             return call("play", Code(f"globals()[{quoted(module)}]" if is_hidden else module), inputs)
         name = self.names.unique(module, "flow")
@@ -189,6 +197,7 @@ class Works:
         else:
             inputs = self.values.all_inputs(number)
         name = self.names.unique(f"{self.values.variables[number].output}_script")
+        self.script_names.append(name)
         if script.as_text:
             says = f"the script stays a text of its own, {name.upper()}: {script.as_text}"
             self.remarks[number] = ("script_as_text", says)
