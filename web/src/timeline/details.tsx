@@ -8,7 +8,8 @@ import type { SpanNews } from "../rpc/documents.ts";
 import { Copy } from "../ui/copy.tsx";
 import { lazy } from "../ui/lazy.tsx";
 import { Status } from "../ui/status.tsx";
-import { counted, duration, exactly, moment, number } from "./format.ts";
+import { clockWords, durationWords, exactWords } from "../ui/time.ts";
+import { counted, number } from "./format.ts";
 import { Logs } from "./logs.tsx";
 import { ORPHANS_KEY, type SpanFacts } from "./messages.ts";
 import type { Model } from "./model.ts";
@@ -116,10 +117,10 @@ function Heading({ facts, model }: { readonly facts: SpanFacts; readonly model: 
         <p class="tl-line">
           <Status status={STATUSES[facts.status]!} />
           <span class="number" title={`${tookMs} ms`}>
-            {isRunning ? `for ${duration(tookMs)} so far` : duration(tookMs)}
+            {isRunning ? `for ${durationWords(tookMs)} so far` : durationWords(tookMs)}
           </span>
-          <span class="quiet number" title={exactly(facts.startMs)}>
-            {moment(facts.startMs)}
+          <span class="quiet number" title={exactWords(facts.startMs)}>
+            {clockWords(facts.startMs)}
           </span>
           {KINDS[facts.kind] !== "step" && <span class="chip">{KINDS[facts.kind]!.replace("_", " ")}</span>}
         </p>
@@ -135,9 +136,9 @@ function GroupSays({ facts, model }: { readonly facts: SpanFacts; readonly model
     <>
       <dl class="tl-facts">
         <dt>together</dt>
-        <dd>{duration(group.totalMs)}</dd>
+        <dd>{durationWords(group.totalMs)}</dd>
         <dt>on average</dt>
-        <dd>{ended ? duration(group.totalMs / ended) : "none has ended"}</dd>
+        <dd>{ended ? durationWords(group.totalMs / ended) : "none has ended"}</dd>
         <dt>failed</dt>
         <dd>{number(group.failed)}</dd>
         <dt>running</dt>
@@ -151,7 +152,7 @@ function GroupSays({ facts, model }: { readonly facts: SpanFacts; readonly model
         )}
         {group.slowest >= 0 && (
           <button onClick={() => void model.go({ kind: "go", to: "span", row: group.slowest })}>
-            The slowest, {duration(group.slowestMs)}
+            The slowest, {durationWords(group.slowestMs)}
           </button>
         )}
         <button onClick={() => void model.fold({ kind: "fold", how: "toggle", key: facts.key })}>
@@ -208,7 +209,7 @@ function SpanSays({ facts, span, model }: SpanProps) {
         {facts.pathMs > 0 && (
           <>
             <dt>critical path</dt>
-            <dd>{duration(facts.pathMs)} in this span itself</dd>
+            <dd>{durationWords(facts.pathMs)} in this span itself</dd>
           </>
         )}
         <dt>span</dt>

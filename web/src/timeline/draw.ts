@@ -1,6 +1,7 @@
 /** Drawing the waterfall: a pure function of what is seen. Its cost is that of the rows on the screen. */
 
-import { duration, ticks } from "./format.ts";
+import { durationWords } from "../ui/time.ts";
+import { ticks } from "./format.ts";
 import type { RowView } from "./messages.ts";
 import { type Range, ROW_PX } from "./model.ts";
 
@@ -138,7 +139,7 @@ function drawRow(pen: Pen, row: RowView, top: number): void {
   if (row.bars) drawBars(pen, row, y, barHeight);
   if (row.row >= 0) drawBar(pen, row, y, barHeight);
   else if (row.group)
-    drawLabel(pen, duration(row.group.totalMs), lastOf(row.bars, pen.xOf), 0, y + barHeight / 2);
+    drawLabel(pen, durationWords(row.group.totalMs), lastOf(row.bars, pen.xOf), 0, y + barHeight / 2);
   if (scene.isPathOn) drawPath(pen, row, y + barHeight);
   context.globalAlpha = 1;
 }
@@ -190,7 +191,7 @@ function drawBar(pen: Pen, row: RowView, y: number, barHeight: number): void {
   if (isRunning) drawRunning(pen, from, y, wide, barHeight);
   if (row.status > 1) drawCross(pen, from, wide, middle, row.status, isPale);
   drawLogs(pen, row, y);
-  drawLabel(pen, duration(endMs - row.startMs), end, x, middle, isPale);
+  drawLabel(pen, durationWords(endMs - row.startMs), end, x, middle, isPale);
 }
 
 /** A bar that is not in sight: where it is. */
@@ -325,7 +326,7 @@ export function tickText(ms: number, stepMs: number): string {
       : stepMs >= 0.5 || ms >= 1
         ? ["ms", 1]
         : ["µs", 0.001];
-  if (unit === "s" && Math.abs(ms) >= 600_000) return duration(ms).replace(/ 0 (s|min|h)$/, "");
+  if (unit === "s" && Math.abs(ms) >= 600_000) return durationWords(ms).replace(/ 00 (s|min|h)$/, "");
   const places = Math.max(0, Math.ceil(-Math.log10((stepMs / (size as number)) * 1.0001)));
   return `${(ms / (size as number)).toFixed(Math.min(6, places))} ${unit}`;
 }

@@ -6,7 +6,7 @@ import type { LiveStore } from "../live/store.ts";
 import { navigate, query, withQuery } from "../router.ts";
 import { type KeySection, useKeys } from "../ui/keys.ts";
 import { lazy } from "../ui/lazy.tsx";
-import { duration } from "./format.ts";
+import { durationWords } from "../ui/time.ts";
 import { Minimap } from "./minimap.tsx";
 import { type Mode, Model } from "./model.ts";
 import { Scrollbar } from "./scrollbar.tsx";
@@ -164,7 +164,7 @@ function PathSays({ model }: { readonly model: Model }) {
       <b>The time went by waiting for</b>
       {names.map(({ name, ms }) => (
         <span key={name}>
-          {name || "no name"} <span class="number">{duration(ms)}</span> (
+          {name || "no name"} <span class="number">{durationWords(ms)}</span> (
           {Math.round((100 * ms) / Math.max(toMs - fromMs, 1e-9))} %)
         </span>
       ))}

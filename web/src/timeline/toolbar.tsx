@@ -2,7 +2,8 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { counted, duration, number } from "./format.ts";
+import { durationWords } from "../ui/time.ts";
+import { counted, number } from "./format.ts";
 import type { Mode, Model } from "./model.ts";
 
 export const FIND_ID = "tl-find";
@@ -107,7 +108,7 @@ function Zoom({ model }: { readonly model: Model }) {
         disabled={!zoomed}
         onClick={() => ((model.zoomed.value = null), model.redraw())}
       >
-        {zoomed ? duration(zoomed.toMs - zoomed.fromMs) : "all"}
+        {zoomed ? durationWords(zoomed.toMs - zoomed.fromMs) : "all"}
       </button>
       <button title="Zoom in (w)" aria-label="Zoom in" onClick={() => model.zoom(1 / 1.6)}>
         +

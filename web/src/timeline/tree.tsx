@@ -2,8 +2,9 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { statusWord } from "../ui/status.tsx";
+import { durationWords } from "../ui/time.ts";
 import { AXIS_PX } from "./draw.ts";
-import { counted, duration, number } from "./format.ts";
+import { counted, number } from "./format.ts";
 import { ORPHANS_KEY, type RowView } from "./messages.ts";
 import { type Model, ROW_PX } from "./model.ts";
 import { KINDS, STATUSES } from "./spans.ts";
@@ -126,12 +127,12 @@ function Row({ row, model, isSelected, nowMs }: RowProps) {
 }
 
 function Took({ row, nowMs }: { readonly row: RowView; readonly nowMs: number }) {
-  if (row.group) return <span title="all of them together">{duration(row.group.totalMs)}</span>;
+  if (row.group) return <span title="all of them together">{durationWords(row.group.totalMs)}</span>;
   if (row.row < 0) return null;
   const isRunning = Number.isNaN(row.endMs);
   return (
     <span class={isRunning ? "runs" : ""}>
-      {duration(Math.max(0, (isRunning ? nowMs : row.endMs) - row.startMs))}
+      {durationWords(Math.max(0, (isRunning ? nowMs : row.endMs) - row.startMs))}
     </span>
   );
 }
@@ -164,7 +165,7 @@ function Badges({ row, model }: { readonly row: RowView; readonly model: Model }
             onClick={go(group.slowest)}
             title="Go to the slowest"
           >
-            slowest {duration(group.slowestMs)}
+            slowest {durationWords(group.slowestMs)}
           </button>
         )}
       </>
