@@ -139,7 +139,7 @@ function drawRow(pen: Pen, row: RowView, top: number): void {
   if (row.bars) drawBars(pen, row, y, barHeight);
   if (row.row >= 0) drawBar(pen, row, y, barHeight);
   else if (row.group)
-    drawLabel(pen, durationWords(row.group.totalMs), lastOf(row.bars, pen.xOf), 0, y + barHeight / 2);
+    drawBeside(pen, durationWords(row.group.totalMs), lastOf(row.bars, pen.xOf), y + barHeight / 2);
   if (scene.isPathOn) drawPath(pen, row, y + barHeight);
   context.globalAlpha = 1;
 }
@@ -267,19 +267,26 @@ function drawLogs(pen: Pen, row: RowView, y: number): void {
   }
 }
 
+/** Behind its end, or else before its start, or else in it. */
 function drawLabel(pen: Pen, text: string, end: number, start: number, middle: number, isPale = false): void {
+  if (drawBeside(pen, text, end, middle)) return;
   const { context, scene, palette } = pen;
   const wide = context.measureText(text).width;
-  if (end + 6 + wide < scene.width) {
-    context.fillStyle = palette.quiet;
-    context.fillText(text, Math.max(6, end + 6), middle);
-  } else if (start - 18 - wide > 0) {
+  if (start - 18 - wide > 0) {
     context.fillStyle = palette.quiet;
     context.fillText(text, start - 18 - wide, middle);
   } else if (Math.min(end, scene.width) - Math.max(0, start) > wide + 24) {
     context.fillStyle = isPale ? palette.text : palette.surface;
     context.fillText(text, Math.min(end, scene.width) - wide - 6, middle);
   }
+}
+
+/** Behind an end, where there is room for it: whether there was. */
+function drawBeside({ context, scene, palette }: Pen, text: string, end: number, middle: number): boolean {
+  if (end + 6 + context.measureText(text).width >= scene.width) return false;
+  context.fillStyle = palette.quiet;
+  context.fillText(text, Math.max(6, end + 6), middle);
+  return true;
 }
 
 function drawPath(pen: Pen, row: RowView, y: number): void {

@@ -1,10 +1,13 @@
 /** A play in memory, and what is asked of it. No worker, no clock and no network: worker.ts has those. */
 
-import { type Path, criticalPath } from "./critical.ts";
+import { criticalPath, type Path, PathIndex } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
-import { findSpans, nextFailure, nextMatch } from "./find.ts";
+import { Failures } from "./failures.ts";
+import { findSpans, nextMatch } from "./find.ts";
 import type {
+  FailureAsk,
   FoldAsk,
+  Folded,
   GoAsk,
   GroupView,
   Place,
@@ -33,6 +36,8 @@ export class Engine {
   order = new Order(this.spans);
   isLoaded = false;
   private detail = new Detail(this.order, this.spans);
+  private failures = new Failures(this.order, this.spans, "");
+  private playError = "";
   private codes = new Int32Array(0);
   private version = 0;
   private builtVersion = -1;
@@ -41,6 +46,7 @@ export class Engine {
   private matches = new Int32Array(0);
   private isMatch = new Uint8Array(0);
   private pathNowMs: number | null = null;
+  private path: PathIndex | null = null;
   private pathOf = new Map<number, number[]>();
   private pathNames: Totals["pathNames"] = [];
 
@@ -55,6 +61,7 @@ export class Engine {
     this.builtVersion = this.spans.version;
     this.order = new Order(this.spans);
     this.detail = new Detail(this.order, this.spans);
+    this.failures = new Failures(this.order, this.spans, this.playError);
     this.search();
     if (this.pathNowMs !== null) this.trace(nowMs);
     this.lay();
@@ -93,16 +100,12 @@ export class Engine {
     return { first, rows, total, shift, selectedIndex, version: this.version };
   }
 
-  fold(ask: FoldAsk): void {
-    const { folding, order } = this;
-    if (ask.how === "all") folding.reset(Infinity, "open", order.groups);
-    else if (ask.how === "none") folding.reset(0, "closed", order.groups);
-    else if (ask.how === "deeper")
-      folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
-    else if (ask.how === "shallower") {
-      folding.reset(Math.max(0, Math.min(this.deepest(), folding.depth) - 1), "brief", order.groups);
-    } else this.foldOne(this.codeOf(ask.key), ask.how);
+  fold(ask: FoldAsk): Folded {
+    const indexBefore = ask.chosen ? this.indexOf(ask.chosen) : NONE;
+    if (ask.key) this.foldOne(this.codeOf(ask.key), ask.how);
+    else this.foldAll(ask.how, this.codeOf(ask.chosen));
     this.lay();
+    return { totals: this.totals(), chosen: this.placeAt(this.indexInSight(ask.chosen)), indexBefore };
   }
 
   go(ask: GoAsk): Place {
@@ -111,9 +114,35 @@ export class Engine {
     if (ask.to === "parent") return this.goToParent(ask.from);
     if (ask.to === "span") return this.show(this.order.positionOf(ask.row));
     if (ask.to === "id") return this.show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
-    const from = this.positionNear(ask.from, ask.step);
-    if (ask.to === "failure") return this.show(nextFailure(this.order, from, ask.step));
-    return this.show(nextMatch(this.matches, from, ask.step));
+    if (ask.to === "match")
+      return this.show(nextMatch(this.matches, this.positionNear(ask.from, ask.step), ask.step));
+    return this.goToFailure(ask);
+  }
+
+  private goToFailure(ask: FailureAsk): Place {
+    if (ask.error !== this.playError) {
+      this.playError = ask.error;
+      this.failures = new Failures(this.order, this.spans, ask.error);
+    }
+    const { failures } = this;
+    const place = this.placeOfFailure(ask);
+    if (place === NONE) return NOWHERE;
+    const all = failures.all();
+    const position = all[place]!;
+    const isCause = position === failures.cause();
+    const failure = { place, count: all.length, isCause, isCaught: failures.isCaught(place) };
+    return { ...this.show(position), failure };
+  }
+
+  private placeOfFailure({ to, from }: FailureAsk): number {
+    const { failures } = this;
+    if (to === "cause") return failures.cause() === NONE ? NONE : 0;
+    const code = this.codeOf(from);
+    const step = to === "failure before" ? -1 : 1;
+    if (code === null) return failures.next(NONE, step);
+    // What stands for many has no failure of its own.
+    if (code < 0) return failures.nearest(this.positionNear(from, step), step);
+    return to === "failure below" ? failures.under(code) : failures.next(code, step);
   }
 
   find(text: string, others: readonly number[]): void {
@@ -127,6 +156,7 @@ export class Engine {
     this.pathNowMs = isOn ? nowMs : null;
     if (isOn) this.trace(nowMs);
     else {
+      this.path = null;
       this.pathOf.clear();
       this.pathNames = [];
     }
@@ -187,6 +217,7 @@ export class Engine {
   private trace(nowMs: number): void {
     this.pathNowMs = nowMs;
     const path = criticalPath(this.order, this.spans, nowMs);
+    this.path = new PathIndex(path, this.order);
     this.pathOf = stretchesByRow(path);
     const byName = new Map<string, number>();
     for (let at = 0; at < path.rows.length; at++) {
@@ -210,7 +241,27 @@ export class Engine {
     return deepest;
   }
 
-  private foldOne(code: number | null, how: "toggle" | "open" | "close"): void {
+  private foldAll(how: FoldAsk["how"], chosen: number | null): void {
+    const { folding, order } = this;
+    const depth = Math.min(this.deepest(), folding.depth);
+    if (how === "all") folding.reset(Infinity, "open", order.groups);
+    else if (how === "none") folding.reset(0, "closed", order.groups);
+    else folding.reset(Math.max(0, depth + (how === "deeper" ? 1 : -1)), "brief", order.groups);
+    // Who looks at a span still looks at it then: the way to it stays open.
+    if (chosen !== null && chosen !== ORPHANS) this.revealRow(chosen);
+  }
+
+  private revealRow(code: number): void {
+    const { folding, order } = this;
+    const group = groupOfCode(order, code);
+    if (!group) return reveal(order, folding, code);
+    if (group.from >= order.orphansFrom) folding.areOrphansOpen = true;
+    if (group.parentPos < 0) return;
+    reveal(order, folding, group.parentPos);
+    folding.setOpen(order.rows[group.parentPos]!, true);
+  }
+
+  private foldOne(code: number | null, how: FoldAsk["how"]): void {
     if (code === null) return;
     const { folding, order } = this;
     if (code === ORPHANS) {
@@ -238,22 +289,36 @@ export class Engine {
   }
 
   private stepFrom(from: RowKey, step: number): Place {
-    const index = this.indexOf(from);
+    const index = this.indexInSight(from);
     if (index === NONE) return this.placeAt(step < 0 ? this.codes.length - 1 : 0);
     return this.placeAt(Math.max(0, Math.min(this.codes.length - 1, index + step)));
   }
 
   private goToParent(from: RowKey): Place {
     const code = this.codeOf(from);
-    if (code === null || code === ORPHANS) return NOWHERE;
+    const above = code === null ? null : this.codeAbove(code);
+    return above === null ? NOWHERE : this.placeAt(this.codes.indexOf(above));
+  }
+
+  /** What a row is shown below: its group, its parent, or what stands above the orphans; null where nothing is. */
+  private codeAbove(code: number): number | null {
+    if (code === ORPHANS) return null;
     const { order } = this;
     const group = groupOfCode(order, code);
     const holder = group ? null : order.groupOf(code);
-    if (holder) return this.placeAt(this.codes.indexOf(codeOfGroup(order.groups.indexOf(holder))));
+    if (holder) return codeOfGroup(order.groups.indexOf(holder));
     const parent = group ? group.parentPos : order.parents[code]!;
-    if (parent >= 0) return this.placeAt(this.codes.indexOf(parent));
-    const isOrphan = (group ? group.from : code) >= order.orphansFrom;
-    return isOrphan ? this.placeAt(this.codes.indexOf(ORPHANS)) : NOWHERE;
+    if (parent >= 0) return parent;
+    return (group ? group.from : code) >= order.orphansFrom ? ORPHANS : null;
+  }
+
+  /** Where a row is, or the one that it is folded into. */
+  private indexInSight(key: RowKey): number {
+    for (let code = this.codeOf(key); code !== null; code = this.codeAbove(code)) {
+      const index = this.codes.indexOf(code);
+      if (index !== NONE) return index;
+    }
+    return NONE;
   }
 
   private placeAt(index: number): Place {
@@ -324,7 +389,8 @@ export class Engine {
       hasChild: (spans.marks[row]! & 2) > 0,
       error: spans.errors.get(row) ?? "",
       isMatch: this.isMatch[code] === 1,
-      path: this.pathOf.get(row) ?? NO_PATH,
+      isOnPath: this.path?.isIn(code, isOpen === false ? end : code + 1) ?? false,
+      path: isOpen === false ? this.pathIn(code, end, ask) : (this.pathOf.get(row) ?? NO_PATH),
       bars: isOpen === false ? this.bars(code + 1, end, ask) : null,
       group: null,
     };
@@ -376,7 +442,8 @@ export class Engine {
       hasChild: false,
       error: "",
       isMatch: false,
-      path: NO_PATH,
+      isOnPath: this.path?.isIn(from, to) ?? false,
+      path: this.pathIn(from, to, ask),
       bars: this.bars(from, to, ask),
       group: null,
     };
@@ -396,6 +463,10 @@ export class Engine {
       firstFailed: failedRow,
       isBrief: this.folding.stateOf(group) === "brief",
     };
+  }
+
+  private pathIn(from: number, to: number, ask: ViewAsk): readonly number[] {
+    return this.path?.pairs(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels)) ?? NO_PATH;
   }
 
   private bars(from: number, to: number, ask: ViewAsk): Float64Array {

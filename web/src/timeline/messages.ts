@@ -23,16 +23,37 @@ export interface ViewAsk {
   readonly anchor: RowKey;
 }
 
-/** What folds and unfolds. */
-export type FoldAsk =
-  | { readonly kind: "fold"; readonly how: "toggle" | "open" | "close"; readonly key: RowKey }
-  | { readonly kind: "fold"; readonly how: "all" | "none" | "deeper" | "shallower"; readonly key: "" };
+/** What folds and unfolds: one row, or all. What is chosen stays chosen: by what folds all it stays in its row too. */
+export type FoldAsk = {
+  readonly kind: "fold";
+  readonly how: "toggle" | "open" | "close" | "all" | "none" | "deeper" | "shallower";
+  readonly key: RowKey;
+  readonly chosen: RowKey;
+};
+
+/** What is chosen then, where it is, and where it was before; a row that was folded stands for what is hidden in it. */
+export interface Folded {
+  readonly totals: Totals;
+  readonly chosen: Place;
+  readonly indexBefore: number;
+}
+
+/**
+ * Goes to a failure: to what made the play fail, to the next one or the one before, or to the first below a row.
+ * `error` is what the play says, as far as that is known.
+ */
+export type FailureAsk = {
+  readonly kind: "go";
+  readonly to: "cause" | "next failure" | "failure before" | "failure below";
+  readonly from: RowKey;
+  readonly error: string;
+};
 
 /** Goes to a row; the answer is `Place`. */
 export type GoAsk =
   | { readonly kind: "go"; readonly to: "span"; readonly row: number }
   | { readonly kind: "go"; readonly to: "id"; readonly spanId: string }
-  | { readonly kind: "go"; readonly to: "failure"; readonly from: RowKey; readonly step: 1 | -1 }
+  | FailureAsk
   | { readonly kind: "go"; readonly to: "match"; readonly from: RowKey; readonly step: 1 | -1 }
   | { readonly kind: "go"; readonly to: "row"; readonly from: RowKey; readonly step: number }
   /** The last row, or with -1 the first. */
@@ -77,7 +98,9 @@ export interface RowView {
   readonly hasChild: boolean;
   readonly error: string;
   readonly isMatch: boolean;
-  /** Pairs from and to: where the critical path is in it. */
+  /** Whether the critical path is in it, or in what it stands for where it is folded. */
+  readonly isOnPath: boolean;
+  /** Pairs from and to: where that is. */
   readonly path: readonly number[];
   /** What is below it, where it is folded: triples of from, to and status. */
   readonly bars: Float64Array | null;
@@ -128,6 +151,13 @@ export interface Place {
   readonly index: number;
   readonly startMs: number;
   readonly endMs: number;
+  /** Of a failure: which of those that failed by themselves it is, from 0, of how many, and how it went on. */
+  readonly failure?: {
+    readonly place: number;
+    readonly count: number;
+    readonly isCause: boolean;
+    readonly isCaught: boolean;
+  };
 }
 
 /** Where a span stands, for its details. */
@@ -158,7 +188,7 @@ export interface FlameAnswer {
 
 export interface Answers {
   view: View;
-  fold: Totals;
+  fold: Folded;
   totals: Totals;
   go: Place;
   find: Totals;

@@ -8,6 +8,8 @@ import type { Model } from "./model.ts";
 const PARTS = 600;
 const GRIP_PX = 6;
 const PAUSE_MS = 250;
+/** What takes longer says that it is still to come. */
+const WAIT_MS = 100;
 
 export function Minimap({ model }: { readonly model: Model }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -28,7 +30,9 @@ export function Minimap({ model }: { readonly model: Model }) {
 class Strip {
   private density: Density | null = null;
   private askedVersion = -1;
-  private askedMs = -Infinity;
+  private askedMs = 0;
+  private readonly begunMs = performance.now();
+  private timer = 0;
   private palette: Palette;
   private drag: {
     readonly kind: "new" | "move" | "left" | "right";
@@ -58,9 +62,11 @@ class Strip {
       () => sizes.disconnect(),
       () => theme.disconnect(),
       () => this.abort.abort(),
+      () => clearTimeout(this.timer),
     ];
     this.listen();
     this.paint();
+    this.timer = window.setTimeout(() => ((this.timer = 0), this.paint()), WAIT_MS);
   }
 
   close(): void {
@@ -132,10 +138,16 @@ class Strip {
     return fromMs + Math.max(0, Math.min(1, (event.clientX - left) / width)) * (toMs - fromMs);
   }
 
+  /** The first time at once: it is drawn with the first rows. Then not more often than is seen. */
   private async look(): Promise<void> {
     const { model } = this;
-    const version = model.totals.value.version;
-    if (version === this.askedVersion || performance.now() - this.askedMs < PAUSE_MS) return;
+    const { version, count } = model.totals.value;
+    if (!count || version === this.askedVersion) return;
+    const restMs = this.density ? PAUSE_MS - (performance.now() - this.askedMs) : 0;
+    if (restMs > 0) {
+      this.timer ||= window.setTimeout(() => ((this.timer = 0), void this.look()), restMs);
+      return;
+    }
     this.askedVersion = version;
     this.askedMs = performance.now();
     const { fromMs, toMs } = model.extent();
@@ -160,6 +172,12 @@ class Strip {
     const extent = model.extent();
     const xOf = (ms: number): number => ((ms - extent.fromMs) / (extent.toMs - extent.fromMs)) * width;
     if (density) drawDensity(context, density, palette, xOf, height);
+    else if (performance.now() - this.begunMs >= WAIT_MS && !model.totals.value.isLoaded) {
+      context.font = "12px system-ui, sans-serif";
+      context.textBaseline = "middle";
+      context.fillStyle = palette.quiet;
+      context.fillText("drawing …", 10, height / 2);
+    }
     const zoomed = model.zoomed.value;
     if (zoomed) drawWindow(context, palette, xOf(zoomed.fromMs), xOf(zoomed.toMs), width, height);
   }

@@ -10,7 +10,20 @@ import type { LiveStore } from "../live/store.ts";
 import { call } from "../rpc/client.ts";
 import { sessionIsOver } from "../rpc/session.ts";
 import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
-import type { Answers, Ask, FoldAsk, GoAsk, Place, RowKey, Said, Tell, Totals, View } from "./messages.ts";
+import { number } from "./format.ts";
+import type {
+  Answers,
+  Ask,
+  FailureAsk,
+  FoldAsk,
+  GoAsk,
+  Place,
+  RowKey,
+  Said,
+  Tell,
+  Totals,
+  View,
+} from "./messages.ts";
 import { wordsOf } from "./query.ts";
 
 export const ROW_PX = 26;
@@ -19,6 +32,8 @@ const SPARE_ROWS = 12;
 const LEAST_RANGE_MS = 0.001;
 const FIND_PAUSE_MS = 120;
 const LOOK_AGAIN_MS = 250;
+const SAID_MS = 5000;
+const STILL_MS = 1000;
 /** A clock that differs by more is another clock, and not the time that an answer took. */
 const CLOCKS_DIFFER_MS = 2500;
 
@@ -57,31 +72,40 @@ export class Model {
   readonly isPathOn = signal(false);
   readonly trouble = signal("");
   readonly head = signal<PlayNews | null>(null);
-  /** Rises when something has to be drawn anew that no other signal tells. */
-  readonly drawn = signal(0);
-  /** What is said to who hears the page. */
+  /** The server's time when the last frame was drawn: whatever it shows of a time that goes on is read from here. */
+  readonly frameMs = signal(0);
+  /** What is said for a while, to eyes and ears. */
   readonly said = signal("");
   /** The last span as the stream told it, where it is the selected one. */
   readonly news = signal<SpanNews | null>(null);
   /** null: all of the play, and more as it grows. */
   readonly zoomed = signal<Range | null>(null);
-  height = 400;
+  /** How high the room for the rows is. */
+  readonly height = signal(400);
   width = 600;
 
   private readonly worker: Worker;
   private readonly waiting = new Map<number, (answer: unknown) => void>();
   private nextId = 1;
   private isAsking = false;
+  /** Rises whenever rows were moved on purpose: a view from before has then nothing to be held at. */
+  private placed = 0;
+  private viewPlaced = 0;
+  private broughtKey: RowKey = "";
+  private broughtIndex = -1;
   private isStale = true;
   private clockMs = 0;
   private frame = 0;
   private findTimer = 0;
   private finding: AbortController | null = null;
-  private isFirstChoice = false;
+  /** A play that failed opens with what made it fail, once that is here and unless something else was chosen. */
+  private isCauseWanted = false;
   private wantedSpan = "";
   private stop: (() => void)[] = [];
   private isPainted = false;
   private isReady = false;
+  private saidTimer = 0;
+  private stillTimer = 0;
   private pathAskedMs = 0;
   private lookedMs = 0;
   private readonly painters = new Set<() => void>();
@@ -100,7 +124,7 @@ export class Model {
       live.status.subscribe(() => {
         this.redraw();
         // It has failed before somebody's eyes.
-        if (this.totals.value.isLoaded && !this.selected.value) void this.chooseFirst();
+        if (this.totals.value.isLoaded) this.wantCause();
       }),
     );
   }
@@ -116,7 +140,16 @@ export class Model {
     this.worker.terminate();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.findTimer);
+    clearTimeout(this.saidTimer);
+    clearTimeout(this.stillTimer);
     this.finding?.abort();
+  }
+
+  /** Say something that is gone after a while. */
+  say(words: string): void {
+    clearTimeout(this.saidTimer);
+    this.said.value = words;
+    this.saidTimer = window.setTimeout(() => (this.said.value = ""), SAID_MS);
   }
 
   /** Be called before each frame in which something changed; the function that is returned ends it. */
@@ -141,7 +174,7 @@ export class Model {
     const play = this.live.play.value ?? this.head.value;
     const fromMs = Number.isFinite(minMs) ? minMs : (play?.start_ms ?? NaN);
     let toMs = Number.isFinite(maxMs) ? maxMs : (play?.end_ms ?? fromMs);
-    if (this.isRunning) toMs = Math.max(toMs, this.nowMs());
+    if (this.isRunning) toMs = Math.max(toMs, this.frameMs.peek() || this.nowMs());
     if (!Number.isFinite(fromMs) || !Number.isFinite(toMs)) return { fromMs: 0, toMs: 1 };
     return { fromMs, toMs: Math.max(toMs, fromMs + LEAST_RANGE_MS) };
   }
@@ -167,8 +200,28 @@ export class Model {
     this.redraw();
   }
 
+  /** The room for rows has changed; what is chosen stays in sight if it was, as when its details open below it. */
+  resize(width: number, height: number): void {
+    const index = this.indexOfSelected();
+    const wasSeen = index >= this.scroll.value && index <= this.scroll.value + this.seenRows() - 1;
+    this.width = width;
+    this.height.value = height;
+    this.scrollTo(this.scroll.value);
+    const over = index + 2 - (this.scroll.value + this.seenRows());
+    if (wasSeen && over > 0) this.scrollTo(Math.min(index, this.scroll.value + over));
+  }
+
+  /** As far as it is known; -1. */
+  private indexOfSelected(): number {
+    const key = this.selected.value;
+    const view = this.view.value;
+    const at = key && view ? view.rows.findIndex((row) => row.key === key) : -1;
+    if (view && at >= 0) return view.first + at;
+    return key && key === this.broughtKey ? this.broughtIndex : -1;
+  }
+
   seenRows(): number {
-    return this.height / ROW_PX;
+    return this.height.value / ROW_PX;
   }
 
   /** Show the time from one moment to another; not outside of the play, and not narrower than a microsecond. */
@@ -211,7 +264,7 @@ export class Model {
   // --- choosing -------------------------------------------------------------------------------------
 
   select(key: RowKey): void {
-    this.isFirstChoice = false;
+    this.isCauseWanted = false;
     if (this.selected.value === key) return;
     batch(() => {
       this.selected.value = key;
@@ -231,15 +284,20 @@ export class Model {
     return place;
   }
 
-  async nextFailure(step: 1 | -1): Promise<void> {
-    const from = this.isFirstChoice ? "" : this.selected.value;
-    const place = await this.go({ kind: "go", to: "failure", from, step });
-    this.said.value = place.key ? "" : "Nothing has failed.";
+  /** From one failure to the next; what is said of it is seen too, since where there is but one nothing else changes. */
+  async goToFailure(to: FailureAsk["to"]): Promise<void> {
+    const before = this.selected.value;
+    this.mode.value = "tree";
+    const { key, failure } = await this.go({ kind: "go", to, from: before, error: this.errorOfPlay() });
+    if (!failure) this.say("Nothing has failed.");
+    else if (failure.count === 1)
+      this.say(key === before ? "This is the only failure." : "The only failure.");
+    else this.say(failureWords(failure));
   }
 
   async nextMatch(step: 1 | -1): Promise<void> {
     const place = await this.go({ kind: "go", to: "match", from: this.selected.value, step });
-    this.said.value = place.key ? "" : "No span fits.";
+    if (!place.key) this.say("No span fits.");
   }
 
   /** Up and down by rows. */
@@ -247,8 +305,19 @@ export class Model {
     await this.go({ kind: "go", to: "row", from: this.selected.value, step: by }, false);
   }
 
-  async fold(ask: FoldAsk): Promise<void> {
-    this.refreshTotals(await this.ask<"fold">(ask));
+  /** Fold or unfold a row, or with none all of them. What is chosen stays where it is on the screen. */
+  async fold(how: FoldAsk["how"], key: RowKey = ""): Promise<void> {
+    const { value: top } = this.scroll;
+    const asked = this.selected.value;
+    const { totals, chosen, indexBefore } = await this.ask<"fold">({ kind: "fold", how, key, chosen: asked });
+    this.refreshTotals(totals);
+    if (!chosen.key || this.selected.value !== asked) return;
+    this.select(chosen.key);
+    // What a hand folds stays under that hand.
+    if (key) return;
+    const wasSeen = indexBefore >= top && indexBefore < top + this.seenRows() - 1;
+    if (wasSeen) this.scrollTo(top + chosen.index - indexBefore);
+    this.bringInSight(chosen, false);
   }
 
   /** Look for a text, a moment after it was typed. */
@@ -324,12 +393,19 @@ export class Model {
   }
 
   private update(): void {
+    this.frameMs.value = this.nowMs();
     // What is folded grows too while it runs.
     if (this.isRunning && performance.now() - this.lookedMs > LOOK_AGAIN_MS) this.isStale = true;
     if (this.isStale && !this.isAsking) void this.look();
     for (const paint of this.painters) paint();
     if (this.isPathOn.value && this.isRunning && performance.now() - this.pathAskedMs > 500) this.renewPath();
-    if (this.isRunning && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.wake();
+    if (!this.isRunning) return;
+    // Without motion what runs is told anew once a second: its time is a fact, that it slides is not.
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.wake();
+    else {
+      clearTimeout(this.stillTimer);
+      this.stillTimer = window.setTimeout(() => this.wake(), STILL_MS);
+    }
   }
 
   private renewPath(): void {
@@ -347,6 +423,7 @@ export class Model {
     const top = Math.floor(this.scroll.value);
     const first = Math.max(0, top - SPARE_ROWS);
     const { fromMs, toMs } = this.range();
+    const { placed } = this;
     const view = await this.ask<"view">({
       kind: "view",
       first,
@@ -357,11 +434,12 @@ export class Model {
       pixels: Math.min(4096, Math.ceil(this.width * 2)),
       nowMs: this.nowMs(),
       selected: this.selected.value,
-      anchor: this.anchorAt(first),
+      anchor: placed === this.viewPlaced ? this.anchorAt(first) : "",
     });
     this.isAsking = false;
+    this.viewPlaced = placed;
     batch(() => {
-      if (view.shift && this.scroll.value >= 1)
+      if (view.shift && placed === this.placed && this.scroll.value >= 1)
         this.scroll.value = Math.max(0, this.scroll.value + view.shift);
       this.view.value = view;
     });
@@ -383,6 +461,8 @@ export class Model {
   }
 
   private bringInSight(place: Place, isCentred: boolean): void {
+    this.placed++;
+    [this.broughtKey, this.broughtIndex] = [place.key, place.index];
     const seen = Math.floor(this.seenRows());
     const { value: top } = this.scroll;
     const isSeen = place.index >= top && place.index < top + seen - 1;
@@ -424,13 +504,14 @@ export class Model {
     } else if (tell.kind === "totals") {
       this.refreshTotals(tell.totals);
       if (this.wantedSpan) void this.goToWanted();
+      else if (this.isCauseWanted) void this.goToCause();
     } else if (tell.kind === "done") {
       if (!this.totals.value.isLoaded) this.refreshTotals({ ...this.totals.value, isLoaded: true });
       const play = this.head.value;
       // What was written up to its end is in the columns: a stream would have nothing to tell.
       if (play && hasEnded(play.status) && play.revision <= tell.revision) this.live.finish(tell.revision);
       else this.live.follow(tell.revision);
-      if (!this.wantedSpan && !this.selected.value) void this.chooseFirst();
+      this.wantCause();
     } else if (tell.status === 401) {
       sessionIsOver(tell.message);
     } else {
@@ -447,12 +528,27 @@ export class Model {
   }
 
   /** Of a play that failed, why it did is shown first. */
-  private async chooseFirst(): Promise<void> {
+  private wantCause(): void {
     const status = this.live.status.value;
-    if (status === "ok" || !hasEnded(status) || !this.totals.value.failed) return;
-    await this.nextFailure(1);
-    this.isFirstChoice = true;
+    this.isCauseWanted = !this.selected.value && !this.wantedSpan && hasEnded(status) && status !== "ok";
+    if (this.isCauseWanted) void this.goToCause();
   }
+
+  private async goToCause(): Promise<void> {
+    const ask: FailureAsk = { kind: "go", to: "cause", from: "", error: this.errorOfPlay() };
+    const place = await this.ask<"go">(ask);
+    if (place.key && this.isCauseWanted) await this.go({ kind: "go", to: "span", row: place.row });
+  }
+
+  private errorOfPlay(): string {
+    return this.live.play.value?.error ?? this.head.value?.error ?? "";
+  }
+}
+
+function failureWords({ place, count, isCause, isCaught }: NonNullable<Place["failure"]>): string {
+  const words = `Failure ${number(place + 1)} of ${number(count)}`;
+  if (isCause) return `${words}: why the play failed.`;
+  return isCaught ? `${words}: it was caught.` : `${words}.`;
 }
 
 interface FoundSpans {

@@ -90,12 +90,6 @@ export class Order {
     return this.runningBefore[to]! - this.runningBefore[from]!;
   }
 
-  /** Whether it failed by itself: nothing below it did. That is where a person has to look. */
-  isCause(position: number): boolean {
-    const status = this.spans.status[this.rows[position]!]!;
-    return status > WORST_OK && this.failedIn(position, this.endOf(position)) === 1;
-  }
-
   /** The group that a position is a member of. */
   groupOf(position: number): Group | null {
     const name = this.spans.name[this.rows[position]!]!;

@@ -21,7 +21,7 @@ export const FAILED = 4;
 export const WORST_OK = OK;
 
 export const KINDS = ["step", "flow_root", "rpc", "subflow", "other"] as const;
-const MAX_ERROR_CHARS = 300;
+export const MAX_ERROR_CHARS = 300;
 
 /** A span as the event stream tells it (docs/rpc.md, "Events"), as far as it is kept here. */
 export type SpanNews = Readonly<

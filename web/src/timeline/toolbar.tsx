@@ -32,7 +32,7 @@ export function Toolbar({ model }: { readonly model: Model }) {
         class={totals.failed ? "tl-failures" : ""}
         disabled={!totals.failed}
         title="Go to the next span that failed (e)"
-        onClick={() => void model.nextFailure(1)}
+        onClick={() => void model.goToFailure("next failure")}
       >
         {totals.failed ? `✕ ${number(totals.failed)} failed` : "None failed"}
       </button>

@@ -62,9 +62,7 @@ class Painter {
     const ratio = Math.min(3, devicePixelRatio || 1);
     this.canvas.width = Math.max(1, Math.round(clientWidth * ratio));
     this.canvas.height = Math.max(1, Math.round(clientHeight * ratio));
-    this.model.width = clientWidth;
-    this.model.height = Math.max(ROW_PX, clientHeight - AXIS_PX);
-    this.model.scrollTo(this.model.scroll.value);
+    this.model.resize(clientWidth, Math.max(ROW_PX, clientHeight - AXIS_PX));
     this.paint();
   }
 
@@ -85,7 +83,7 @@ class Painter {
         scroll: model.scroll.value,
         range: model.range(),
         extentFromMs: model.extent().fromMs,
-        nowMs: model.nowMs(),
+        nowMs: model.frameMs.peek() || model.nowMs(),
         selected: model.selected.value,
         hovered: model.hovered.value,
         isPathOn: model.isPathOn.value,
@@ -191,7 +189,7 @@ function pinch(
 
 /** Up and down scrolls, sideways pans, with Ctrl or Command (as a pinch on a touchpad comes) it zooms. */
 export function turnWheel(model: Model, area: HTMLElement, event: WheelEvent): void {
-  const factor = event.deltaMode === 1 ? ROW_PX : event.deltaMode === 2 ? model.height : 1;
+  const factor = event.deltaMode === 1 ? ROW_PX : event.deltaMode === 2 ? model.height.value : 1;
   const across = (event.shiftKey && !event.deltaX ? event.deltaY : event.deltaX) * factor;
   const down = (event.shiftKey && !event.deltaX ? 0 : event.deltaY) * factor;
   if (event.ctrlKey || event.metaKey) {

@@ -116,8 +116,7 @@ function answerTo(ask: Ask): unknown {
     case "view":
       return engine.view(ask);
     case "fold":
-      engine.fold(ask);
-      return engine.totals();
+      return engine.fold(ask);
     case "totals":
       return engine.totals();
     case "go":
