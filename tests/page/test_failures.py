@@ -1,4 +1,4 @@
-"""What failed in a play: what made it fail is there first, what was caught last; a key goes from one to the next."""
+"""What failed in a play: what made it fail first, what was caught last; a key goes from one to the next."""
 
 from __future__ import annotations
 
