@@ -245,12 +245,16 @@ def test_where_all_rows_are_seen_they_reach_to_the_edge(visit: Visit, server: Se
 
 
 def test_the_strip_is_drawn_with_the_first_rows(visit: Visit, mixed: str) -> None:
-    """It shows how busy the play was as soon as anything is shown."""
-    visit.page.add_init_script(COLOURS_WHEN_PAINTED)
-    page = opened(visit, mixed)
+    """It shows how busy the play was as soon as anything is shown, however fast that comes."""
+    page = visit.go("/?flow=mixed")
+    link = page.locator(".all .row .name").first
+    link.wait_for()
+    page.evaluate(f"() => {{ {COLOURS_WHEN_PAINTED} }}")
+    link.click()
+    page.wait_for_url(f"**/p/{mixed}*")
 
-    page.wait_for_function("window.colours !== undefined")
-    assert page.evaluate("window.colours") > 3
+    page.wait_for_function("() => window.colours !== undefined")
+    assert page.evaluate("() => window.colours") > 3
 
 
 def test_the_flame_that_is_shown_first_has_its_boxes(visit: Visit, mixed: str) -> None:

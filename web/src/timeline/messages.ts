@@ -1,9 +1,9 @@
 /** What the page and its worker say to each other. */
 
+import type { SpanNews as ToldSpan } from "../rpc/documents.ts";
 import type { Density } from "./detail.ts";
 import type { Flame } from "./flame.ts";
 import type { NameRow } from "./names.ts";
-import type { SpanNews } from "./spans.ts";
 
 /** A row that a person can be at: `s` and the ordinal of a span, `g` and the key of a group, or the one of the orphans. */
 export type RowKey = string;
@@ -63,7 +63,10 @@ export type GoAsk =
 export type Ask =
   | { readonly kind: "open"; readonly path: string }
   | { readonly kind: "bytes"; readonly bytes: ArrayBuffer }
-  | { readonly kind: "news"; readonly spans: readonly SpanNews[] }
+  /** What the stream told, as it told it: the page has frames to draw, the worker has the time to read. */
+  | { readonly kind: "news"; readonly documents: readonly string[] }
+  /** From now on what is told of this row is told on, whole. */
+  | { readonly kind: "watch"; readonly key: RowKey }
   | ViewAsk
   | FoldAsk
   | GoAsk
@@ -203,7 +206,9 @@ export interface Answers {
 /** What a worker tells unasked. */
 export type Tell =
   | { readonly kind: "head"; readonly play: Readonly<Record<string, unknown>>; readonly serverMs: number }
-  | { readonly kind: "totals"; readonly totals: Totals }
+  /** `latestMs`: when the span began that was told last, by the clock that the play has; 0 where none was told. */
+  | { readonly kind: "totals"; readonly totals: Totals; readonly latestMs: number }
+  | { readonly kind: "news"; readonly span: ToldSpan }
   | { readonly kind: "done"; readonly revision: number }
   | { readonly kind: "trouble"; readonly message: string; readonly status: number };
 

@@ -3,11 +3,12 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Density } from "./detail.ts";
 import { type Palette, readPalette } from "./draw.ts";
-import type { Model } from "./model.ts";
+import type { Model, Range } from "./model.ts";
 
 const PARTS = 600;
 const GRIP_PX = 6;
 const PAUSE_MS = 250;
+const GROWS_MS = 100;
 /** What takes longer says that it is still to come. */
 const WAIT_MS = 100;
 
@@ -33,6 +34,12 @@ class Strip {
   private askedMs = 0;
   private readonly begunMs = performance.now();
   private timer = 0;
+  private width = 1;
+  private height = 1;
+  private ratio = 1;
+  private paintedMs = 0;
+  private paintedZoom: Range | null = null;
+  private paintedDensity: Density | null = null;
   private palette: Palette;
   private drag: {
     readonly kind: "new" | "move" | "left" | "right";
@@ -47,7 +54,7 @@ class Strip {
     private readonly canvas: HTMLCanvasElement,
   ) {
     this.palette = readPalette(canvas);
-    const sizes = new ResizeObserver(() => this.paint());
+    const sizes = new ResizeObserver(() => this.resize());
     sizes.observe(canvas);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const turn = (): void => {
@@ -58,15 +65,19 @@ class Strip {
     const theme = new MutationObserver(turn);
     theme.observe(document.documentElement, { attributes: true });
     this.stop = [
-      model.onFrame(() => this.paint()),
+      model.onFrame(() => this.frame()),
       () => sizes.disconnect(),
       () => theme.disconnect(),
       () => this.abort.abort(),
       () => clearTimeout(this.timer),
     ];
     this.listen();
-    this.paint();
-    this.timer = window.setTimeout(() => ((this.timer = 0), this.paint()), WAIT_MS);
+    this.resize();
+    this.timer = window.setTimeout(() => {
+      this.timer = 0;
+      void this.look();
+      if (!this.density) this.paint();
+    }, WAIT_MS);
   }
 
   close(): void {
@@ -155,15 +166,27 @@ class Strip {
     this.paint();
   }
 
-  private paint(): void {
+  /** What is shown of it moves with every frame; the strip itself grows by less than a pixel in most of them. */
+  private frame(): void {
     void this.look();
-    const { canvas, model, palette, density } = this;
-    const ratio = Math.min(3, devicePixelRatio || 1);
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.max(1, Math.round(width * ratio));
-      canvas.height = Math.max(1, Math.round(height * ratio));
-    }
+    const isSame = this.model.zoomed.value === this.paintedZoom && this.density === this.paintedDensity;
+    if (!isSame || performance.now() - this.paintedMs >= GROWS_MS) this.paint();
+  }
+
+  private resize(): void {
+    const { canvas } = this;
+    this.ratio = Math.min(3, devicePixelRatio || 1);
+    [this.width, this.height] = [canvas.clientWidth, canvas.clientHeight];
+    canvas.width = Math.max(1, Math.round(this.width * this.ratio));
+    canvas.height = Math.max(1, Math.round(this.height * this.ratio));
+    this.paint();
+  }
+
+  private paint(): void {
+    this.paintedMs = performance.now();
+    this.paintedZoom = this.model.zoomed.value;
+    this.paintedDensity = this.density;
+    const { canvas, model, palette, density, width, height, ratio } = this;
     const context = canvas.getContext("2d", { alpha: false });
     if (!context) return;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);

@@ -118,7 +118,7 @@ export class Model {
     };
     this.stop.push(
       live.subscribe({
-        onSpans: (spans) => this.take(spans),
+        onSpans: (documents) => this.post({ kind: "news", documents }),
         onReset: () => this.open(),
       }),
       live.status.subscribe(() => {
@@ -270,6 +270,7 @@ export class Model {
       this.selected.value = key;
       this.news.value = null;
     });
+    this.post({ kind: "watch", key });
     this.redraw();
   }
 
@@ -476,14 +477,6 @@ export class Model {
     if (end < zoomed.fromMs || place.startMs > zoomed.toMs) this.fit(place.startMs, end);
   }
 
-  private take(spans: readonly SpanNews[]): void {
-    const latest = spans[spans.length - 1];
-    // A clock of the server that is ahead of ours shows in what it tells.
-    if (latest && latest.start_ms > this.nowMs()) this.clockMs = latest.start_ms - Date.now();
-    void this.post({ kind: "news", spans: spans.map(lightened) });
-    for (const span of spans) if (`s${span.ordinal}` === this.selected.value) this.news.value = span;
-  }
-
   private post(ask: Ask): void {
     this.worker.postMessage({ id: 0, ask });
   }
@@ -501,7 +494,11 @@ export class Model {
       if (Math.abs(tell.serverMs - Date.now()) > CLOCKS_DIFFER_MS) this.clockMs = tell.serverMs - Date.now();
       this.head.value = play;
       this.live.tell(play);
+    } else if (tell.kind === "news") {
+      if (`s${tell.span.ordinal}` === this.selected.value) this.news.value = tell.span;
     } else if (tell.kind === "totals") {
+      // A clock of the server that is ahead of ours shows in what it tells.
+      if (tell.latestMs > this.nowMs()) this.clockMs = tell.latestMs - Date.now();
       this.refreshTotals(tell.totals);
       if (this.wantedSpan) void this.goToWanted();
       else if (this.isCauseWanted) void this.goToCause();
@@ -554,9 +551,4 @@ function failureWords({ place, count, isCause, isCaught }: NonNullable<Place["fa
 interface FoundSpans {
   readonly ordinals: readonly number[];
   readonly next: number | null;
-}
-
-/** What the worker keeps of a span: its texts would only be copied. */
-function lightened(span: SpanNews): SpanNews {
-  return { ...span, tags: {}, logs: span.logs ? "1" : "" };
 }

@@ -24,6 +24,9 @@ export function Waterfall({ model }: { readonly model: Model }) {
 
 class Painter {
   private palette: Palette;
+  /** As it was measured last: to ask for it in each frame would lay out the page once more in each. */
+  private width = 1;
+  private height = 1;
   private readonly logs: LogTimes;
   private readonly stop: (() => void)[] = [];
 
@@ -59,6 +62,7 @@ class Painter {
 
   private resize(): void {
     const { clientWidth, clientHeight } = this.canvas;
+    [this.width, this.height] = [clientWidth, clientHeight];
     const ratio = Math.min(3, devicePixelRatio || 1);
     this.canvas.width = Math.max(1, Math.round(clientWidth * ratio));
     this.canvas.height = Math.max(1, Math.round(clientHeight * ratio));
@@ -75,9 +79,9 @@ class Painter {
     drawScene(
       context,
       {
-        width: this.canvas.clientWidth,
-        height: this.canvas.clientHeight,
-        ratio: this.canvas.width / Math.max(1, this.canvas.clientWidth),
+        width: this.width,
+        height: this.height,
+        ratio: this.canvas.width / Math.max(1, this.width),
         rows,
         first: view?.first ?? 0,
         scroll: model.scroll.value,

@@ -1,8 +1,9 @@
 /** The worker: it owns the columns of a play, reads them from the service, and answers the page. */
 
+import type { SpanNews } from "../rpc/documents.ts";
 import { ColumnDecoder } from "./columns.ts";
 import { Engine } from "./engine.ts";
-import type { Ask, Said, Sent, Tell } from "./messages.ts";
+import type { Ask, RowKey, Said, Sent, Tell } from "./messages.ts";
 
 const LEAST_PAUSE_MS = 30;
 /** The order is made anew so seldom that it takes a quarter of the time at most. */
@@ -13,6 +14,8 @@ let flow = "";
 let timer: ReturnType<typeof setTimeout> | null = null;
 let lastTookMs = 0;
 let reading: AbortController | null = null;
+let watched: RowKey = "";
+let latestMs = 0;
 
 function say(said: Said, transfer: Transferable[] = []): void {
   self.postMessage(said, { transfer });
@@ -32,8 +35,14 @@ function refresh(): void {
   if (timer !== null) clearTimeout(timer);
   timer = null;
   const beganMs = performance.now();
-  if (engine.refresh(Date.now())) tell({ kind: "totals", totals: engine.totals() });
+  if (engine.refresh(Date.now())) tell({ kind: "totals", totals: engine.totals(), latestMs });
   lastTookMs = performance.now() - beganMs;
+}
+
+function takeNews(spans: readonly SpanNews[]): void {
+  engine.spans.addNews(spans);
+  latestMs = spans[spans.length - 1]?.start_ms ?? latestMs;
+  for (const span of spans) if (`s${span.ordinal}` === watched) tell({ kind: "news", span });
 }
 
 function decoder(serverMs: number): ColumnDecoder {
@@ -110,8 +119,11 @@ function answerTo(ask: Ask): unknown {
       readBytes(ask.bytes);
       return undefined;
     case "news":
-      engine.spans.addNews(ask.spans);
+      for (const document of ask.documents) takeNews(JSON.parse(document).spans);
       schedule();
+      return undefined;
+    case "watch":
+      watched = ask.key;
       return undefined;
     case "view":
       return engine.view(ask);
