@@ -176,7 +176,7 @@ function drawBar(pen: Pen, row: RowView, y: number, barHeight: number): void {
   const to = Math.min(scene.width + 8, end);
   const wide = Math.max(LEAST_BAR_PX, to - from);
   // What failed because something below it did is paler: the cause is what has to be seen.
-  const isPale = row.status > 1 && row.failedBelow > 0;
+  const isPale = row.status > 1 && !row.isOwn;
   context.fillStyle = isPale ? palette.soft[row.status]! : palette.bars[row.status]!;
   context.beginPath();
   context.roundRect(from, y, wide, barHeight, Math.min(3, wide / 2));

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Engine } from "./engine.ts";
+import * as failures from "./failures.ts";
 import { news, tree } from "./testing.ts";
 
 test("from no row, down goes to the first and up to the last", () => {
@@ -54,4 +55,20 @@ test("what is folded into a row is chosen as that row, and left from there", () 
 
   expect(folded.chosen.key).toBe("s1");
   expect(engine.go({ kind: "go", to: "row", from: "s3", step: 1 }).key).toBe("s4");
+});
+
+test("what failed is known to have done so by itself once that was asked for", () => {
+  const engine = new Engine({ failures });
+  const failed = { status: "failed", start_ms: 0 };
+  engine.spans.addNews([
+    news(0, { ...failed, end_ms: 900, error: "Own" }),
+    news(1, { ...failed, end_ms: 10, error: "Caught", parent_id: "s0" }),
+  ]);
+  engine.refresh(0);
+
+  const place = engine.go({ kind: "go", to: "cause", from: "", error: "Own" });
+
+  expect(place).toMatchObject({ key: "s0", failure: { place: 0, count: 2, isCause: true, isCaught: false } });
+  const ask = { first: 0, count: 9, fromMs: 0, toMs: 900, pixels: 90, nowMs: 0, selected: "", anchor: "" };
+  expect(engine.view({ kind: "view", ...ask }).rows.map((row) => row.isOwn)).toEqual([true, true]);
 });

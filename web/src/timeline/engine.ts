@@ -1,8 +1,8 @@
 /** A play in memory, and what is asked of it. No worker, no clock and no network: worker.ts has those. */
 
-import { criticalPath, type Path, PathIndex } from "./critical.ts";
+import type { Path, PathIndex } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
-import { Failures } from "./failures.ts";
+import type { Failures } from "./failures.ts";
 import { findSpans, nextMatch } from "./find.ts";
 import type {
   FailureAsk,
@@ -18,7 +18,7 @@ import type {
   View,
   ViewAsk,
 } from "./messages.ts";
-import { ORPHANS_KEY } from "./messages.ts";
+import { isFailureAsk, ORPHANS_KEY } from "./messages.ts";
 import { type Group, Order } from "./order.ts";
 import { isEmpty, type Query, readQuery } from "./query.ts";
 import { codeOfGroup, Folding, groupOfCode, ORPHANS, reveal, visibleRows } from "./rows.ts";
@@ -30,13 +30,19 @@ const OPEN_LEVELS = 1;
 const NOWHERE: Place = { key: "", row: NONE, index: NONE, startMs: NaN, endMs: NaN };
 const NO_PATH: readonly number[] = [];
 
+/** What is loaded when it is first asked for; whoever asks has put it here. */
+export interface Parts {
+  failures?: typeof import("./failures.ts");
+  critical?: typeof import("./critical.ts");
+}
+
 export class Engine {
   readonly spans = new Spans();
   readonly folding = new Folding();
   order = new Order(this.spans);
   isLoaded = false;
   private detail = new Detail(this.order, this.spans);
-  private failures = new Failures(this.order, this.spans, "");
+  private failures: Failures | null = null;
   private playError = "";
   private codes = new Int32Array(0);
   private version = 0;
@@ -50,6 +56,8 @@ export class Engine {
   private pathOf = new Map<number, number[]>();
   private pathNames: Totals["pathNames"] = [];
 
+  constructor(private readonly parts: Parts = {}) {}
+
   /** Say how large the play is before it comes: a large one is folded. */
   expect(count: number): void {
     if (count > FOLDED_FROM) this.folding.depth = OPEN_LEVELS;
@@ -61,7 +69,7 @@ export class Engine {
     this.builtVersion = this.spans.version;
     this.order = new Order(this.spans);
     this.detail = new Detail(this.order, this.spans);
-    this.failures = new Failures(this.order, this.spans, this.playError);
+    this.failures = null;
     this.search();
     if (this.pathNowMs !== null) this.trace(nowMs);
     this.lay();
@@ -114,18 +122,15 @@ export class Engine {
     if (ask.to === "parent") return this.goToParent(ask.from);
     if (ask.to === "span") return this.show(this.order.positionOf(ask.row));
     if (ask.to === "id") return this.show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
-    if (ask.to === "match")
-      return this.show(nextMatch(this.matches, this.positionNear(ask.from, ask.step), ask.step));
-    return this.goToFailure(ask);
+    if (isFailureAsk(ask)) return this.goToFailure(ask);
+    return this.show(nextMatch(this.matches, this.positionNear(ask.from, ask.step), ask.step));
   }
 
   private goToFailure(ask: FailureAsk): Place {
-    if (ask.error !== this.playError) {
-      this.playError = ask.error;
-      this.failures = new Failures(this.order, this.spans, ask.error);
-    }
-    const { failures } = this;
-    const place = this.placeOfFailure(ask);
+    if (ask.error !== this.playError) this.failures = null;
+    this.playError = ask.error;
+    const failures = this.knownFailures()!;
+    const place = this.placeOfFailure(ask, failures);
     if (place === NONE) return NOWHERE;
     const all = failures.all();
     const position = all[place]!;
@@ -134,8 +139,13 @@ export class Engine {
     return { ...this.show(position), failure };
   }
 
-  private placeOfFailure({ to, from }: FailureAsk): number {
-    const { failures } = this;
+  /** null where nobody has asked for one yet. */
+  private knownFailures(): Failures | null {
+    const { parts, order, spans, playError } = this;
+    return (this.failures ??= parts.failures ? new parts.failures.Failures(order, spans, playError) : null);
+  }
+
+  private placeOfFailure({ to, from }: FailureAsk, failures: Failures): number {
     if (to === "cause") return failures.cause() === NONE ? NONE : 0;
     const code = this.codeOf(from);
     const step = to === "failure before" ? -1 : 1;
@@ -216,6 +226,7 @@ export class Engine {
 
   private trace(nowMs: number): void {
     this.pathNowMs = nowMs;
+    const { criticalPath, PathIndex } = this.parts.critical!;
     const path = criticalPath(this.order, this.spans, nowMs);
     this.path = new PathIndex(path, this.order);
     this.pathOf = stretchesByRow(path);
@@ -371,6 +382,7 @@ export class Engine {
     const end = order.endOf(code);
     const below = end - code - 1;
     const isOpen = below ? this.folding.isOpen(row, order.levels[code]!) : null;
+    const failedBelow = order.failedIn(code + 1, end);
     return {
       key: `s${row}`,
       row,
@@ -383,7 +395,8 @@ export class Engine {
       isOpen,
       place: code + 1,
       below,
-      failedBelow: order.failedIn(code + 1, end),
+      failedBelow,
+      isOwn: failedBelow === 0 || (this.knownFailures()?.isOwn(code) ?? false),
       runningBelow: order.runningIn(code + 1, end),
       hasLogs: (spans.marks[row]! & 1) > 0,
       hasChild: (spans.marks[row]! & 2) > 0,
@@ -437,6 +450,7 @@ export class Engine {
       place: 0,
       below: to - from,
       failedBelow: failed,
+      isOwn: false,
       runningBelow: running,
       hasLogs: false,
       hasChild: false,

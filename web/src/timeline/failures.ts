@@ -4,6 +4,8 @@
  * A failure goes up from child to parent. So what made a play fail is found from its failed root down, each time to
  * the child whose failure became that of its parent: it has the same error, or it was the last to fail, the parent ended
  * with it, and nothing was begun after it. A failure that the parent went on from was caught.
+ *
+ * Source: docs/design/0031-why-a-play-failed.md.
  */
 
 import type { Order } from "./order.ts";

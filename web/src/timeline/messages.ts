@@ -49,6 +49,10 @@ export type FailureAsk = {
   readonly error: string;
 };
 
+export function isFailureAsk(ask: GoAsk): ask is FailureAsk {
+  return "error" in ask;
+}
+
 /** Goes to a row; the answer is `Place`. */
 export type GoAsk =
   | { readonly kind: "go"; readonly to: "span"; readonly row: number }
@@ -96,6 +100,8 @@ export interface RowView {
   readonly place: number;
   readonly below: number;
   readonly failedBelow: number;
+  /** Of what failed: whether it did by itself, and not since something below it did. */
+  readonly isOwn: boolean;
   readonly runningBelow: number;
   readonly hasLogs: boolean;
   readonly hasChild: boolean;

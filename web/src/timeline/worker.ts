@@ -2,14 +2,16 @@
 
 import type { SpanNews } from "../rpc/documents.ts";
 import { ColumnDecoder } from "./columns.ts";
-import { Engine } from "./engine.ts";
-import type { Ask, RowKey, Said, Sent, Tell } from "./messages.ts";
+import { Engine, type Parts } from "./engine.ts";
+import { type Ask, isFailureAsk, type RowKey, type Said, type Sent, type Tell } from "./messages.ts";
 
 const LEAST_PAUSE_MS = 30;
 /** The order is made anew so seldom that it takes a quarter of the time at most. */
 const PAUSE_FACTOR = 3;
 
-let engine = new Engine();
+/** Loaded when they are first needed, and kept from one play to the next. */
+const parts: Parts = {};
+let engine = new Engine(parts);
 let flow = "";
 let timer: ReturnType<typeof setTimeout> | null = null;
 let lastTookMs = 0;
@@ -72,7 +74,7 @@ function decoder(serverMs: number): ColumnDecoder {
 async function open(path: string): Promise<void> {
   reading?.abort();
   const abort = (reading = new AbortController());
-  engine = new Engine();
+  engine = new Engine(parts);
   try {
     const response = await fetch(path, { signal: abort.signal });
     if (!response.ok || !response.body) {
@@ -103,7 +105,7 @@ async function refusal(response: Response): Promise<string> {
 }
 
 function readBytes(bytes: ArrayBuffer): void {
-  engine = new Engine();
+  engine = new Engine(parts);
   const columns = decoder(NaN);
   columns.push(new Uint8Array(bytes));
   columns.finish();
@@ -132,13 +134,17 @@ function answerTo(ask: Ask): unknown {
     case "totals":
       return engine.totals();
     case "go":
-      return engine.go(ask);
+      if (parts.failures || !isFailureAsk(ask)) return engine.go(ask);
+      return import("./failures.ts").then((failures) => ((parts.failures = failures), engine.go(ask)));
     case "find":
       engine.find(ask.text, ask.others);
       return engine.totals();
     case "path":
-      engine.setPath(ask.isOn, ask.nowMs);
-      return engine.totals();
+      return import("./critical.ts").then((critical) => {
+        parts.critical = critical;
+        engine.setPath(ask.isOn, ask.nowMs);
+        return engine.totals();
+      });
     case "names":
       return import("./names.ts").then(({ nameTable }) => nameTable(engine.order, engine.spans, ask.nowMs));
     case "flame":
