@@ -138,6 +138,37 @@ def test_without_a_server_an_action_says_so(browser: Browser, tmp_path: Path) ->
         expect(visit.page.get_by_role("alert")).to_contain_text("The server does not answer.")
 
 
+def test_an_address_that_leads_nowhere_says_so(browser: Browser, server: Server) -> None:
+    """In words, without a session too, and with places to go on from."""
+    with visiting(browser, server) as visit:
+        page = visit.go("/nowhere/at-all")
+        expect(page.get_by_role("heading")).to_have_text("There is nothing at /nowhere/at-all")
+
+        visit.log_in()
+        page = visit.go("/<b>nowhere")
+        expect(page.get_by_role("heading")).to_contain_text("There is nothing at")
+        page.get_by_role("main").get_by_role("link", name="All plays").click()
+        expect(page.get_by_role("grid", name="Plays")).to_be_visible()
+
+
+def test_a_play_that_is_not_on_record_says_what_to_do(visit: Visit) -> None:
+    """With its id, and ways to find it."""
+    page = visit.go("/p/0badc0de")
+
+    expect(page.get_by_role("heading", name="There is no such play")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("0badc0de")
+    page.get_by_role("link", name="Find what looks like it").click()
+    expect(page.get_by_label("Find in")).to_have_value("0badc0de")
+
+
+def test_the_last_play_where_there_is_none_says_how_to_make_one(browser: Browser, tmp_path: Path) -> None:
+    """A server that is new has no last play."""
+    with serving(tmp_path / "home", "--no-token") as server, visiting(browser, server) as visit:
+        visit.go("/p/last")
+
+        expect(visit.page.get_by_role("heading", name="There is no play yet")).to_be_visible()
+
+
 def test_the_keys_that_there_are_are_shown(visit: Visit) -> None:
     """Those of the view and those of everywhere."""
     expect(visit.page.get_by_role("grid")).to_be_visible()
@@ -145,6 +176,9 @@ def test_the_keys_that_there_are_are_shown(visit: Visit) -> None:
     dialog = visit.page.get_by_role("dialog", name="Keys")
     expect(dialog).to_contain_text("opens the newest play that failed")
     expect(dialog).to_contain_text("the library")
+    expect(dialog.get_by_role("heading", level=3)).to_have_text(["The list of plays", "Everywhere"])
+    lefts = dialog.locator("dd").evaluate_all("all => all.map(one => one.getBoundingClientRect().left)")
+    assert len(set(lefts)) == 1  # one column, across sections
     visit.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
 

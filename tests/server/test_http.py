@@ -159,6 +159,33 @@ def test_a_code_logs_in_once(server: Server) -> None:
     assert asked.status_code == 200
 
 
+def test_a_browser_can_ask_whether_it_may_ask(server: Server) -> None:
+    """A first visit is answered, and not refused: nothing of it looks like a failure in a browser."""
+    with log_in(server) as client:
+        told = [
+            httpx.get(f"{server.url}/session"),
+            client.get("/session"),
+            server.http().get("/session"),
+            httpx.get(f"{server.url}/session", headers={"Cookie": "hero_logic_session=guess"}),
+        ]
+
+    assert [one.status_code for one in told] == [200] * 4
+    assert [one.json()["may_ask"] for one in told] == [False, True, True, False]
+    assert {one.headers["cache-control"] for one in told} == {"no-store"}
+
+
+def test_guesses_at_a_session_are_counted_where_it_is_asked_after(tmp_path: Path) -> None:
+    """As everywhere: the question is no way around the wait."""
+    with serving(tmp_path / "home") as server:
+        asked = [
+            httpx.get(f"{server.url}/session", headers={"Cookie": f"hero_logic_session={n}"}).status_code
+            for n in range(12)
+        ]
+
+    assert asked[0] == 200
+    assert asked[-1] == 429
+
+
 def test_the_code_that_a_server_prints_logs_in(tmp_path: Path) -> None:
     """The second line of standard error."""
     with serving(tmp_path / "home") as server:

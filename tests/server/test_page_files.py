@@ -126,6 +126,31 @@ def test_nothing_is_served_that_is_no_file_of_the_page(paged: Server, path: str)
     assert status == 401
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/p/a/b", "/plays/last/nothing", "/assets/gone-1.js", "//"])
+def test_where_there_is_nothing_a_browser_gets_the_page(paged: Server, path: str) -> None:
+    """It says so in words, and still is 404: asked for without a session, kept by no cache's tag."""
+    known = {"If-None-Match": httpx.get(paged.url + "/").headers["etag"]}
+    told = httpx.get(paged.url + path, headers={"Accept": "text/html,*/*;q=0.8", **known})
+
+    assert (told.status_code, told.text) == (404, "<!doctype html><title>page</title>")
+    assert told.headers["content-security-policy"] == POLICY.decode()
+
+
+@pytest.mark.parametrize("accepted", ["*/*", "application/json", ""])
+def test_where_there_is_nothing_a_program_gets_json(paged: Server, accepted: str) -> None:
+    """With the token it is told what there is instead."""
+    told = paged.http().get("/nothing", headers={"Accept": accepted})
+
+    assert told.status_code == 404
+    assert "there is nothing at '/nothing'" in told.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/openrpc.json", "/metrics", "/plays/last/snapshot"])
+def test_a_browser_is_refused_what_there_is(paged: Server, path: str) -> None:
+    """The page stands in for what is not there, and for nothing that is."""
+    assert httpx.get(paged.url + path, headers={"Accept": "text/html"}).status_code == 401
+
+
 def test_where_the_page_is_not_built_it_says_how(tmp_path: Path) -> None:
     """And the login goes on without it."""
     with serving_page(tmp_path / "home", tmp_path / "nothing") as server:

@@ -83,6 +83,9 @@ class Visit:
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._heard)
         self.page.on("request", self._asked)
+        self.refused: list[str] = []
+        """Where the server refused it: a browser writes each into its console."""
+        self.page.on("response", self._answered)
 
     def _heard(self, message: Any) -> None:
         # That a request was refused, or a server is away, is said by the page itself, and tested there.
@@ -92,6 +95,10 @@ class Visit:
     def _asked(self, request: Any) -> None:
         if urlsplit(request.url).netloc != urlsplit(self.server.url).netloc:
             self.problems.append(f"a request to {request.url}")
+
+    def _answered(self, response: Any) -> None:
+        if response.status >= 400:
+            self.refused.append(f"{response.status} {urlsplit(response.url).path}")
 
     def log_in(self) -> Visit:
         """With a code that works once, as `hero-logic open` gives one."""

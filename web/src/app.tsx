@@ -4,13 +4,14 @@ import icon from "./icon.svg";
 import { Play } from "./play/view.tsx";
 import { Plays } from "./plays/view.tsx";
 import { route } from "./router.ts";
-import { refused } from "./rpc/session.ts";
+import { standing } from "./rpc/session.ts";
 import { Connection } from "./ui/connection.tsx";
 import { Help, HelpButton } from "./ui/help.tsx";
 import { lazy } from "./ui/lazy.tsx";
 
 const Library = lazy(() => import("./library/view.tsx").then((module) => module.Library));
 const Login = lazy(() => import("./login/view.tsx").then((module) => module.Login));
+const Nowhere = lazy(() => import("./nowhere.tsx").then((module) => module.Nowhere));
 const Compare = lazy(() => import("./compare/view.tsx").then((module) => module.Compare));
 
 export function App() {
@@ -47,17 +48,12 @@ export function App() {
 
 function View() {
   const at = route.value;
-  if (refused.value !== null || at.view === "login") return <Login />;
+  if (at.view === "nowhere") return <Nowhere />;
+  const stands = standing.value;
+  if (at.view === "login" || stands === "wanted" || stands === "over") return <Login />;
+  if (stands === "unknown") return <p class="quiet" aria-busy="true" />;
   if (at.view === "plays") return <Plays />;
   if (at.view === "play") return <Play key={at.sid} sid={at.sid} />;
   if (at.view === "library") return <Library />;
-  if (at.view === "compare") return <Compare />;
-  return (
-    <section class="empty">
-      <h1>There is nothing here</h1>
-      <p>
-        The address leads nowhere. <a href="/">All plays</a> are a place to go on from.
-      </p>
-    </section>
-  );
+  return <Compare />;
 }

@@ -58,6 +58,11 @@ export function playAddress(sid: string): string {
   return `/p/${encodeURIComponent(sid)}`;
 }
 
+/** The address of two plays side by side. */
+export function compareAddress(a: string, b: string): string {
+  return `/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`;
+}
+
 /** Follow links within the page without loading it anew. */
 export function startRouter(): void {
   addEventListener("popstate", () => (place.value = read()));

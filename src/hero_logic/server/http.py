@@ -54,6 +54,7 @@ _EVENT_STREAM = (
 )
 _MAX_LOGIN_BYTES = 1000
 _UNIX = "the Unix socket"
+_NO_ROUTE = "other"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -191,6 +192,7 @@ class HttpApp:
         }
         self._open_routes: dict[str, dict[str, Callable[[Request], Awaitable[Answer]]]] = {
             "/login": {"GET": self._login_page, "POST": self._login},
+            "/session": {"GET": self._session},
         }
         self._play_routes: dict[str, Callable[[Request, str], Awaitable[Answer | Flowing]]] = {
             "events": self._events,
@@ -245,6 +247,8 @@ class HttpApp:
         if path not in self._routes and (file := self._page.find(path)) is not None:
             _check_method(request, "GET")
             return _page_answer(request, file)
+        if _is_looked_at(request) and self._route_of(path) == _NO_ROUTE:
+            return _nowhere(request, self._page)
         if not request.is_local:
             self._gate.check_who(request.client, request.authorization, request.cookie)
         found = self._routes.get(path)
@@ -352,6 +356,16 @@ class HttpApp:
         cookie = f"{gate.COOKIE}={session}; Path=/; Max-Age={gate.SESSION_S:.0f}; HttpOnly; SameSite=Strict"
         return Answer(b"", 204, (*_SAFE, (b"set-cookie", cookie.encode())))
 
+    async def _session(self, request: Request) -> Answer:
+        """Whether this browser may ask: a question, so that no is an answer to it and not a refusal."""
+        may_ask = True
+        if not request.is_local:
+            try:
+                self._gate.check_who(request.client, request.authorization, request.cookie)
+            except NotAuthorized:
+                may_ask = False
+        return Answer(msgspec.json.encode({"may_ask": may_ask}), headers=(_JSON, *_SAFE))
+
     async def _login_code(self, request: Request) -> Answer:
         if request.cookie is not None and request.authorization is None:
             raise NotAuthorized("a session cannot make log-in codes; the token can.")
@@ -387,7 +401,7 @@ class HttpApp:
             return "page"
         parts = path.split("/")
         is_of_play = len(parts) == 4 and parts[1] == "plays" and parts[3] in self._play_routes
-        return f"/plays/SID/{parts[3]}" if is_of_play else "other"
+        return f"/plays/SID/{parts[3]}" if is_of_play else _NO_ROUTE
 
     async def _send_flowing(self, answer: Flowing, request: Request, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
@@ -415,6 +429,19 @@ def _page_answer(request: Request, file: PageFile) -> Answer:
     accepted, known = request.header(b"accept-encoding"), request.header(b"if-none-match")
     status, headers, body = page_files.answer(file, accepted=accepted, known=known)
     return Answer(body, status, headers)
+
+
+def _is_looked_at(request: Request) -> bool:
+    """Whether somebody types addresses into a browser: a program takes what comes, or JSON."""
+    return request.method in ("GET", "HEAD") and b"text/html" in request.header(b"accept").lower()
+
+
+def _nowhere(request: Request, page: Page) -> Answer:
+    """The page, which says that there is nothing and where else to go; its status is 404 all the same."""
+    file = page.find("/")
+    assert file is not None
+    _, headers, body = page_files.answer(file, accepted=request.header(b"accept-encoding"), known=b"")
+    return Answer(body, 404, headers)
 
 
 async def _send_whole(answer: Answer, send: Send) -> None:

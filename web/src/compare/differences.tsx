@@ -5,25 +5,21 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys, type KeySection } from "../ui/keys.ts";
 import { number } from "../timeline/format.ts";
 import { durationWords } from "../ui/time.ts";
-import { changesOf, type Change, type Place } from "./align.ts";
+import type { Change } from "./align.ts";
+import { rowAt, rowsOf, topsOf, type Row } from "./rows.ts";
 import type { Compared } from "./worker.ts";
 
 const ROW_PX = 32;
+const ERROR_PX = 20;
 const AROUND = 10;
 const ORDER: readonly Change[] = ["failed", "mended", "slower", "faster", "new", "gone"];
-
-interface Row {
-  at: number;
-  place: Place;
-  changes: Change[];
-}
 
 export function Differences({ compared }: { compared: Compared }) {
   const { places, all, counts } = compared;
   const wanted = useSignal<Change | "">("");
   const folded = useSignal<ReadonlySet<number>>(new Set());
   const active = useSignal(0);
-  const seen = useSignal({ first: 0, count: 40 });
+  const seen = useSignal({ top: 0, height: 1200, rowPx: ROW_PX });
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useMemo(
     () => rowsOf(places, wanted.value, folded.value),
@@ -33,12 +29,15 @@ export function Differences({ compared }: { compared: Compared }) {
     () => places.reduce((most, { a, b }) => Math.max(most, Math.abs(b.totalMs - a.totalMs)), 0),
     [places],
   );
+  const { rowPx } = seen.value;
+  const tops = useMemo(() => topsOf(rows, rowPx, ERROR_PX), [rows, rowPx]);
   const measure = () => {
     const at = scroller.current;
     if (!at) return;
-    const first = Math.max(0, Math.floor(at.scrollTop / ROW_PX) - AROUND);
-    const count = Math.ceil(at.clientHeight / ROW_PX) + 2 * AROUND;
-    if (first !== seen.peek().first || count !== seen.peek().count) seen.value = { first, count };
+    const height = parseFloat(getComputedStyle(at).getPropertyValue("--row-height")) || ROW_PX;
+    const next = { top: at.scrollTop, height: at.clientHeight, rowPx: height };
+    const was = seen.peek();
+    if (next.top !== was.top || next.height !== was.height || next.rowPx !== was.rowPx) seen.value = next;
   };
   useEffect(() => {
     const observer = new ResizeObserver(measure);
@@ -48,9 +47,9 @@ export function Differences({ compared }: { compared: Compared }) {
   const go = (to: number) => {
     const at = scroller.current!;
     active.value = Math.max(0, Math.min(rows.length - 1, to));
-    const top = active.value * ROW_PX;
+    const [top, end] = [tops[active.value]!, tops[active.value + 1]!];
     if (top < at.scrollTop) at.scrollTop = top;
-    else if (top + ROW_PX > at.scrollTop + at.clientHeight) at.scrollTop = top + ROW_PX - at.clientHeight;
+    else if (end > at.scrollTop + at.clientHeight) at.scrollTop = end - at.clientHeight;
   };
   const fold = (row: Row | undefined, isFolded: boolean) => {
     if (!row?.place.below) return;
@@ -98,10 +97,11 @@ export function Differences({ compared }: { compared: Compared }) {
       [],
     ),
   );
-  const { first, count } = seen.value;
-  const shown = rows.slice(first, first + count).map((row, index) => ({ row, index: first + index }));
+  const first = Math.max(0, rowAt(tops, seen.value.top) - AROUND);
+  const last = Math.min(rows.length, rowAt(tops, seen.value.top + seen.value.height) + 1 + AROUND);
+  const shown = rows.slice(first, last).map((row, index) => ({ row, index: first + index }));
   const alone = rows[active.value];
-  if (alone && (active.value < first || active.value >= first + count))
+  if (alone && (active.value < first || active.value >= last))
     shown.push({ row: alone, index: active.value });
   return (
     <>
@@ -130,7 +130,7 @@ export function Differences({ compared }: { compared: Compared }) {
         </span>
       </div>
       <div
-        class="differences"
+        class={`differences ${tops[rows.length]! > seen.value.height ? "scrolls" : ""}`}
         role="treegrid"
         aria-label="Differences"
         aria-rowcount={rows.length + 1}
@@ -140,17 +140,19 @@ export function Differences({ compared }: { compared: Compared }) {
       >
         <div role="rowgroup" class="head">
           <div role="row" aria-rowindex={1} class="row">
-            <div role="columnheader">Span</div>
+            <div role="columnheader" class="c-name">
+              Span
+            </div>
             <div role="columnheader" class="c-number c-count">
               Count
             </div>
             <div role="columnheader" class="c-number c-a">
               A
             </div>
-            <div role="columnheader" class="c-number">
+            <div role="columnheader" class="c-number c-b">
               B
             </div>
-            <div role="columnheader" class="c-number">
+            <div role="columnheader" class="c-number c-by">
               Change
             </div>
             <div role="columnheader" class="c-bar">
@@ -162,12 +164,13 @@ export function Differences({ compared }: { compared: Compared }) {
           </div>
         </div>
         <div role="rowgroup" class="scroller" ref={scroller} onScroll={measure}>
-          <div class="all" role="presentation" style={{ height: `${rows.length * ROW_PX}px` }}>
+          <div class="all" role="presentation" style={{ height: `${tops[rows.length]}px` }}>
             {shown.map(({ row, index }) => (
               <DifferenceRow
                 key={row.at}
                 row={row}
                 index={index}
+                top={tops[index]!}
                 mostMs={mostMs}
                 isActive={index === active.value}
                 isFlat={wanted.value !== ""}
@@ -183,24 +186,10 @@ export function Differences({ compared }: { compared: Compared }) {
   );
 }
 
-/** The rows in their order: what is folded is left out; of one kind of change, the greatest first. */
-function rowsOf(places: readonly Place[], wanted: Change | "", folded: ReadonlySet<number>): Row[] {
-  const rows: Row[] = [];
-  for (let at = 0; at < places.length; at++) {
-    const place = places[at]!;
-    const changes = changesOf(place);
-    if (!wanted) {
-      rows.push({ at, place, changes });
-      if (folded.has(at)) at += place.below;
-    } else if (changes.includes(wanted)) rows.push({ at, place, changes });
-  }
-  const byMs = ({ place: { a, b } }: Row) => Math.abs(b.totalMs - a.totalMs);
-  return wanted ? rows.sort((x, y) => byMs(y) - byMs(x)) : rows;
-}
-
 interface RowProps {
   row: Row;
   index: number;
+  top: number;
   mostMs: number;
   isActive: boolean;
   isFlat: boolean;
@@ -209,13 +198,12 @@ interface RowProps {
   onFold: () => void;
 }
 
-function DifferenceRow({ row, index, mostMs, isActive, isFlat, isFolded, onPoint, onFold }: RowProps) {
-  const { place, changes } = row;
+function DifferenceRow({ row, index, top, mostMs, isActive, isFlat, isFolded, onPoint, onFold }: RowProps) {
+  const { place, changes, failures } = row;
   const { a, b } = place;
   const byMs = b.totalMs - a.totalMs;
   const share = mostMs ? Math.abs(byMs) / mostMs : 0;
   const canFold = place.below > 0 && !isFlat;
-  const why = b.error || a.error;
   return (
     <div
       role="row"
@@ -224,19 +212,16 @@ function DifferenceRow({ row, index, mostMs, isActive, isFlat, isFolded, onPoint
       aria-level={place.depth + 1}
       aria-expanded={canFold ? !isFolded : undefined}
       class={`row ${isActive ? "active" : ""}`}
-      style={{ transform: `translateY(${index * ROW_PX}px)` }}
+      style={{ transform: `translateY(${top}px)`, "--depth": isFlat ? 0 : place.depth }}
       onClick={onPoint}
     >
-      <div
-        role="gridcell"
-        class="c-name"
-        style={{ paddingLeft: `${isFlat ? 0 : Math.min(place.depth, 30) * 16}px` }}
-      >
+      <div role="gridcell" class="c-name">
         <span class="fold" onClick={onFold} aria-hidden="true">
           {canFold ? (isFolded ? "▸" : "▾") : ""}
         </span>
-        <span class="cut">{place.name}</span>
-        {why && <span class="why cut">{why.slice(0, 200).split("\n", 1)[0]}</span>}
+        <span class="cut" title={place.name}>
+          {place.name}
+        </span>
       </div>
       <div role="gridcell" class="c-number c-count">
         {a.count === b.count ? `×${number(a.count)}` : `${number(a.count)} → ${number(b.count)}`}
@@ -244,12 +229,12 @@ function DifferenceRow({ row, index, mostMs, isActive, isFlat, isFolded, onPoint
       <div role="gridcell" class="c-number c-a">
         {a.count ? durationWords(a.totalMs) : "–"}
       </div>
-      <div role="gridcell" class="c-number">
+      <div role="gridcell" class="c-number c-b">
         {b.count ? durationWords(b.totalMs) : "–"}
       </div>
       <div
         role="gridcell"
-        class={`c-number ${changes.find((one) => one === "slower" || one === "faster") ?? "quiet"}`}
+        class={`c-number c-by ${changes.find((one) => one === "slower" || one === "faster") ?? "quiet"}`}
       >
         {byMs > 0 ? "+" : ""}
         {durationWords(byMs)}
@@ -264,6 +249,15 @@ function DifferenceRow({ row, index, mostMs, isActive, isFlat, isFolded, onPoint
           </span>
         ))}
       </div>
+      {failures.length > 0 && (
+        <div role="gridcell" class="c-why">
+          {failures.map(({ whose, text }) => (
+            <p key={whose} class="cut" title={text}>
+              <b>{whose}</b> {text}
+            </p>
+          ))}
+        </div>
+      )}
     </div>
   );
 }

@@ -12,6 +12,7 @@ import { Status } from "../ui/status.tsx";
 import { durationWords } from "../ui/time.ts";
 import { useTitle } from "../ui/title.ts";
 import { Differences } from "./differences.tsx";
+import { firstLine } from "./rows.ts";
 import type { Asked, Compared, Told } from "./worker.ts";
 import "./compare.css";
 
@@ -38,7 +39,7 @@ function Both({ a, b }: Asked) {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }: MessageEvent<Told>) => {
       if ("compared" in data) compared.value = data.compared;
-      else if (data.status === 401) sessionIsOver("The session is over.");
+      else if (data.status === 401) sessionIsOver();
       else problem.value ??= new Error(data.problem);
       worker.terminate();
     };
@@ -89,6 +90,11 @@ function Side({ which, play }: { which: string; play: PlayFacts }) {
         <p class="quiet">
           <When ms={play.created_ms} /> · <Duration play={play} /> · <code>{play.sid}</code>
         </p>
+        {play.error && (
+          <p class={`error ${play.status}`} title={play.error}>
+            {firstLine(play.error)}
+          </p>
+        )}
       </div>
     </section>
   );

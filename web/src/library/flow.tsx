@@ -3,11 +3,14 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { navigate, query, withQuery } from "../router.ts";
-import { call } from "../rpc/client.ts";
-import type { FlowDetails, PlayFacts } from "../rpc/documents.ts";
+import { NoFlow } from "../nowhere.tsx";
+import { call, CallError } from "../rpc/client.ts";
+import type { FlowDetails, PlayFacts, PlaySummary } from "../rpc/documents.ts";
 import { When } from "../plays/grid.tsx";
 import { Code } from "../ui/code.tsx";
 import { Problem } from "../ui/problem.tsx";
+import { lazy } from "../ui/lazy.tsx";
+import { Said } from "../ui/said.tsx";
 import { RunForm } from "./run-form.tsx";
 
 interface Version {
@@ -19,7 +22,11 @@ interface Version {
   source_bytes: number;
 }
 
+const LastPlays = lazy(() => import("./last-plays.tsx").then((module) => module.LastPlays), true);
+
 const MOST_VERSIONS = 200;
+/** Plays whose durations are drawn: as many as can be told apart. */
+const MOST_PLAYS = 100;
 
 export function FlowView({ name }: { name: string }) {
   const version = query.value.get("version") ?? "";
@@ -28,20 +35,29 @@ export function FlowView({ name }: { name: string }) {
   const flow = useSignal<FlowDetails | null>(null);
   const other = useSignal<FlowDetails | null>(null);
   const versions = useSignal<readonly Version[]>([]);
+  const plays = useSignal<readonly PlaySummary[]>([]);
   const input = useSignal<Record<string, unknown> | null>(null);
+  /** What the address asks for beside the flow, and is not there. */
+  const missing = useSignal<readonly string[]>([]);
   const problem = useSignal<unknown>(null);
 
   const read = async () => {
     try {
-      const [found, listed, older, play] = await Promise.all([
+      const [found, listed, last, older, play] = await Promise.all([
         call<FlowDetails>("flow_get", { flow_sid: name, version_sid: version }),
         call<{ versions: Version[] }>("flow_versions", { flow_sid: name, limit: MOST_VERSIONS }),
-        before ? call<FlowDetails>("flow_get", { flow_sid: name, version_sid: before }) : null,
-        from ? call<PlayFacts>("play_get", { play_sid: from, spans: false }) : null,
+        call<{ plays: PlaySummary[] }>("play_list", { flow: name, limit: MOST_PLAYS }),
+        before ? ifThere(call<FlowDetails>("flow_get", { flow_sid: name, version_sid: before })) : null,
+        from ? ifThere(call<PlayFacts>("play_get", { play_sid: from, spans: false })) : null,
       ]);
       versions.value = listed.versions;
+      plays.value = last.plays;
       other.value = older;
       input.value = (play?.input as Record<string, unknown> | undefined) ?? null;
+      missing.value = [
+        ...(before && !older ? [`The version ${before}, to hold it against, is not on record.`] : []),
+        ...(from && !play ? [`The play ${from}, whose input was wanted, is not on record.`] : []),
+      ];
       flow.value = found;
       problem.value = null;
     } catch (error) {
@@ -52,6 +68,7 @@ export function FlowView({ name }: { name: string }) {
     void read();
   }, [name, version, before, from]);
 
+  if (problem.value instanceof CallError && problem.value.code === "not_found") return <NoFlow name={name} />;
   if (problem.value !== null) return <Problem error={problem.value} again={read} />;
   const shown = flow.value;
   if (!shown) return <p class="quiet note" aria-busy="true" />;
@@ -62,7 +79,11 @@ export function FlowView({ name }: { name: string }) {
           ← All flows
         </a>
         <h1>{shown.name}</h1>
-        {shown.description && <p>{shown.description}</p>}
+        {shown.description && (
+          <p>
+            <Said text={shown.description} />
+          </p>
+        )}
         <p class="quiet facts">
           <span>
             published <When ms={shown.published_ms} />
@@ -77,13 +98,19 @@ export function FlowView({ name }: { name: string }) {
             </a>
           ))}
         </p>
+        {missing.value.map((says) => (
+          <p key={says} class="warning" role="alert">
+            {says}
+          </p>
+        ))}
         {shown.problems.map(({ message, line }) => (
           <p class="warning">
             {line > 0 && `Line ${line}: `}
-            {message}
+            <Said text={message} />
           </p>
         ))}
       </header>
+      {plays.value.some((play) => play.end_ms !== null) && <LastPlays plays={plays.value} />}
       <div class="flow-parts">
         <section class="source" aria-label="Source">
           <Versions
@@ -105,6 +132,16 @@ export function FlowView({ name }: { name: string }) {
       </div>
     </>
   );
+}
+
+/** What a call gives; null where what it asks for is not on record. */
+async function ifThere<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof CallError && error.code === "not_found") return null;
+    throw error;
+  }
 }
 
 function Versions({

@@ -2,7 +2,9 @@
 // What is left as it is, is not sent: the flow fills in its own defaults.
 
 import type { JsonSchema } from "../rpc/documents.ts";
-import { isObject, problems, resolved, typeWords } from "./schema.ts";
+import { problems } from "./problems.ts";
+import { isObject, resolved } from "./schema.ts";
+import { typeWords } from "./words.ts";
 
 export type FieldKind = "text" | "integer" | "number" | "boolean" | "choice" | "json";
 
@@ -90,7 +92,9 @@ export function readEntry(
     try {
       value = JSON.parse(text);
     } catch {
-      return { problem: `is ${JSON.stringify(short(text))}: it takes ${field.words}${asJson(field)}` };
+      return {
+        problem: `is ${JSON.stringify(short(text))}${noJson(field)}: it takes ${field.words}`,
+      };
     }
   }
   if (field.kind === "integer" && Number.isInteger(value) && !Number.isSafeInteger(value))
@@ -141,8 +145,8 @@ export function readJson(
   return found.length ? { problem: found.join("; ") } : { input: value };
 }
 
-function asJson(field: Field): string {
-  return field.kind === "json" ? ", as JSON" : "";
+function noJson(field: Field): string {
+  return field.kind === "json" ? ", which is no JSON" : "";
 }
 
 function short(text: string): string {

@@ -6,6 +6,7 @@ import { navigate, playAddress } from "../router.ts";
 import { call } from "../rpc/client.ts";
 import type { FlowDetails } from "../rpc/documents.ts";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { entryOf, fieldsOf, firstEntry, readForm, readJson, type Entry, type Field } from "./form.ts";
 
 export function RunForm({ flow, input }: { flow: FlowDetails; input: Record<string, unknown> | null }) {
@@ -185,10 +186,9 @@ function FieldRow({ field, entry, problem, onEntry }: FieldProps) {
         <label for={id} class="mono">
           {field.name}
         </label>
-        <span class="quiet">
-          {field.words}
-          {field.isRequired && <b>, needed</b>}
-        </span>
+        <span class="quiet">{field.words}</span>
+        {field.kind === "json" && <span class="chip">JSON</span>}
+        {field.isRequired && <span class="chip needed">needed</span>}
       </div>
       <div class="field-entry">
         <Control field={field} entry={entry} id={id} problem={problem} onEntry={onEntry} />
@@ -205,7 +205,7 @@ function FieldRow({ field, entry, problem, onEntry }: FieldProps) {
       </div>
       {field.description && (
         <p id={`${id}-says`} class="quiet says">
-          {field.description}
+          <Said text={field.description} />
         </p>
       )}
       <p id={`${id}-problem`} class="field-problem" role={problem ? "alert" : undefined}>
@@ -233,7 +233,9 @@ function Control({ field, entry, id, problem, onEntry }: FieldProps & { id: stri
       >
         {entry === "" && <option value="">choose</option>}
         {choices.map((choice, place) => (
-          <option value={texts[place]}>{typeof choice === "string" ? choice : texts[place]}</option>
+          <option value={texts[place]}>
+            {typeof choice === "string" ? choice : choice === null ? "nothing" : texts[place]}
+          </option>
         ))}
         {field.isNullable && <option value="null">nothing</option>}
       </select>

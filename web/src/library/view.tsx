@@ -7,6 +7,7 @@ import { call } from "../rpc/client.ts";
 import type { Flow } from "../rpc/documents.ts";
 import { useKeys, type KeySection } from "../ui/keys.ts";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { useTitle } from "../ui/title.ts";
 import { FlowView } from "./flow.tsx";
 import "./library.css";
@@ -49,6 +50,7 @@ export function Library() {
         keys: [
           { key: "/", says: "finds a flow", run: () => search.current?.focus() },
           { key: "ArrowUp / ArrowDown", says: "the flow above or below, in the list" },
+          { key: "ArrowLeft / ArrowRight", says: "the play before or after, among its bars" },
           { key: "r", says: "goes to the form", run: () => document.getElementById("run")?.focus() },
         ],
       }),
@@ -91,7 +93,9 @@ export function Library() {
                   aria-current={flow.name === chosen ? "true" : undefined}
                 >
                   <b class="cut">{flow.name}</b>
-                  <span class="quiet about">{flow.description}</span>
+                  <span class="quiet about">
+                    <Said text={flow.description} />
+                  </span>
                 </a>
               </li>
             ))}

@@ -68,7 +68,7 @@ export class LiveStore {
   /** The binary columns of the play as they stand, piece by piece. */
   async columns(signal?: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const response = await fetch(this.columnsPath, { ...(signal && { signal }) });
-    if (response.status === 401) sessionIsOver("The session is over.");
+    if (response.status === 401) sessionIsOver();
     if (!response.ok || !response.body) throw new Error(`columns: ${response.status}`);
     return response.body;
   }
@@ -85,7 +85,7 @@ export class LiveStore {
       onEvents: (events) => this.#take(events),
       onState: (state) => {
         this.#connection.value = state;
-        if (state === "refused") sessionIsOver("The session is over.");
+        if (state === "refused") sessionIsOver();
       },
     });
   }

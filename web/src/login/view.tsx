@@ -5,9 +5,12 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { navigate, route } from "../router.ts";
 import { ask } from "../rpc/client.ts";
-import { refused, sessionBegins } from "../rpc/session.ts";
+import { sessionBegins, standing } from "../rpc/session.ts";
+import { Said } from "../ui/said.tsx";
 import { useTitle } from "../ui/title.ts";
 import "./login.css";
+
+const OVER = "The session is over: it lasts twelve hours, or until the server ends. Log in once more.";
 
 /** The code of what somebody pastes: a code, or the whole address that has one. */
 export function codeOf(text: string): string {
@@ -45,14 +48,16 @@ export function Login() {
     void logIn(code);
   }, []);
 
-  const why = problem.value ?? refused.value;
+  const why = problem.value ?? (standing.value === "over" ? OVER : null);
   return (
     <section class="login">
       <h1>Log in</h1>
-      {why && (
+      {why ? (
         <p class="problem" role="alert">
-          {why}
+          <Said text={why} />
         </p>
+      ) : (
+        !isBusy.value && <p>This server shows its plays to those whom it knows.</p>
       )}
       {isBusy.value && !text.value ? (
         <p role="status">Logging in …</p>

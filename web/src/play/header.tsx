@@ -3,14 +3,17 @@
 import { useSignal } from "@preact/signals";
 import { navigate, playAddress } from "../router.ts";
 import { call } from "../rpc/client.ts";
-import { hasEnded, type PlayFacts, type PlaySummary } from "../rpc/documents.ts";
+import { hasEnded, type PlayFacts } from "../rpc/documents.ts";
 import { Duration, When } from "../plays/grid.tsx";
 import { Copy } from "../ui/copy.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { Status } from "../ui/status.tsx";
 import { counted, number } from "../timeline/format.ts";
+import { lazy } from "../ui/lazy.tsx";
 import { Parts } from "./parts.tsx";
 import type { Links } from "./view.tsx";
+
+const Relations = lazy(() => import("./relations.tsx").then((module) => module.Relations), true);
 
 const LOST: Record<string, string> = {
   malformed: "malformed lines",
@@ -44,7 +47,7 @@ export function Header({ facts, links }: { facts: PlayFacts; links: Links | null
             <a href={`/library?flow=${encodeURIComponent(facts.flow)}`}>its flow</a>
           </span>
         )}
-        <Relations facts={facts} links={links} />
+        {isRelated(facts, links) && <Relations facts={facts} links={links} />}
         {Object.entries(LOST).map(
           ([key, words]) =>
             facts.counters[key] !== undefined &&
@@ -58,6 +61,11 @@ export function Header({ facts, links }: { facts: PlayFacts; links: Links | null
       <Parts facts={facts} />
     </header>
   );
+}
+
+function isRelated(facts: PlayFacts, links: Links | null): boolean {
+  const { retries, children } = links ?? { retries: [], children: [] };
+  return Boolean(facts.parent_play_sid || facts.retry_of || retries.length || children.length);
 }
 
 function ErrorOf({ error, status }: { error: string; status: string }) {
@@ -75,64 +83,6 @@ function ErrorOf({ error, status }: { error: string; status: string }) {
       )}
     </div>
   );
-}
-
-function Relations({ facts, links }: { facts: PlayFacts; links: Links | null }) {
-  return (
-    <>
-      {facts.parent_play_sid && (
-        <span>
-          child of{" "}
-          <a
-            href={
-              playAddress(facts.parent_play_sid) +
-              (facts.parent_span_id ? `?span=${encodeURIComponent(facts.parent_span_id)}` : "")
-            }
-          >
-            {facts.parent_play_sid}
-          </a>
-        </span>
-      )}
-      {facts.retry_of && (
-        <span>
-          runs <a href={playAddress(facts.retry_of)}>{facts.retry_of}</a> again (
-          <a href={compareAddress(facts.retry_of, facts.sid)}>compare</a>)
-        </span>
-      )}
-      {links?.retries.length ? (
-        <span>
-          run again as <Plays plays={links.retries} />
-        </span>
-      ) : null}
-      {links?.children.length ? (
-        <span>
-          asked for <Plays plays={links.children} />
-        </span>
-      ) : null}
-    </>
-  );
-}
-
-const SHOWN = 3;
-
-function Plays({ plays }: { plays: PlaySummary[] }) {
-  return (
-    <>
-      {plays.slice(-SHOWN).map(({ sid, flow }, place) => (
-        <>
-          {place > 0 && ", "}
-          <a href={playAddress(sid)} title={flow}>
-            {sid}
-          </a>
-        </>
-      ))}
-      {plays.length > SHOWN && ` and ${number(plays.length - SHOWN)} more`}
-    </>
-  );
-}
-
-export function compareAddress(a: string, b: string): string {
-  return `/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`;
 }
 
 function sandboxWords({ sandbox, status }: PlayFacts): string {

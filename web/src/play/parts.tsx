@@ -2,12 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import type { PlayFacts } from "../rpc/documents.ts";
-import { Copy } from "../ui/copy.tsx";
+import { lazy } from "../ui/lazy.tsx";
+
+const Part = lazy(() => import("./part.tsx").then((module) => module.Part));
 
 const PREVIEW = 160;
-const MOST_SHOWN = 200_000;
 
-interface Part {
+interface PartFacts {
   name: string;
   preview: string;
   text: string;
@@ -33,26 +34,15 @@ export function Parts({ facts }: { facts: PlayFacts }) {
         ))}
       </div>
       <div id="part" hidden={!shown}>
-        {shown && (
-          <section class="part-text" aria-label={shown.name}>
-            <Copy text={shown.text} what={shown.name.toLowerCase()} label="Copy" />
-            <pre tabIndex={0}>{shown.text.slice(0, MOST_SHOWN)}</pre>
-            {shown.text.length > MOST_SHOWN && (
-              <p class="quiet">
-                The first {MOST_SHOWN.toLocaleString("en-US")} characters of{" "}
-                {shown.text.length.toLocaleString("en-US")} are shown; all of them are copied.
-              </p>
-            )}
-          </section>
-        )}
+        {shown && <Part {...shown} />}
       </div>
     </>
   );
 }
 
 /** What there is to be shown, in its order: what is empty is left out, but for input and output. */
-export function partsOf(facts: PlayFacts): Part[] {
-  const parts: Part[] = [part("Input", pretty(facts.input), flat(facts.input))];
+export function partsOf(facts: PlayFacts): PartFacts[] {
+  const parts: PartFacts[] = [part("Input", pretty(facts.input), flat(facts.input))];
   if (facts.status === "ok" || facts.output !== null)
     parts.push(part("Output", pretty(facts.output), flat(facts.output)));
   if (facts.stdout) parts.push(part("Printed", facts.stdout));
@@ -72,7 +62,7 @@ export function partsOf(facts: PlayFacts): Part[] {
   return parts;
 }
 
-function part(name: string, text: string, preview = text): Part {
+function part(name: string, text: string, preview = text): PartFacts {
   const line = preview.trim().split("\n", 1)[0]!;
   return { name, text, preview: line.length > PREVIEW ? `${line.slice(0, PREVIEW)}…` : line };
 }

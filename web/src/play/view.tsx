@@ -3,15 +3,18 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { LiveStore } from "../live/store.ts";
-import { call, CallError } from "../rpc/client.ts";
+import { call, CallError, offline } from "../rpc/client.ts";
 import { hasEnded, type PlayFacts, type PlaySummary } from "../rpc/documents.ts";
 import { Timeline } from "../timeline/index.tsx";
 import { connection } from "../ui/connection.tsx";
+import { lazy } from "../ui/lazy.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { statusWord } from "../ui/status.tsx";
 import { useTitle } from "../ui/title.ts";
-import { Header } from "./header.tsx";
+import type { Header as Head } from "./header.tsx";
 import "./play.css";
+
+const NoPlay = lazy(() => import("../nowhere.tsx").then((module) => module.NoPlay));
 
 /** Where a play comes from, and what came of it. */
 export interface Links {
@@ -25,15 +28,19 @@ export interface Links {
 export function Play({ sid }: { sid: string }) {
   const live = useMemo(() => new LiveStore(sid), [sid]);
   const facts = useSignal<PlayFacts | null>(null);
+  const head = useSignal<{ Header: typeof Head } | null>(null);
   const links = useSignal<Links | null>(null);
   const problem = useSignal<unknown>(null);
 
   const read = async () => {
     try {
-      const [found, related] = await Promise.all([
+      // What shows the facts comes while they are asked for.
+      const [found, related, header] = await Promise.all([
         call<PlayFacts>("play_get", { play_sid: sid, spans: false }),
         call<Links>("play_links", { play_sid: sid }),
+        import("./header.tsx").catch(() => Promise.reject(offline())),
       ]);
+      head.value = header;
       facts.value = found;
       links.value = related;
       problem.value = null;
@@ -61,6 +68,7 @@ export function Play({ sid }: { sid: string }) {
   if (problem.value !== null && !facts.value)
     return <NotThere sid={sid} error={problem.value} again={read} />;
   const shown = facts.value;
+  const Header = head.value?.Header;
   return (
     <div class="play">
       {live.isDeleted.value && (
@@ -68,7 +76,7 @@ export function Play({ sid }: { sid: string }) {
           This play was deleted. What is shown is what was known of it.
         </p>
       )}
-      {shown ? (
+      {shown && Header ? (
         <Header facts={{ ...shown, ...live.play.value }} links={links.value} />
       ) : (
         <div class="play-header waits" aria-busy="true" />
@@ -81,15 +89,5 @@ export function Play({ sid }: { sid: string }) {
 function NotThere({ sid, error, again }: { sid: string; error: unknown; again: () => void }) {
   if (!(error instanceof CallError) || (error.code !== "not_found" && error.code !== "invalid_params"))
     return <Problem error={error} again={again} />;
-  return (
-    <section class="empty">
-      <h1>There is no such play</h1>
-      <p class="quiet">
-        No play on record has the id <code>{sid}</code>. It may have been deleted, or its link was cut short.
-      </p>
-      <p>
-        <a href="/">All plays</a>
-      </p>
-    </section>
-  );
+  return <NoPlay sid={sid} />;
 }

@@ -17,7 +17,7 @@ const COLUMNS = ["Mark", "Status", "Flow", "When", "Duration", "Spans", "Asked b
 export function Grid({ list, empty }: { list: PlayList; empty: ComponentChildren }) {
   const rows = list.rows.value;
   const scroller = useRef<HTMLDivElement>(null);
-  const seen = useSignal({ first: 0, count: 30, height: 36 });
+  const seen = useSignal({ first: 0, count: 30, height: 36, px: Infinity });
   const active = useSignal(0);
   const { first, count, height } = seen.value;
 
@@ -29,9 +29,10 @@ export function Grid({ list, empty }: { list: PlayList; empty: ComponentChildren
       first: Math.max(0, Math.floor(at.scrollTop / rowHeight) - AROUND),
       count: Math.ceil(at.clientHeight / rowHeight) + 2 * AROUND,
       height: rowHeight,
+      px: at.clientHeight,
     };
     const was = seen.peek();
-    if (was.first !== next.first || was.count !== next.count || was.height !== next.height) seen.value = next;
+    if (was.first !== next.first || was.px !== next.px || was.height !== next.height) seen.value = next;
     if (at.scrollTop + 2 * at.clientHeight > at.scrollHeight) void list.more();
   };
   useEffect(() => {
@@ -83,7 +84,7 @@ export function Grid({ list, empty }: { list: PlayList; empty: ComponentChildren
   if (rows.length && (active.value < first || active.value >= last)) places.push(active.value);
   return (
     <div
-      class="grid"
+      class={`grid ${rows.length * height > seen.value.px ? "scrolls" : ""}`}
       role="grid"
       aria-label="Plays"
       aria-rowcount={list.hasMore.value ? -1 : rows.length + 1}

@@ -46,7 +46,7 @@ export class PlayList {
       onEvents: (events) => this.take(events),
       onState: (state) => {
         connection.value = state;
-        if (state === "refused") sessionIsOver("The session is over.");
+        if (state === "refused") sessionIsOver();
         if (state === "live" || (state === "lost" && this.isLoading.peek())) void this.read();
       },
     });

@@ -4,8 +4,9 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { navigate, playAddress, query, withQuery } from "../router.ts";
 import { call } from "../rpc/client.ts";
-import type { Flow, PlaySummary } from "../rpc/documents.ts";
+import type { Flow } from "../rpc/documents.ts";
 import { useKeys, type KeySection } from "../ui/keys.ts";
+import { lazy } from "../ui/lazy.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { statusWord } from "../ui/status.tsx";
 import { useTitle } from "../ui/title.ts";
@@ -13,6 +14,9 @@ import { filterOf, isFiltered, STATUSES, TIMES, type Filter } from "./filter.ts"
 import { Grid } from "./grid.tsx";
 import { PlayList } from "./list.ts";
 import "./plays.css";
+
+const Empty = lazy(() => import("./beside.tsx").then((module) => module.Empty), true);
+const Marked = lazy(() => import("./beside.tsx").then((module) => module.Marked), true);
 
 const TYPING_MS = 200;
 
@@ -46,8 +50,11 @@ export function Plays() {
       <h1 class="hidden">Plays</h1>
       <Filters filter={filter} search={search} />
       {list.problem.value !== null && <Problem error={list.problem.value} again={() => void list.read()} />}
-      <Grid list={list} empty={<Empty filter={filter} list={list} />} />
-      <Marked list={list} />
+      <Grid
+        list={list}
+        empty={!list.isLoading.value && list.problem.value === null && <Empty filter={filter} />}
+      />
+      {marked.value.length > 0 && <Marked list={list} />}
     </div>
   );
 }
@@ -146,51 +153,5 @@ function Filters({ filter, search }: { filter: Filter; search: { current: HTMLIn
         </button>
       )}
     </search>
-  );
-}
-
-function Empty({ filter, list }: { filter: Filter; list: PlayList }) {
-  if (list.isLoading.value || list.problem.value !== null) return null;
-  if (isFiltered(filter))
-    return (
-      <div class="empty">
-        <h2>No play fits</h2>
-        <p class="quiet">None is as all of the filters say.</p>
-        <button onClick={() => navigate("/", { replace: true })}>Show all plays</button>
-      </div>
-    );
-  return (
-    <div class="empty">
-      <h2>No plays yet</h2>
-      <p class="quiet">Run a flow, and it shows up here while it runs.</p>
-      <pre>hero-logic run examples/greet.py -i name=Ada</pre>
-      <p class="quiet">
-        Or run one of the <a href="/library">library</a>.
-      </p>
-    </div>
-  );
-}
-
-function Marked({ list }: { list: PlayList }) {
-  const sids = marked.value;
-  if (!sids.length) return null;
-  const known = new Map(list.rows.value.map((play) => [play.sid, play]));
-  const plays = sids.map((sid) => known.get(sid)).filter(Boolean) as PlaySummary[];
-  const byAge = [...plays].sort((a, b) => a.created_ms - b.created_ms).map(({ sid }) => sid);
-  const [a, b] = byAge.length === 2 ? byAge : sids;
-  return (
-    <div class="marked" role="region" aria-label="To be compared">
-      <span class="cut">
-        {sids.length === 1
-          ? "One play is marked. Mark another one to compare them."
-          : "Two plays are marked."}
-      </span>
-      {sids.length === 2 && (
-        <a class="button main" href={`/compare?a=${encodeURIComponent(a!)}&b=${encodeURIComponent(b!)}`}>
-          Compare
-        </a>
-      )}
-      <button onClick={() => (marked.value = [])}>Unmark</button>
-    </div>
   );
 }

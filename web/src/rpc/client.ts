@@ -43,6 +43,11 @@ export async function call<T>(method: string, params: object = {}, signal?: Abor
   return answer.result as T;
 }
 
+/** The server was not there to be asked. */
+export function offline(): CallError {
+  return new CallError("offline", "The server does not answer.", "Is `hero-logic serve` running?");
+}
+
 /** A response of the server that is no refusal. Raises CallError like call(). */
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
@@ -50,12 +55,11 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     response = await fetch(path, init);
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new CallError("offline", "The server does not answer.", "Is `hero-logic serve` running?");
+    throw offline();
   }
   if (response.ok) return response;
-  const refused = await refusal(response);
-  if (response.status === 401) sessionIsOver(refused.message);
-  throw refused;
+  if (response.status === 401 && path !== "/login") sessionIsOver();
+  throw await refusal(response);
 }
 
 async function refusal(response: Response): Promise<CallError> {

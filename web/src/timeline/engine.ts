@@ -3,7 +3,7 @@
 import type { Path, PathIndex } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
 import type { Failures } from "./failures.ts";
-import { findSpans, nextMatch } from "./find.ts";
+import { nextMatch } from "./find.ts";
 import type {
   FailureAsk,
   FoldAsk,
@@ -34,6 +34,7 @@ const NO_PATH: readonly number[] = [];
 export interface Parts {
   failures?: typeof import("./failures.ts");
   critical?: typeof import("./critical.ts");
+  matches?: typeof import("./matches.ts");
 }
 
 export class Engine {
@@ -219,7 +220,8 @@ export class Engine {
   }
 
   private search(): void {
-    this.matches = findSpans(this.order, this.spans, this.query, this.others) as Int32Array<ArrayBuffer>;
+    this.matches = (this.parts.matches?.findSpans(this.order, this.spans, this.query, this.others) ??
+      new Int32Array(0)) as Int32Array<ArrayBuffer>;
     this.isMatch = new Uint8Array(isEmpty(this.query) ? 0 : this.order.count);
     for (const at of this.matches) this.isMatch[at] = 1;
   }

@@ -510,7 +510,7 @@ export class Model {
       else this.live.follow(tell.revision);
       this.wantCause();
     } else if (tell.status === 401) {
-      sessionIsOver(tell.message);
+      sessionIsOver();
     } else {
       this.trouble.value = tell.status ? tell.message : `the server does not answer (${tell.message})`;
     }

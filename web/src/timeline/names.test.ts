@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { boxesIn, flameOf } from "./flame.ts";
-import { findSpans, nextMatch } from "./find.ts";
+import { nextMatch } from "./find.ts";
+import { findSpans } from "./matches.ts";
 import { readQuery } from "./query.ts";
 import { nameTable, selfTimes } from "./names.ts";
 import { Order } from "./order.ts";

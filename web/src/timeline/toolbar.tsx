@@ -2,9 +2,12 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { lazy } from "../ui/lazy.tsx";
 import { durationWords } from "../ui/time.ts";
 import { counted, number } from "./format.ts";
 import type { Mode, Model } from "./model.ts";
+
+const Ways = lazy(() => import("./ways.tsx").then((module) => module.Ways));
 
 export const FIND_ID = "tl-find";
 const MODES: readonly (readonly [Mode, string])[] = [
@@ -119,7 +122,6 @@ function Zoom({ model }: { readonly model: Model }) {
 
 function TakeAlong({ model }: { readonly model: Model }) {
   const isOpen = useSignal(false);
-  const said = useSignal("");
   const menu = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const away = (event: Event): void => {
@@ -128,34 +130,18 @@ function TakeAlong({ model }: { readonly model: Model }) {
     document.addEventListener("pointerdown", away);
     return () => document.removeEventListener("pointerdown", away);
   }, []);
-  const take = (how: "copyJson" | "saveTrace" | "saveHtml") => async () => {
-    said.value = "one moment …";
-    try {
-      const taking = await import("./taking.ts");
-      said.value = await taking[how](model);
-    } catch (trouble) {
-      said.value = trouble instanceof Error ? trouble.message : String(trouble);
-    }
-  };
   return (
     <div class="tl-menu" ref={menu} onKeyDown={(event) => event.key === "Escape" && (isOpen.value = false)}>
       <button
         aria-expanded={isOpen.value}
         aria-haspopup="true"
-        onClick={() => ((isOpen.value = !isOpen.value), (said.value = ""))}
+        onClick={() => (isOpen.value = !isOpen.value)}
       >
         Export
       </button>
       {isOpen.value && (
         <div class="tl-menu-list">
-          <button onClick={take("copyJson")}>Copy as JSON</button>
-          <button onClick={take("saveTrace")}>
-            Open in Perfetto <small>saves a Chrome trace, which ui.perfetto.dev opens</small>
-          </button>
-          <button onClick={take("saveHtml")}>
-            Save as a page <small>one HTML file, without the server</small>
-          </button>
-          <span role="status">{said.value}</span>
+          <Ways model={model} />
         </div>
       )}
     </div>

@@ -2,9 +2,11 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { AXIS_PX, drawScene, type Palette, readPalette } from "./draw.ts";
-import { LogTimes } from "./log-times.ts";
+import type { LogTimes } from "./log-times.ts";
+import type { RowView } from "./messages.ts";
 import { type Model, ROW_PX } from "./model.ts";
 
+const NO_LOGS: ReadonlyMap<number, readonly number[]> = new Map();
 const ZOOM_A_PIXEL = 0.0025;
 const CLICK_PX = 4;
 
@@ -27,7 +29,8 @@ class Painter {
   /** As it was measured last: to ask for it in each frame would lay out the page once more in each. */
   private width = 1;
   private height = 1;
-  private readonly logs: LogTimes;
+  private logs: LogTimes | null = null;
+  private areLogsWanted = false;
   private readonly stop: (() => void)[] = [];
 
   constructor(
@@ -35,7 +38,6 @@ class Painter {
     private readonly canvas: HTMLCanvasElement,
   ) {
     this.palette = readPalette(canvas);
-    this.logs = new LogTimes(model);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const turn = (): void => {
       this.palette = readPalette(canvas);
@@ -51,7 +53,7 @@ class Painter {
       () => dark.removeEventListener("change", turn),
       () => theme.disconnect(),
       () => sizes.disconnect(),
-      () => this.logs.close(),
+      () => this.logs?.close(),
     );
     this.resize();
   }
@@ -93,11 +95,26 @@ class Painter {
         isPathOn: model.isPathOn.value,
         isFinding: model.text.value !== "" && model.totals.value.matches > 0,
         isStill: matchMedia("(prefers-reduced-motion: reduce)").matches,
-        logs: this.logs.of(rows),
+        logs: this.logsOf(rows),
       },
       this.palette,
     );
     if (view) model.painted(rows.length);
+  }
+
+  /** When logs came; what asks for that is loaded with the first row that has some. */
+  private logsOf(rows: readonly RowView[]): ReadonlyMap<number, readonly number[]> {
+    if (!this.areLogsWanted && rows.some((row) => row.hasLogs)) {
+      this.areLogsWanted = true;
+      import("./log-times.ts").then(
+        ({ LogTimes }) => {
+          this.logs = new LogTimes(this.model);
+          this.model.redraw();
+        },
+        () => undefined, // there are no marks then
+      );
+    }
+    return this.logs?.of(rows) ?? NO_LOGS;
   }
 }
 

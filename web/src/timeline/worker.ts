@@ -137,8 +137,11 @@ function answerTo(ask: Ask): unknown {
       if (parts.failures || !isFailureAsk(ask)) return engine.go(ask);
       return import("./failures.ts").then((failures) => ((parts.failures = failures), engine.go(ask)));
     case "find":
-      engine.find(ask.text, ask.others);
-      return engine.totals();
+      return import("./matches.ts").then((matches) => {
+        parts.matches = matches;
+        engine.find(ask.text, ask.others);
+        return engine.totals();
+      });
     case "path":
       return import("./critical.ts").then((critical) => {
         parts.critical = critical;
@@ -168,6 +171,10 @@ function answerTo(ask: Ask): unknown {
 
 self.onmessage = ({ data }: MessageEvent<Sent>): void => {
   const answer = answerTo(data.ask);
-  if (answer instanceof Promise) void answer.then((later: unknown) => say({ id: data.id, answer: later }));
+  if (answer instanceof Promise)
+    answer.then(
+      (later: unknown) => say({ id: data.id, answer: later }),
+      (trouble: unknown) => tell({ kind: "trouble", status: 0, message: String(trouble) }),
+    );
   else if (answer !== undefined) say({ id: data.id, answer });
 };

@@ -1,7 +1,7 @@
 // What the keys do, from the keys that there are. Loaded when it is asked for.
 
 import { useEffect, useRef } from "preact/hooks";
-import { sections } from "./keys.ts";
+import { EVERYWHERE, sections } from "./keys.ts";
 
 const NAMES: Record<string, string> = {
   ArrowUp: "↑",
@@ -19,6 +19,10 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
     dialog.current?.close();
     onClose();
   };
+  // What is shown comes first, whichever was there first.
+  const inOrder = [...sections.value].sort(
+    (one, other) => Number(one.title === EVERYWHERE) - Number(other.title === EVERYWHERE),
+  );
   return (
     <dialog
       ref={dialog}
@@ -31,7 +35,7 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
         <h2 id="help-title">Keys</h2>
         <button onClick={close}>Close</button>
       </header>
-      {[...sections.value].reverse().map((section) => (
+      {inOrder.map((section) => (
         <section key={section.title}>
           <h3>{section.title}</h3>
           <dl>

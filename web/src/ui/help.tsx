@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { navigate } from "../router.ts";
-import { useKeys, type KeySection } from "./keys.ts";
+import { EVERYWHERE, useKeys, type KeySection } from "./keys.ts";
 import { lazy } from "./lazy.tsx";
 
 const isOpen = signal(false);
@@ -26,7 +26,7 @@ export function HelpButton() {
 export function Help() {
   const everywhere = useMemo<KeySection>(
     () => ({
-      title: "Everywhere",
+      title: EVERYWHERE,
       keys: [
         { key: "?", says: "shows this", run: () => (isOpen.value = true) },
         { key: "1", says: "all plays", run: () => navigate("/") },

@@ -17,6 +17,9 @@ export interface KeySection {
   keys: (Omit<KeyBinding, "run"> & Partial<Pick<KeyBinding, "run">>)[];
 }
 
+/** The title of the keys that hold on every view. */
+export const EVERYWHERE = "Everywhere";
+
 /** What is shown takes these keys; the last one that came is asked first. */
 export const sections = signal<readonly KeySection[]>([]);
 

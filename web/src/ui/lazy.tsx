@@ -3,8 +3,14 @@
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 
-/** A component whose code comes later; says so while it does, and where it does not come. */
-export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+/**
+ * A component whose code comes later; says so while it does, and where it does not come. A quiet one, which only adds to
+ * what is there, keeps silent till then.
+ */
+export function lazy<P extends object>(
+  load: () => Promise<ComponentType<P>>,
+  isQuiet = false,
+): ComponentType<P> {
   const loaded = signal<{ Component: ComponentType<P> } | null>(null);
   const failed = signal(false);
   let isAsked = false;
@@ -22,6 +28,7 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
       return <Component {...props} />;
     }
     if (!isAsked && !failed.value) begin();
+    if (isQuiet) return null;
     if (failed.value)
       return (
         <div class="problem" role="alert">
