@@ -99,7 +99,7 @@ test("where it is in a folded row is where a slow version sees it, at any zoom",
     const spans = spansOf(tree(120, seed));
     const order = new Order(spans);
     const path = criticalPath(order, spans, 400);
-    const index = new PathIndex(path, order);
+    const index = new PathIndex(path, order, spans);
     const from = Math.floor(next() * order.count);
     const to = order.endOf(from);
     const inIt = [...path.rows.keys()].filter((at) => {
@@ -133,7 +133,7 @@ test("what it costs in a group does not grow with the path", () => {
   );
   const spans = spansOf([flow, ...steps]);
   const order = new Order(spans);
-  const index = new PathIndex(criticalPath(order, spans, 0), order);
+  const index = new PathIndex(criticalPath(order, spans, 0), order, spans);
 
   expect(index.pairs(1, order.count, 0, 50_000, 100)).toEqual([0, 50_000]);
   expect(index.isIn(0, 1)).toBe(false);

@@ -9,6 +9,8 @@
 import type { Order } from "./order.ts";
 import { NONE, type Spans } from "./spans.ts";
 
+const MOST_NAMES = 5;
+
 /** Stretches of time, the latest first: in each the path is in that row. */
 export interface Path {
   readonly rows: Int32Array;
@@ -91,13 +93,36 @@ export class PathIndex {
   /** By position: how many stretches of the path are before it. */
   private readonly before: Int32Array;
 
-  constructor(path: Path, order: Order) {
+  /** Names on it with the most time in it, the most first. */
+  readonly names: readonly { readonly name: string; readonly ms: number }[];
+  private readonly byRow = new Map<number, number[]>();
+
+  constructor(path: Path, order: Order, spans: Spans) {
+    const byName = new Map<string, number>();
+    for (let at = 0; at < path.rows.length; at++) {
+      const row = path.rows[at]!;
+      const [from, to] = [path.from[at]!, path.to[at]!];
+      const known = this.byRow.get(row);
+      if (known) known.push(from, to);
+      else this.byRow.set(row, [from, to]);
+      const name = spans.names[spans.name[row]!]!;
+      byName.set(name, (byName.get(name) ?? 0) + to - from);
+    }
+    this.names = [...byName]
+      .map(([name, ms]) => ({ name, ms }))
+      .sort((one, other) => other.ms - one.ms)
+      .slice(0, MOST_NAMES);
     this.positions = path.rows.map((row) => order.positionOf(row)).reverse();
     this.from = path.from.slice().reverse();
     this.to = path.to.slice().reverse();
     this.before = new Int32Array(order.count + 1);
     for (const position of this.positions) this.before[position + 1]!++;
     for (let at = 0; at < order.count; at++) this.before[at + 1]! += this.before[at]!;
+  }
+
+  /** Pairs from and to: where it is in a row itself. */
+  of(row: number): readonly number[] | undefined {
+    return this.byRow.get(row);
   }
 
   /** Whether the path is in any of the positions from `from` to `to`. */

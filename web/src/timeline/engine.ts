@@ -1,6 +1,6 @@
 /** A play in memory, and what is asked of it. No worker, no clock and no network: worker.ts has those. */
 
-import type { Path, PathIndex } from "./critical.ts";
+import type { PathIndex } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
 import type { Failures } from "./failures.ts";
 import { nextMatch } from "./find.ts";
@@ -34,6 +34,7 @@ const NO_PATH: readonly number[] = [];
 export interface Parts {
   failures?: typeof import("./failures.ts");
   critical?: typeof import("./critical.ts");
+  facts?: typeof import("./facts.ts");
   matches?: typeof import("./matches.ts");
 }
 
@@ -54,8 +55,6 @@ export class Engine {
   private isMatch = new Uint8Array(0);
   private pathNowMs: number | null = null;
   private path: PathIndex | null = null;
-  private pathOf = new Map<number, number[]>();
-  private pathNames: Totals["pathNames"] = [];
 
   constructor(private readonly parts: Parts = {}) {}
 
@@ -90,7 +89,7 @@ export class Engine {
       maxMs: spans.maxMs,
       isLoaded: this.isLoaded,
       matches: this.matches.length,
-      pathNames: this.pathNames,
+      pathNames: this.path?.names ?? [],
     };
   }
 
@@ -131,29 +130,14 @@ export class Engine {
     if (ask.error !== this.playError) this.failures = null;
     this.playError = ask.error;
     const failures = this.knownFailures()!;
-    const place = this.placeOfFailure(ask, failures);
-    if (place === NONE) return NOWHERE;
-    const all = failures.all();
-    const position = all[place]!;
-    const isCause = position === failures.cause();
-    const failure = { place, count: all.length, isCause, isCaught: failures.isCaught(place) };
-    return { ...this.show(position), failure };
+    const goal = failures.goal(ask.to, this.codeOf(ask.from), (step) => this.positionNear(ask.from, step));
+    return goal ? { ...this.show(goal.position), failure: goal.failure } : NOWHERE;
   }
 
   /** null where nobody has asked for one yet. */
   private knownFailures(): Failures | null {
     const { parts, order, spans, playError } = this;
     return (this.failures ??= parts.failures ? new parts.failures.Failures(order, spans, playError) : null);
-  }
-
-  private placeOfFailure({ to, from }: FailureAsk, failures: Failures): number {
-    if (to === "cause") return failures.cause() === NONE ? NONE : 0;
-    const code = this.codeOf(from);
-    const step = to === "failure before" ? -1 : 1;
-    if (code === null) return failures.next(NONE, step);
-    // What stands for many has no failure of its own.
-    if (code < 0) return failures.nearest(this.positionNear(from, step), step);
-    return to === "failure below" ? failures.under(code) : failures.next(code, step);
   }
 
   find(text: string, others: readonly number[]): void {
@@ -166,11 +150,7 @@ export class Engine {
   setPath(isOn: boolean, nowMs: number): void {
     this.pathNowMs = isOn ? nowMs : null;
     if (isOn) this.trace(nowMs);
-    else {
-      this.path = null;
-      this.pathOf.clear();
-      this.pathNames = [];
-    }
+    else this.path = null;
     this.version++;
   }
 
@@ -183,40 +163,9 @@ export class Engine {
     if (code === null || code === ORPHANS) return null;
     const { order, spans } = this;
     const group = groupOfCode(order, code);
-    const position = group ? group.from : code;
-    const row = order.rows[position]!;
-    const end = order.endOf(position);
-    let children = 0;
-    for (let at = position + 1; at < end; at = order.endOf(at)) children++;
-    const path = this.pathOf.get(row) ?? NO_PATH;
-    return {
-      key,
-      row: group ? NONE : row,
-      spanId: group ? "" : spans.ids.text(row),
-      name: spans.names[spans.name[row]!]!,
-      status: spans.status[row]!,
-      kind: spans.kind[row]!,
-      startMs: spans.start[row]!,
-      endMs: spans.end[row]!,
-      error: spans.errors.get(row) ?? "",
-      children,
-      below: end - position - 1,
-      failedBelow: order.failedIn(position + 1, end),
-      pathMs: path.reduce((sum, ms, at) => sum + (at % 2 ? ms : -ms), 0),
-      hasLogs: (spans.marks[row]! & 1) > 0,
-      ancestors: this.ancestors(position),
-      group: group ? this.groupView(group) : null,
-    };
-  }
-
-  private ancestors(position: number): SpanFacts["ancestors"] {
-    const { order, spans } = this;
-    const above: { row: number; name: string; status: number }[] = [];
-    for (let at = order.parents[position]!; at >= 0 && above.length < 100; at = order.parents[at]!) {
-      const row = order.rows[at]!;
-      above.push({ row, name: spans.names[spans.name[row]!]!, status: spans.status[row]! });
-    }
-    return above.reverse();
+    const { factsOf } = this.parts.facts!;
+    if (group) return { ...factsOf(order, spans, group.from, NO_PATH), key, group: this.groupView(group) };
+    return { ...factsOf(order, spans, code, this.path?.of(order.rows[code]!) ?? NO_PATH), key };
   }
 
   private search(): void {
@@ -229,18 +178,8 @@ export class Engine {
   private trace(nowMs: number): void {
     this.pathNowMs = nowMs;
     const { criticalPath, PathIndex } = this.parts.critical!;
-    const path = criticalPath(this.order, this.spans, nowMs);
-    this.path = new PathIndex(path, this.order);
-    this.pathOf = stretchesByRow(path);
-    const byName = new Map<string, number>();
-    for (let at = 0; at < path.rows.length; at++) {
-      const name = this.spans.names[this.spans.name[path.rows[at]!]!]!;
-      byName.set(name, (byName.get(name) ?? 0) + path.to[at]! - path.from[at]!);
-    }
-    this.pathNames = [...byName]
-      .map(([name, ms]) => ({ name, ms }))
-      .sort((one, other) => other.ms - one.ms)
-      .slice(0, 5);
+    const { order, spans } = this;
+    this.path = new PathIndex(criticalPath(order, spans, nowMs), order, spans);
   }
 
   private lay(): void {
@@ -405,7 +344,7 @@ export class Engine {
       error: spans.errors.get(row) ?? "",
       isMatch: this.isMatch[code] === 1,
       isOnPath: this.path?.isIn(code, isOpen === false ? end : code + 1) ?? false,
-      path: isOpen === false ? this.pathIn(code, end, ask) : (this.pathOf.get(row) ?? NO_PATH),
+      path: isOpen === false ? this.pathIn(code, end, ask) : (this.path?.of(row) ?? NO_PATH),
       bars: isOpen === false ? this.bars(code + 1, end, ask) : null,
       group: null,
     };
@@ -495,14 +434,4 @@ export class Engine {
     }
     return triples;
   }
-}
-
-function stretchesByRow(path: Path): Map<number, number[]> {
-  const found = new Map<number, number[]>();
-  for (let at = 0; at < path.rows.length; at++) {
-    const known = found.get(path.rows[at]!);
-    if (known) known.push(path.from[at]!, path.to[at]!);
-    else found.set(path.rows[at]!, [path.from[at]!, path.to[at]!]);
-  }
-  return found;
 }

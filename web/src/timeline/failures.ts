@@ -8,6 +8,7 @@
  * Source: docs/design/0031-why-a-play-failed.md.
  */
 
+import type { FailureAsk, Place } from "./messages.ts";
 import type { Order } from "./order.ts";
 import { FAILED, MAX_ERROR_CHARS, NONE, OK, type Spans, WORST_OK } from "./spans.ts";
 
@@ -15,6 +16,11 @@ const UNKNOWN = -2;
 /** A parent that ends by the failure of a child does so soon after: within this, or a part of its own time. */
 const SOON_MS = 20;
 const SOON_PART = 0.1;
+
+interface Goal {
+  readonly position: number;
+  readonly failure: NonNullable<Place["failure"]>;
+}
 
 export class Failures {
   private readonly playError: string;
@@ -80,8 +86,29 @@ export class Failures {
     return at > position && at < this.order.endOf(position) ? place : NONE;
   }
 
+  /**
+   * Where to go from a row, and what that is; null where there is nothing. `code` is its position, or below 0 where it
+   * stands for many: those have no failure of their own, and `near` says where to look from.
+   */
+  goal(to: FailureAsk["to"], code: number | null, near: (step: 1 | -1) => number): Goal | null {
+    const place = this.placeFrom(to, code, near);
+    if (place === NONE) return null;
+    const all = this.all();
+    const position = all[place]!;
+    const isCause = position === this.cause();
+    return { position, failure: { place, count: all.length, isCause, isCaught: this.isCaught(place) } };
+  }
+
+  private placeFrom(to: FailureAsk["to"], code: number | null, near: (step: 1 | -1) => number): number {
+    if (to === "cause") return this.cause() === NONE ? NONE : 0;
+    const step = to === "failure before" ? -1 : 1;
+    if (code === null) return this.next(NONE, step);
+    if (code < 0) return this.nearest(near(step), step);
+    return to === "failure below" ? this.under(code) : this.next(code, step);
+  }
+
   /** The place of the first in the order of the play after a position, or before it; around the end. */
-  nearest(position: number, step: 1 | -1): number {
+  private nearest(position: number, step: 1 | -1): number {
     const { count } = this.order;
     const distance = (at: number): number => ((at - position) * step - 1 + count) % count;
     let nearest = NONE;

@@ -158,7 +158,8 @@ function answerTo(ask: Ask): unknown {
     case "density":
       return engine.density(ask.fromMs, ask.toMs, ask.parts);
     case "span":
-      return engine.facts(ask.key);
+      if (parts.facts) return engine.facts(ask.key);
+      return import("./facts.ts").then((facts) => ((parts.facts = facts), engine.facts(ask.key)));
     case "trace":
       return import("./chrome.ts").then(
         ({ chromeTrace }) =>
