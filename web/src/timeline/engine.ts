@@ -43,18 +43,18 @@ export class Engine {
   readonly folding = new Folding();
   order = new Order(this.spans);
   isLoaded = false;
-  private detail = new Detail(this.order, this.spans);
-  private failures: Failures | null = null;
-  private playError = "";
-  private codes = new Int32Array(0);
-  private version = 0;
-  private builtVersion = -1;
-  private query: Query = readQuery("");
-  private others: ReadonlySet<number> = new Set();
-  private matches = new Int32Array(0);
-  private isMatch = new Uint8Array(0);
-  private pathNowMs: number | null = null;
-  private path: PathIndex | null = null;
+  #detail = new Detail(this.order, this.spans);
+  #failures: Failures | null = null;
+  #playError = "";
+  #codes = new Int32Array(0);
+  #version = 0;
+  #builtVersion = -1;
+  #query: Query = readQuery("");
+  #others: ReadonlySet<number> = new Set();
+  #matches = new Int32Array(0);
+  #isMatch = new Uint8Array(0);
+  #pathNowMs: number | null = null;
+  #path: PathIndex | null = null;
 
   constructor(private readonly parts: Parts = {}) {}
 
@@ -65,93 +65,94 @@ export class Engine {
 
   /** Put what has come in order; whether anything had. */
   refresh(nowMs: number): boolean {
-    if (this.builtVersion === this.spans.version) return false;
-    this.builtVersion = this.spans.version;
+    if (this.#builtVersion === this.spans.version) return false;
+    this.#builtVersion = this.spans.version;
     this.order = new Order(this.spans);
-    this.detail = new Detail(this.order, this.spans);
-    this.failures = null;
-    this.search();
-    if (this.pathNowMs !== null) this.trace(nowMs);
-    this.lay();
+    this.#detail = new Detail(this.order, this.spans);
+    this.#failures = null;
+    this.#search();
+    if (this.#pathNowMs !== null) this.#trace(nowMs);
+    this.#lay();
     return true;
   }
 
   totals(): Totals {
     const { spans, order } = this;
     return {
-      version: this.version,
+      version: this.#version,
       count: spans.count,
       failed: spans.failed,
       running: spans.running,
       orphans: order.count - order.orphansFrom,
-      rows: this.codes.length,
+      rows: this.#codes.length,
       minMs: spans.minMs,
       maxMs: spans.maxMs,
       isLoaded: this.isLoaded,
-      matches: this.matches.length,
-      pathNames: this.path?.names ?? [],
+      matches: this.#matches.length,
+      pathNames: this.#path?.names ?? [],
     };
   }
 
   view(ask: ViewAsk): View {
-    const total = this.codes.length;
+    const total = this.#codes.length;
     let shift = 0;
-    if (ask.anchor && (ask.first >= total || this.keyOf(this.codes[ask.first]!) !== ask.anchor)) {
-      const index = this.indexOf(ask.anchor);
+    if (ask.anchor && (ask.first >= total || this.#keyOf(this.#codes[ask.first]!) !== ask.anchor)) {
+      const index = this.#indexOf(ask.anchor);
       if (index !== NONE) shift = index - ask.first;
     }
     const first = Math.max(0, Math.min(ask.first + shift, Math.max(0, total - 1)));
     const rows: RowView[] = [];
     for (let at = first; at < Math.min(total, first + ask.count); at++)
-      rows.push(this.rowView(this.codes[at]!, ask));
-    const selectedIndex = ask.selected ? this.indexOf(ask.selected) : NONE;
-    return { first, rows, total, shift, selectedIndex, version: this.version };
+      rows.push(this.#rowView(this.#codes[at]!, ask));
+    const selectedIndex = ask.selected ? this.#indexOf(ask.selected) : NONE;
+    return { first, rows, total, shift, selectedIndex, version: this.#version };
   }
 
   fold(ask: FoldAsk): Folded {
-    const indexBefore = ask.chosen ? this.indexOf(ask.chosen) : NONE;
-    if (ask.key) this.foldOne(this.codeOf(ask.key), ask.how);
-    else this.foldAll(ask.how, this.codeOf(ask.chosen));
-    this.lay();
-    return { totals: this.totals(), chosen: this.placeAt(this.indexInSight(ask.chosen)), indexBefore };
+    const indexBefore = ask.chosen ? this.#indexOf(ask.chosen) : NONE;
+    if (ask.key) this.#foldOne(this.#codeOf(ask.key), ask.how);
+    else this.#foldAll(ask.how, this.#codeOf(ask.chosen));
+    this.#lay();
+    return { totals: this.totals(), chosen: this.#placeAt(this.#indexInSight(ask.chosen)), indexBefore };
   }
 
   go(ask: GoAsk): Place {
-    if (ask.to === "row") return this.stepFrom(ask.from, ask.step);
-    if (ask.to === "end") return this.placeAt(ask.step === 1 ? this.codes.length - 1 : 0);
-    if (ask.to === "parent") return this.goToParent(ask.from);
-    if (ask.to === "span") return this.show(this.order.positionOf(ask.row));
-    if (ask.to === "id") return this.show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
-    if (isFailureAsk(ask)) return this.goToFailure(ask);
-    return this.show(nextMatch(this.matches, this.positionNear(ask.from, ask.step), ask.step));
+    if (ask.to === "row") return this.#stepFrom(ask.from, ask.step);
+    if (ask.to === "end") return this.#placeAt(ask.step === 1 ? this.#codes.length - 1 : 0);
+    if (ask.to === "parent") return this.#goToParent(ask.from);
+    if (ask.to === "span") return this.#show(this.order.positionOf(ask.row));
+    if (ask.to === "id") return this.#show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
+    if (isFailureAsk(ask)) return this.#goToFailure(ask);
+    return this.#show(nextMatch(this.#matches, this.#positionNear(ask.from, ask.step), ask.step));
   }
 
-  private goToFailure(ask: FailureAsk): Place {
-    if (ask.error !== this.playError) this.failures = null;
-    this.playError = ask.error;
-    const failures = this.knownFailures()!;
-    const goal = failures.goal(ask.to, this.codeOf(ask.from), (step) => this.positionNear(ask.from, step));
-    return goal ? { ...this.show(goal.position), failure: goal.failure } : NOWHERE;
+  #goToFailure(ask: FailureAsk): Place {
+    if (ask.error !== this.#playError) this.#failures = null;
+    this.#playError = ask.error;
+    const failures = this.#knownFailures()!;
+    const goal = failures.goal(ask.to, this.#codeOf(ask.from), (step) => this.#positionNear(ask.from, step));
+    return goal ? { ...this.#show(goal.position), failure: goal.failure } : NOWHERE;
   }
 
   /** null where nobody has asked for one yet. */
-  private knownFailures(): Failures | null {
-    const { parts, order, spans, playError } = this;
-    return (this.failures ??= parts.failures ? new parts.failures.Failures(order, spans, playError) : null);
+  #knownFailures(): Failures | null {
+    const { parts, order, spans } = this;
+    const playError = this.#playError;
+    return (this.#failures ??= parts.failures ? new parts.failures.Failures(order, spans, playError) : null);
   }
 
   find(text: string, others: readonly number[]): void {
-    this.query = readQuery(text);
-    this.others = new Set(others);
-    this.search();
-    this.version++;
+    this.#query = readQuery(text);
+    this.#others = new Set(others);
+    this.#search();
+    this.#version++;
   }
 
   setPath(isOn: boolean, nowMs: number): void {
-    this.pathNowMs = isOn ? nowMs : null;
-    if (isOn) this.trace(nowMs);
-    else this.path = null;
-    this.version++;
+    this.#pathNowMs = isOn ? nowMs : null;
+    if (isOn) this.#trace(nowMs);
+    else this.#path = null;
+    this.#version++;
   }
 
   density(fromMs: number, toMs: number, parts: number): Density {
@@ -159,51 +160,51 @@ export class Engine {
   }
 
   facts(key: RowKey): SpanFacts | null {
-    const code = this.codeOf(key);
+    const code = this.#codeOf(key);
     if (code === null || code === ORPHANS) return null;
     const { order, spans } = this;
     const group = groupOfCode(order, code);
     const { factsOf } = this.parts.facts!;
-    if (group) return { ...factsOf(order, spans, group.from, NO_PATH), key, group: this.groupView(group) };
-    return { ...factsOf(order, spans, code, this.path?.of(order.rows[code]!) ?? NO_PATH), key };
+    if (group) return { ...factsOf(order, spans, group.from, NO_PATH), key, group: this.#groupView(group) };
+    return { ...factsOf(order, spans, code, this.#path?.of(order.rows[code]!) ?? NO_PATH), key };
   }
 
-  private search(): void {
-    this.matches = (this.parts.matches?.findSpans(this.order, this.spans, this.query, this.others) ??
+  #search(): void {
+    this.#matches = (this.parts.matches?.findSpans(this.order, this.spans, this.#query, this.#others) ??
       new Int32Array(0)) as Int32Array<ArrayBuffer>;
-    this.isMatch = new Uint8Array(isEmpty(this.query) ? 0 : this.order.count);
-    for (const at of this.matches) this.isMatch[at] = 1;
+    this.#isMatch = new Uint8Array(isEmpty(this.#query) ? 0 : this.order.count);
+    for (const at of this.#matches) this.#isMatch[at] = 1;
   }
 
-  private trace(nowMs: number): void {
-    this.pathNowMs = nowMs;
+  #trace(nowMs: number): void {
+    this.#pathNowMs = nowMs;
     const { criticalPath, PathIndex } = this.parts.critical!;
     const { order, spans } = this;
-    this.path = new PathIndex(criticalPath(order, spans, nowMs), order, spans);
+    this.#path = new PathIndex(criticalPath(order, spans, nowMs), order, spans);
   }
 
-  private lay(): void {
-    this.codes = visibleRows(this.order, this.folding) as Int32Array<ArrayBuffer>;
-    this.version++;
+  #lay(): void {
+    this.#codes = visibleRows(this.order, this.folding) as Int32Array<ArrayBuffer>;
+    this.#version++;
   }
 
-  private deepest(): number {
+  #deepest(): number {
     let deepest = 1;
     for (const level of this.order.levels) if (level > deepest) deepest = level;
     return deepest;
   }
 
-  private foldAll(how: FoldAsk["how"], chosen: number | null): void {
+  #foldAll(how: FoldAsk["how"], chosen: number | null): void {
     const { folding, order } = this;
-    const depth = Math.min(this.deepest(), folding.depth);
+    const depth = Math.min(this.#deepest(), folding.depth);
     if (how === "all") folding.reset(Infinity, "open", order.groups);
     else if (how === "none") folding.reset(0, "closed", order.groups);
     else folding.reset(Math.max(0, depth + (how === "deeper" ? 1 : -1)), "brief", order.groups);
     // Who looks at a span still looks at it then: the way to it stays open.
-    if (chosen !== null && chosen !== ORPHANS) this.revealRow(chosen);
+    if (chosen !== null && chosen !== ORPHANS) this.#revealRow(chosen);
   }
 
-  private revealRow(code: number): void {
+  #revealRow(code: number): void {
     const { folding, order } = this;
     const group = groupOfCode(order, code);
     if (!group) return reveal(order, folding, code);
@@ -213,7 +214,7 @@ export class Engine {
     folding.setOpen(order.rows[group.parentPos]!, true);
   }
 
-  private foldOne(code: number | null, how: FoldAsk["how"]): void {
+  #foldOne(code: number | null, how: FoldAsk["how"]): void {
     if (code === null) return;
     const { folding, order } = this;
     if (code === ORPHANS) {
@@ -233,27 +234,27 @@ export class Engine {
     folding.setOpen(row, how === "toggle" ? !isOpen : how === "open");
   }
 
-  private show(position: number): Place {
+  #show(position: number): Place {
     if (position < 0) return NOWHERE;
     reveal(this.order, this.folding, position);
-    this.lay();
-    return this.placeAt(this.codes.indexOf(position));
+    this.#lay();
+    return this.#placeAt(this.#codes.indexOf(position));
   }
 
-  private stepFrom(from: RowKey, step: number): Place {
-    const index = this.indexInSight(from);
-    if (index === NONE) return this.placeAt(step < 0 ? this.codes.length - 1 : 0);
-    return this.placeAt(Math.max(0, Math.min(this.codes.length - 1, index + step)));
+  #stepFrom(from: RowKey, step: number): Place {
+    const index = this.#indexInSight(from);
+    if (index === NONE) return this.#placeAt(step < 0 ? this.#codes.length - 1 : 0);
+    return this.#placeAt(Math.max(0, Math.min(this.#codes.length - 1, index + step)));
   }
 
-  private goToParent(from: RowKey): Place {
-    const code = this.codeOf(from);
-    const above = code === null ? null : this.codeAbove(code);
-    return above === null ? NOWHERE : this.placeAt(this.codes.indexOf(above));
+  #goToParent(from: RowKey): Place {
+    const code = this.#codeOf(from);
+    const above = code === null ? null : this.#codeAbove(code);
+    return above === null ? NOWHERE : this.#placeAt(this.#codes.indexOf(above));
   }
 
   /** What a row is shown below: its group, its parent, or what stands above the orphans; null where nothing is. */
-  private codeAbove(code: number): number | null {
+  #codeAbove(code: number): number | null {
     if (code === ORPHANS) return null;
     const { order } = this;
     const group = groupOfCode(order, code);
@@ -265,18 +266,18 @@ export class Engine {
   }
 
   /** Where a row is, or the one that it is folded into. */
-  private indexInSight(key: RowKey): number {
-    for (let code = this.codeOf(key); code !== null; code = this.codeAbove(code)) {
-      const index = this.codes.indexOf(code);
+  #indexInSight(key: RowKey): number {
+    for (let code = this.#codeOf(key); code !== null; code = this.#codeAbove(code)) {
+      const index = this.#codes.indexOf(code);
       if (index !== NONE) return index;
     }
     return NONE;
   }
 
-  private placeAt(index: number): Place {
-    if (index < 0 || index >= this.codes.length) return NOWHERE;
-    const code = this.codes[index]!;
-    const key = this.keyOf(code);
+  #placeAt(index: number): Place {
+    if (index < 0 || index >= this.#codes.length) return NOWHERE;
+    const code = this.#codes[index]!;
+    const key = this.#keyOf(code);
     const group = groupOfCode(this.order, code);
     if (code === ORPHANS || group) return { key, row: NONE, index, startMs: NaN, endMs: NaN };
     const row = this.order.rows[code]!;
@@ -284,26 +285,26 @@ export class Engine {
   }
 
   /** The position from which the next is looked for. */
-  private positionNear(key: RowKey, step: 1 | -1): number {
-    const code = key ? this.codeOf(key) : null;
+  #positionNear(key: RowKey, step: 1 | -1): number {
+    const code = key ? this.#codeOf(key) : null;
     if (code === null) return step === 1 ? NONE : this.order.count;
     if (code === ORPHANS) return this.order.orphansFrom + (step === 1 ? -1 : 0);
     const group = groupOfCode(this.order, code);
     return group ? group.from - (step === 1 ? 1 : 0) : code;
   }
 
-  private indexOf(key: RowKey): number {
-    const code = this.codeOf(key);
-    return code === null ? NONE : this.codes.indexOf(code);
+  #indexOf(key: RowKey): number {
+    const code = this.#codeOf(key);
+    return code === null ? NONE : this.#codes.indexOf(code);
   }
 
-  private keyOf(code: number): RowKey {
+  #keyOf(code: number): RowKey {
     if (code === ORPHANS) return ORPHANS_KEY;
     const group = groupOfCode(this.order, code);
     return group ? `g${group.key}` : `s${this.order.rows[code]!}`;
   }
 
-  private codeOf(key: RowKey): number | null {
+  #codeOf(key: RowKey): number | null {
     if (!key) return null;
     if (key === ORPHANS_KEY) return ORPHANS;
     if (key.startsWith("g")) {
@@ -314,10 +315,10 @@ export class Engine {
     return position < 0 ? null : position;
   }
 
-  private rowView(code: number, ask: ViewAsk): RowView {
+  #rowView(code: number, ask: ViewAsk): RowView {
     const group = groupOfCode(this.order, code);
-    if (group) return this.groupRow(code, group, ask);
-    if (code === ORPHANS) return this.orphansRow(ask);
+    if (group) return this.#groupRow(code, group, ask);
+    if (code === ORPHANS) return this.#orphansRow(ask);
     const { spans, order } = this;
     const row = order.rows[code]!;
     const end = order.endOf(code);
@@ -337,37 +338,37 @@ export class Engine {
       place: code + 1,
       below,
       failedBelow,
-      isOwn: failedBelow === 0 || (this.knownFailures()?.isOwn(code) ?? false),
+      isOwn: failedBelow === 0 || (this.#knownFailures()?.isOwn(code) ?? false),
       runningBelow: order.runningIn(code + 1, end),
       hasLogs: (spans.marks[row]! & 1) > 0,
       hasChild: (spans.marks[row]! & 2) > 0,
       error: spans.errors.get(row) ?? "",
-      isMatch: this.isMatch[code] === 1,
-      isOnPath: this.path?.isIn(code, isOpen === false ? end : code + 1) ?? false,
-      path: isOpen === false ? this.pathIn(code, end, ask) : (this.path?.of(row) ?? NO_PATH),
-      bars: isOpen === false ? this.bars(code + 1, end, ask) : null,
+      isMatch: this.#isMatch[code] === 1,
+      isOnPath: this.#path?.isIn(code, isOpen === false ? end : code + 1) ?? false,
+      path: isOpen === false ? this.#pathIn(code, end, ask) : (this.#path?.of(row) ?? NO_PATH),
+      bars: isOpen === false ? this.#bars(code + 1, end, ask) : null,
       group: null,
     };
   }
 
-  private groupRow(code: number, group: Group, ask: ViewAsk): RowView {
+  #groupRow(code: number, group: Group, ask: ViewAsk): RowView {
     const state = this.folding.stateOf(group);
     return {
-      ...this.stretchRow(group.from, group.to, ask),
-      key: this.keyOf(code),
+      ...this.#stretchRow(group.from, group.to, ask),
+      key: this.#keyOf(code),
       level: group.level,
       name: this.spans.names[group.name]!,
       isOpen: state !== "closed" && (state === "open" || this.folding.shownOf(group).length > 0),
       below: group.count,
       failedBelow: this.order.failedIn(group.from, group.to),
-      group: { ...this.groupView(group), isBrief: state === "brief" },
+      group: { ...this.#groupView(group), isBrief: state === "brief" },
     };
   }
 
-  private orphansRow(ask: ViewAsk): RowView {
+  #orphansRow(ask: ViewAsk): RowView {
     const { order } = this;
     return {
-      ...this.stretchRow(order.orphansFrom, order.count, ask),
+      ...this.#stretchRow(order.orphansFrom, order.count, ask),
       key: ORPHANS_KEY,
       level: 1,
       name: "spans whose parent never came",
@@ -375,7 +376,7 @@ export class Engine {
     };
   }
 
-  private stretchRow(from: number, to: number, ask: ViewAsk): RowView {
+  #stretchRow(from: number, to: number, ask: ViewAsk): RowView {
     const failed = this.order.failedIn(from, to);
     const running = this.order.runningIn(from, to);
     return {
@@ -397,14 +398,14 @@ export class Engine {
       hasChild: false,
       error: "",
       isMatch: false,
-      isOnPath: this.path?.isIn(from, to) ?? false,
-      path: this.pathIn(from, to, ask),
-      bars: this.bars(from, to, ask),
+      isOnPath: this.#path?.isIn(from, to) ?? false,
+      path: this.#pathIn(from, to, ask),
+      bars: this.#bars(from, to, ask),
       group: null,
     };
   }
 
-  private groupView(group: Group): GroupView {
+  #groupView(group: Group): GroupView {
     const { spans } = this;
     const failedRow = group.shown.find((row) => spans.status[row]! > 1) ?? NONE;
     const { slowest } = group;
@@ -420,12 +421,12 @@ export class Engine {
     };
   }
 
-  private pathIn(from: number, to: number, ask: ViewAsk): readonly number[] {
-    return this.path?.pairs(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels)) ?? NO_PATH;
+  #pathIn(from: number, to: number, ask: ViewAsk): readonly number[] {
+    return this.#path?.pairs(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels)) ?? NO_PATH;
   }
 
-  private bars(from: number, to: number, ask: ViewAsk): Float64Array {
-    const found = this.detail.bars(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels), ask.nowMs);
+  #bars(from: number, to: number, ask: ViewAsk): Float64Array {
+    const found = this.#detail.bars(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels), ask.nowMs);
     const triples = new Float64Array(found.from.length * 3);
     for (let at = 0; at < found.from.length; at++) {
       triples[at * 3] = found.from[at]!;

@@ -6,7 +6,6 @@ import type { LiveStore } from "../live/store.ts";
 import { navigate, query, withQuery } from "../router.ts";
 import { isTyping, type KeySection, useKeys } from "../ui/keys.ts";
 import { lazy } from "../ui/lazy.tsx";
-import { durationWords } from "../ui/time.ts";
 import { Minimap } from "./minimap.tsx";
 import { type Mode, Model } from "./model.ts";
 import { Scrollbar } from "./scrollbar.tsx";
@@ -21,6 +20,7 @@ import "./narrow.css";
 
 const Details = lazy(() => import("./details.tsx").then((module) => module.Details));
 const Flame = lazy(() => import("./flame-view.tsx").then((module) => module.FlameView));
+const PathSays = lazy(() => import("./path-says.tsx").then((module) => module.PathSays), true);
 const Names = lazy(() => import("./table.tsx").then((module) => module.NamesView));
 
 const LEAST_TREE_PX = 130;
@@ -62,7 +62,7 @@ export function Timeline({ live }: { readonly sid: string; readonly live: LiveSt
           <button onClick={() => model.open()}>Try again</button>
         </div>
       )}
-      <PathSays model={model} />
+      {model.isPathOn.value && <PathSays model={model} />}
       <div class="tl-split">
         <div class="tl-main">
           {mode === "tree" && <TreeAndWaterfall model={model} />}
@@ -180,23 +180,6 @@ function NoSpans({ model }: { readonly model: Model }) {
         </p>
       )}
     </div>
-  );
-}
-
-function PathSays({ model }: { readonly model: Model }) {
-  const names = model.totals.value.pathNames;
-  if (!model.isPathOn.value || !names.length) return null;
-  const { fromMs, toMs } = model.extent();
-  return (
-    <p class="tl-path-says" role="status">
-      <b>The time went by waiting for</b>
-      {names.map(({ name, ms }) => (
-        <span key={name}>
-          {name || "no name"} <span class="number">{durationWords(ms)}</span> (
-          {Math.round((100 * ms) / Math.max(toMs - fromMs, 1e-9))} %)
-        </span>
-      ))}
-    </p>
   );
 }
 

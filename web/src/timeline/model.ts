@@ -7,7 +7,6 @@
 
 import { batch, signal } from "@preact/signals";
 import type { LiveStore } from "../live/store.ts";
-import { call } from "../rpc/client.ts";
 import { sessionIsOver } from "../rpc/session.ts";
 import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
 import { number } from "./format.ts";
@@ -24,7 +23,6 @@ import type {
   Totals,
   View,
 } from "./messages.ts";
-import { wordsOf } from "./query.ts";
 
 export const ROW_PX = 26;
 /** Rows that are asked for beyond those that are seen, on each side. */
@@ -84,47 +82,47 @@ export class Model {
   readonly height = signal(400);
   width = 600;
 
-  private readonly worker: Worker;
-  private readonly waiting = new Map<number, (answer: unknown) => void>();
-  private nextId = 1;
-  private isAsking = false;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, (answer: unknown) => void>();
+  #nextId = 1;
+  #isAsking = false;
   /** Rises whenever rows were moved on purpose: a view from before has then nothing to be held at. */
-  private placed = 0;
-  private viewPlaced = 0;
-  private broughtKey: RowKey = "";
-  private broughtIndex = -1;
-  private isStale = true;
-  private clockMs = 0;
-  private frame = 0;
-  private findTimer = 0;
-  private finding: AbortController | null = null;
+  #placed = 0;
+  #viewPlaced = 0;
+  #broughtKey: RowKey = "";
+  #broughtIndex = -1;
+  #isStale = true;
+  #clockMs = 0;
+  #frame = 0;
+  #findTimer = 0;
+  #finding: AbortController | null = null;
   /** A play that failed opens with what made it fail, once that is here and unless something else was chosen. */
-  private isCauseWanted = false;
-  private wantedSpan = "";
-  private stop: (() => void)[] = [];
-  private isPainted = false;
-  private isReady = false;
-  private saidTimer = 0;
-  private stillTimer = 0;
-  private pathAskedMs = 0;
-  private lookedMs = 0;
-  private readonly painters = new Set<() => void>();
+  #isCauseWanted = false;
+  #wantedSpan = "";
+  #stop: (() => void)[] = [];
+  #isPainted = false;
+  #isReady = false;
+  #saidTimer = 0;
+  #stillTimer = 0;
+  #pathAskedMs = 0;
+  #lookedMs = 0;
+  readonly #painters = new Set<() => void>();
 
   constructor(readonly live: LiveStore) {
-    this.worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "timeline" });
-    this.worker.onmessage = ({ data }: MessageEvent<Said>): void => this.hear(data);
-    this.worker.onerror = (): void => {
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "timeline" });
+    this.#worker.onmessage = ({ data }: MessageEvent<Said>): void => this.#hear(data);
+    this.#worker.onerror = (): void => {
       this.trouble.value = "The part of the page that holds the spans has failed. Reload the page.";
     };
-    this.stop.push(
+    this.#stop.push(
       live.subscribe({
-        onSpans: (documents) => this.post({ kind: "news", documents }),
+        onSpans: (documents) => this.#post({ kind: "news", documents }),
         onReset: () => this.open(),
       }),
       live.status.subscribe(() => {
         this.redraw();
         // It has failed before somebody's eyes.
-        if (this.totals.value.isLoaded) this.wantCause();
+        if (this.totals.value.isLoaded) this.#wantCause();
       }),
     );
   }
@@ -136,31 +134,31 @@ export class Model {
   }
 
   close(): void {
-    for (const stop of this.stop) stop();
-    this.worker.terminate();
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.findTimer);
-    clearTimeout(this.saidTimer);
-    clearTimeout(this.stillTimer);
-    this.finding?.abort();
+    for (const stop of this.#stop) stop();
+    this.#worker.terminate();
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#findTimer);
+    clearTimeout(this.#saidTimer);
+    clearTimeout(this.#stillTimer);
+    this.#finding?.abort();
   }
 
   /** Say something that is gone after a while. */
   say(words: string): void {
-    clearTimeout(this.saidTimer);
+    clearTimeout(this.#saidTimer);
     this.said.value = words;
-    this.saidTimer = window.setTimeout(() => (this.said.value = ""), SAID_MS);
+    this.#saidTimer = window.setTimeout(() => (this.said.value = ""), SAID_MS);
   }
 
   /** Be called before each frame in which something changed; the function that is returned ends it. */
   onFrame(paint: () => void): () => void {
-    this.painters.add(paint);
-    return () => this.painters.delete(paint);
+    this.#painters.add(paint);
+    return () => this.#painters.delete(paint);
   }
 
   /** The server's time, as well as it is known. */
   nowMs(): number {
-    return Date.now() + this.clockMs;
+    return Date.now() + this.#clockMs;
   }
 
   get isRunning(): boolean {
@@ -187,9 +185,9 @@ export class Model {
   ask<K extends keyof Answers>(ask: Extract<Ask, { kind: K }>): Promise<Answers[K]>;
   ask(ask: Ask): Promise<unknown>;
   ask(ask: Ask): Promise<unknown> {
-    const id = this.nextId++;
-    this.worker.postMessage({ id, ask });
-    return new Promise((resolve) => this.waiting.set(id, resolve));
+    const id = this.#nextId++;
+    this.#worker.postMessage({ id, ask });
+    return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
   // --- moving ---------------------------------------------------------------------------------------
@@ -202,7 +200,7 @@ export class Model {
 
   /** The room for rows has changed; what is chosen stays in sight if it was, as when its details open below it. */
   resize(width: number, height: number): void {
-    const index = this.indexOfSelected();
+    const index = this.#indexOfSelected();
     const wasSeen = index >= this.scroll.value && index <= this.scroll.value + this.seenRows() - 1;
     this.width = width;
     this.height.value = height;
@@ -212,12 +210,12 @@ export class Model {
   }
 
   /** As far as it is known; -1. */
-  private indexOfSelected(): number {
+  #indexOfSelected(): number {
     const key = this.selected.value;
     const view = this.view.value;
     const at = key && view ? view.rows.findIndex((row) => row.key === key) : -1;
     if (view && at >= 0) return view.first + at;
-    return key && key === this.broughtKey ? this.broughtIndex : -1;
+    return key && key === this.#broughtKey ? this.#broughtIndex : -1;
   }
 
   seenRows(): number {
@@ -264,23 +262,23 @@ export class Model {
   // --- choosing -------------------------------------------------------------------------------------
 
   select(key: RowKey): void {
-    this.isCauseWanted = false;
+    this.#isCauseWanted = false;
     if (this.selected.value === key) return;
     batch(() => {
       this.selected.value = key;
       this.news.value = null;
     });
-    this.post({ kind: "watch", key });
+    this.#post({ kind: "watch", key });
     this.redraw();
   }
 
   /** Go to a row and have it in sight. */
   async go(ask: GoAsk, isCentred = true): Promise<Place> {
     const place = await this.ask<"go">(ask);
-    this.refreshTotals(await this.ask<"totals">({ kind: "totals" }));
+    this.refresh(await this.ask<"totals">({ kind: "totals" }));
     if (place.key) {
       this.select(place.key);
-      this.bringInSight(place, isCentred);
+      this.#bringInSight(place, isCentred);
     }
     return place;
   }
@@ -289,7 +287,7 @@ export class Model {
   async goToFailure(to: FailureAsk["to"]): Promise<void> {
     const before = this.selected.value;
     this.mode.value = "tree";
-    const { key, failure } = await this.go({ kind: "go", to, from: before, error: this.errorOfPlay() });
+    const { key, failure } = await this.go({ kind: "go", to, from: before, error: this.#errorOfPlay() });
     if (!failure) this.say("Nothing has failed.");
     else if (failure.count === 1)
       this.say(key === before ? "This is the only failure." : "The only failure.");
@@ -311,120 +309,108 @@ export class Model {
     const { value: top } = this.scroll;
     const asked = this.selected.value;
     const { totals, chosen, indexBefore } = await this.ask<"fold">({ kind: "fold", how, key, chosen: asked });
-    this.refreshTotals(totals);
+    this.refresh(totals);
     if (!chosen.key || this.selected.value !== asked) return;
     this.select(chosen.key);
     // What a hand folds stays under that hand.
     if (key) return;
     const wasSeen = indexBefore >= top && indexBefore < top + this.seenRows() - 1;
     if (wasSeen) this.scrollTo(top + chosen.index - indexBefore);
-    this.bringInSight(chosen, false);
+    this.#bringInSight(chosen, false);
   }
 
   /** Look for a text, a moment after it was typed. */
   find(text: string): void {
     this.text.value = text;
-    clearTimeout(this.findTimer);
-    this.findTimer = window.setTimeout(() => void this.findNow(), FIND_PAUSE_MS);
+    clearTimeout(this.#findTimer);
+    this.#findTimer = window.setTimeout(() => void this.findNow(), FIND_PAUSE_MS);
   }
 
   /** In the columns at once; then in the tags and logs, which the server has, as far as it has looked. */
   async findNow(): Promise<void> {
-    clearTimeout(this.findTimer);
-    this.finding?.abort();
-    const finding = (this.finding = new AbortController());
-    const text = this.text.value;
+    clearTimeout(this.#findTimer);
+    this.#finding?.abort();
+    const finding = (this.#finding = new AbortController());
     this.isFinding.value = false;
-    this.refreshTotals(await this.ask<"find">({ kind: "find", text, others: [] }));
-    const words = wordsOf(text);
-    if (!words || finding.signal.aborted) return;
-    const others: number[] = [];
-    this.isFinding.value = true;
-    for (let start: number | null = 0; start !== null && !finding.signal.aborted;) {
-      const params: object = { play_sid: this.live.sid, text: words, start };
-      const found: FoundSpans | null = await call<FoundSpans>("span_find", params, finding.signal).catch(
-        () => null,
-      );
-      if (!found || finding.signal.aborted) break;
-      start = found.next;
-      if (!found.ordinals.length) continue;
-      for (const ordinal of found.ordinals) others.push(ordinal);
-      this.refreshTotals(await this.ask<"find">({ kind: "find", text, others }));
-    }
-    if (this.finding === finding) this.isFinding.value = false;
+    await import("./finding.ts").then(
+      ({ findIn }) => (finding.signal.aborted ? undefined : findIn(this, finding.signal)),
+      () => this.say("Nothing can be found: the server does not answer."),
+    );
+    if (this.#finding === finding) this.isFinding.value = false;
   }
 
   async togglePath(): Promise<void> {
     this.isPathOn.value = !this.isPathOn.value;
     const isOn = this.isPathOn.value;
-    this.refreshTotals(await this.ask<"path">({ kind: "path", isOn, nowMs: this.nowMs() }));
+    this.refresh(await this.ask<"path">({ kind: "path", isOn, nowMs: this.nowMs() }));
   }
 
   /** Go to that span once it has come. */
   want(spanId: string): void {
-    this.wantedSpan = spanId;
+    this.#wantedSpan = spanId;
   }
 
   // --- drawing --------------------------------------------------------------------------------------
 
   /** Draw with the next frame. */
   redraw(): void {
-    this.isStale = true;
-    this.wake();
+    this.#isStale = true;
+    this.#wake();
   }
 
   /** Say that what was to be seen first has been drawn. */
   painted(rows: number): void {
-    if (!this.isPainted && rows) {
-      this.isPainted = true;
+    if (!this.#isPainted && rows) {
+      this.#isPainted = true;
       performance.mark("hero:painted");
     }
     const { isLoaded, count } = this.totals.value;
-    if (this.isReady || !(this.isPainted || (isLoaded && count === 0))) return;
-    this.isReady = true;
+    if (this.#isReady || !(this.#isPainted || (isLoaded && count === 0))) return;
+    this.#isReady = true;
     performance.mark("hero:ready");
   }
 
-  private wake(): void {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.update();
+  #wake(): void {
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#update();
     });
   }
 
-  private update(): void {
+  #update(): void {
     this.frameMs.value = this.nowMs();
     // What is folded grows too while it runs.
-    if (this.isRunning && performance.now() - this.lookedMs > LOOK_AGAIN_MS) this.isStale = true;
-    if (this.isStale && !this.isAsking) void this.look();
-    for (const paint of this.painters) paint();
-    if (this.isPathOn.value && this.isRunning && performance.now() - this.pathAskedMs > 500) this.renewPath();
+    if (this.isRunning && performance.now() - this.#lookedMs > LOOK_AGAIN_MS) this.#isStale = true;
+    if (this.#isStale && !this.#isAsking) void this.#look();
+    for (const paint of this.#painters) paint();
+    if (this.isPathOn.value && this.isRunning && performance.now() - this.#pathAskedMs > 500)
+      this.#renewPath();
     if (!this.isRunning) return;
     // Without motion what runs is told anew once a second: its time is a fact, that it slides is not.
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.wake();
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.#wake();
     else {
-      clearTimeout(this.stillTimer);
-      this.stillTimer = window.setTimeout(() => this.wake(), STILL_MS);
+      clearTimeout(this.#stillTimer);
+      this.#stillTimer = window.setTimeout(() => this.#wake(), STILL_MS);
     }
   }
 
-  private renewPath(): void {
-    this.pathAskedMs = performance.now();
+  #renewPath(): void {
+    this.#pathAskedMs = performance.now();
     void this.ask<"path">({ kind: "path", isOn: true, nowMs: this.nowMs() }).then((totals) =>
-      this.refreshTotals(totals),
+      this.refresh(totals),
     );
   }
 
   /** Ask for what is to be seen; again, where that changed meanwhile. */
-  private async look(): Promise<void> {
-    this.isAsking = true;
-    this.isStale = false;
-    this.lookedMs = performance.now();
+  async #look(): Promise<void> {
+    this.#isAsking = true;
+    this.#isStale = false;
+    this.#lookedMs = performance.now();
     const top = Math.floor(this.scroll.value);
     const first = Math.max(0, top - SPARE_ROWS);
     const { fromMs, toMs } = this.range();
-    const { placed } = this;
+    const placed = this.#placed;
     const view = await this.ask<"view">({
       kind: "view",
       first,
@@ -435,35 +421,36 @@ export class Model {
       pixels: Math.min(4096, Math.ceil(this.width * 2)),
       nowMs: this.nowMs(),
       selected: this.selected.value,
-      anchor: placed === this.viewPlaced ? this.anchorAt(first) : "",
+      anchor: placed === this.#viewPlaced ? this.#anchorAt(first) : "",
     });
-    this.isAsking = false;
-    this.viewPlaced = placed;
+    this.#isAsking = false;
+    this.#viewPlaced = placed;
     batch(() => {
-      if (view.shift && placed === this.placed && this.scroll.value >= 1)
+      if (view.shift && placed === this.#placed && this.scroll.value >= 1)
         this.scroll.value = Math.max(0, this.scroll.value + view.shift);
       this.view.value = view;
     });
-    this.wake();
-    if (this.isStale) this.wake();
+    this.#wake();
+    if (this.#isStale) this.#wake();
   }
 
   /** The key of the row that was at an index, where it is known; at the top nothing is held. */
-  private anchorAt(index: number): RowKey {
+  #anchorAt(index: number): RowKey {
     const view = this.view.value;
     if (!view || this.scroll.value < 1) return "";
     return view.rows[index - view.first]?.key ?? "";
   }
 
-  private refreshTotals(totals: Totals): void {
+  /** Know how the play stands; an older word changes nothing. */
+  refresh(totals: Totals): void {
     if (totals.version < this.totals.value.version) return;
     this.totals.value = totals;
     this.redraw();
   }
 
-  private bringInSight(place: Place, isCentred: boolean): void {
-    this.placed++;
-    [this.broughtKey, this.broughtIndex] = [place.key, place.index];
+  #bringInSight(place: Place, isCentred: boolean): void {
+    this.#placed++;
+    [this.#broughtKey, this.#broughtIndex] = [place.key, place.index];
     const seen = Math.floor(this.seenRows());
     const { value: top } = this.scroll;
     const isSeen = place.index >= top && place.index < top + seen - 1;
@@ -477,38 +464,38 @@ export class Model {
     if (end < zoomed.fromMs || place.startMs > zoomed.toMs) this.fit(place.startMs, end);
   }
 
-  private post(ask: Ask): void {
-    this.worker.postMessage({ id: 0, ask });
+  #post(ask: Ask): void {
+    this.#worker.postMessage({ id: 0, ask });
   }
 
-  private hear(said: Said): void {
-    if ("tell" in said) return this.told(said.tell);
-    const resolve = this.waiting.get(said.id);
-    this.waiting.delete(said.id);
+  #hear(said: Said): void {
+    if ("tell" in said) return this.#told(said.tell);
+    const resolve = this.#waiting.get(said.id);
+    this.#waiting.delete(said.id);
     resolve?.(said.answer);
   }
 
-  private told(tell: Tell): void {
+  #told(tell: Tell): void {
     if (tell.kind === "head") {
       const play = tell.play as unknown as PlayNews;
-      if (Math.abs(tell.serverMs - Date.now()) > CLOCKS_DIFFER_MS) this.clockMs = tell.serverMs - Date.now();
+      if (Math.abs(tell.serverMs - Date.now()) > CLOCKS_DIFFER_MS) this.#clockMs = tell.serverMs - Date.now();
       this.head.value = play;
       this.live.tell(play);
     } else if (tell.kind === "news") {
       if (`s${tell.span.ordinal}` === this.selected.value) this.news.value = tell.span;
     } else if (tell.kind === "totals") {
       // A clock of the server that is ahead of ours shows in what it tells.
-      if (tell.latestMs > this.nowMs()) this.clockMs = tell.latestMs - Date.now();
-      this.refreshTotals(tell.totals);
-      if (this.wantedSpan) void this.goToWanted();
-      else if (this.isCauseWanted) void this.goToCause();
+      if (tell.latestMs > this.nowMs()) this.#clockMs = tell.latestMs - Date.now();
+      this.refresh(tell.totals);
+      if (this.#wantedSpan) void this.#goToWanted();
+      else if (this.#isCauseWanted) void this.#goToCause();
     } else if (tell.kind === "done") {
-      if (!this.totals.value.isLoaded) this.refreshTotals({ ...this.totals.value, isLoaded: true });
+      if (!this.totals.value.isLoaded) this.refresh({ ...this.totals.value, isLoaded: true });
       const play = this.head.value;
       // What was written up to its end is in the columns: a stream would have nothing to tell.
       if (play && hasEnded(play.status) && play.revision <= tell.revision) this.live.finish(tell.revision);
       else this.live.follow(tell.revision);
-      this.wantCause();
+      this.#wantCause();
     } else if (tell.status === 401) {
       sessionIsOver();
     } else {
@@ -516,28 +503,28 @@ export class Model {
     }
   }
 
-  private async goToWanted(): Promise<void> {
-    const spanId = this.wantedSpan;
+  async #goToWanted(): Promise<void> {
+    const spanId = this.#wantedSpan;
     const place = await this.ask<"go">({ kind: "go", to: "id", spanId });
-    if (!place.key || this.wantedSpan !== spanId) return;
-    this.wantedSpan = "";
+    if (!place.key || this.#wantedSpan !== spanId) return;
+    this.#wantedSpan = "";
     await this.go({ kind: "go", to: "span", row: place.row });
   }
 
   /** Of a play that failed, why it did is shown first. */
-  private wantCause(): void {
+  #wantCause(): void {
     const status = this.live.status.value;
-    this.isCauseWanted = !this.selected.value && !this.wantedSpan && hasEnded(status) && status !== "ok";
-    if (this.isCauseWanted) void this.goToCause();
+    this.#isCauseWanted = !this.selected.value && !this.#wantedSpan && hasEnded(status) && status !== "ok";
+    if (this.#isCauseWanted) void this.#goToCause();
   }
 
-  private async goToCause(): Promise<void> {
-    const ask: FailureAsk = { kind: "go", to: "cause", from: "", error: this.errorOfPlay() };
+  async #goToCause(): Promise<void> {
+    const ask: FailureAsk = { kind: "go", to: "cause", from: "", error: this.#errorOfPlay() };
     const place = await this.ask<"go">(ask);
-    if (place.key && this.isCauseWanted) await this.go({ kind: "go", to: "span", row: place.row });
+    if (place.key && this.#isCauseWanted) await this.go({ kind: "go", to: "span", row: place.row });
   }
 
-  private errorOfPlay(): string {
+  #errorOfPlay(): string {
     return this.live.play.value?.error ?? this.head.value?.error ?? "";
   }
 }
@@ -546,9 +533,4 @@ function failureWords({ place, count, isCause, isCaught }: NonNullable<Place["fa
   const words = `Failure ${number(place + 1)} of ${number(count)}`;
   if (isCause) return `${words}: why the play failed.`;
   return isCaught ? `${words}: it was caught.` : `${words}.`;
-}
-
-interface FoundSpans {
-  readonly ordinals: readonly number[];
-  readonly next: number | null;
 }
