@@ -6,7 +6,7 @@ BUDGET_MIN ?= 30
 # A play starts faster than its code compiles, so the compiled files are part of the set-up.
 COMPILE = $(BIN)/python -m compileall -q src
 
-.PHONY: all setup run test lint bench bench-peers soak docs clean
+.PHONY: all setup run test coverage lint bench bench-peers soak docs clean
 all: lint test
 
 .venv/.ready: pyproject.toml
@@ -23,6 +23,9 @@ run: setup                     ## run the demonstration flow and show it again
 
 test: setup                    ## the test suite: fixed seeds, at most ten minutes
 	$(BIN)/python tools/test.py
+
+coverage: setup                ## the test suite, and the lines that it does not reach
+	$(BIN)/python tools/test.py --cov --cov-report=term
 
 lint: setup                    ## formatting, lint, types, layers, spelling, generated files
 	$(BIN)/python tools/lint.py

@@ -47,6 +47,7 @@ PLAYS_AT_ONCE = 4
 """How many plays a pool runs at a time unless it is told otherwise."""
 
 _RETRY_S = 0.5
+_LOOK_FOR_SIGNALS_MS = 1000
 _UNCONFINED = (
     "this host can keep no play from itself (`hero-logic doctor` says why): flows can do what you can do"
 )
@@ -456,7 +457,8 @@ class _Stop:
         if also is not None:
             poll.register(also, select.POLLIN | select.POLLHUP)
         while True:
-            for descriptor, _ in poll.poll():
+            # A signal that comes just before the wait wakes nobody; it is acted on at the next look.
+            for descriptor, _ in poll.poll(_LOOK_FOR_SIGNALS_MS):
                 words = os.read(descriptor, 4096)
                 if descriptor == also:
                     if not words:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migrate.legacy import edge, script, transform, workflow
+from migrate.legacy import edge, given, script, transform, workflow
 from support.command import hero_logic
 
 GOOD = workflow([script("output = {'text': 'hello ' + inputs['who']}")], inputs=[
@@ -31,7 +31,7 @@ def test_a_directory_becomes_flows_that_play(here: Path) -> None:
     played = hero_logic("run", str(here / "flows" / "greet.py"), "-i", "who=Ada", "--quiet")
 
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"greet.py: 3 translated, 0 with a remark" in done.stdout
+    assert b"greet.py: 3 parts translated\n" in done.stdout
     assert json.loads(played.stdout) == {"text": "hello Ada"}
 
 
@@ -77,6 +77,73 @@ def test_a_changed_file_is_left_as_it_is_unless_forced(here: Path) -> None:
     assert kept == made + "# mine\n"
     assert b"--force" in refused.stderr
     assert target.read_text() == made
+
+
+def test_a_file_that_migrate_did_not_make_is_told_apart(here: Path) -> None:
+    """It is not said to have been changed; nothing of it is, nor of any other file."""
+    (here / "greet.py").write_text("print('mine')\n")
+
+    refused = hero_logic("migrate", str(here), "--out", str(here))
+
+    assert refused.returncode == 2
+    assert b"not made by migrate" in refused.stderr
+    assert b"changed since" not in refused.stderr
+    assert (here / "greet.py").read_text() == "print('mine')\n"
+
+
+def test_cases_that_a_shell_names_are_left_out_and_told(here: Path) -> None:
+    """A pattern like *.json names them with the workflows; alone they are nothing to migrate."""
+    cases = here / "greet.cases.json"
+    cases.write_text("[]")
+
+    both = hero_logic("migrate", str(here / "greet.json"), str(cases), "--out", str(here))
+    alone = hero_logic("migrate", str(cases))
+
+    assert (both.returncode, alone.returncode) == (0, 2)
+    assert b"greet.cases.json is left out" in both.stderr
+    assert (here / "greet.py").exists()
+
+
+def test_the_report_ends_with_the_command_that_runs_the_flow(here: Path) -> None:
+    """With every input that it cannot do without, and every service, those of the flows that it calls too."""
+    outer = [
+        {"node_id": "s", "node_type": "subworkflow", "config": {"workflow": "inner", "inputs": {}}},
+        {
+            "node_id": "m",
+            "node_type": "action",
+            "config": {"service": "mail", "method": "send", "params": {}},
+        },
+    ]
+    inner = [
+        {
+            "node_id": "a",
+            "node_type": "ai_call",
+            "config": {
+                "model": "m", "system_prompt": "", "prompt": "", "temperature": 0, "output_format": "text"
+            },
+        }
+    ]  # fmt: skip
+    inputs = [given("count", "integer"), given("dry run", "boolean"), given("who", required=False)]
+    (here / "inner.json").write_text(workflow(inner, name="inner"))
+    (here / "outer.json").write_text(workflow(outer, inputs=inputs, name="outer"))
+
+    done = hero_logic("migrate", str(here), "--out", str(here / "flows"))
+    document = hero_logic("migrate", str(here), "--out", str(here / "flows"), "--json")
+
+    words = "-i count=INTEGER -i 'dry run=true' --rpc ai=SOCKET --rpc mail=SOCKET"
+    command = f"hero-logic run {here / 'flows' / 'outer.py'} {words}"
+    assert f"  run it: {command}\n" in done.stdout.decode()
+    assert [flow["run"] for flow in json.loads(document.stdout)["migrated"]][2] == command
+
+
+def test_every_part_is_listed_where_that_is_wanted(here: Path) -> None:
+    """With its place in both files; otherwise what went well is only counted."""
+    done = hero_logic("migrate", str(here), "--out", str(here))
+    whole = hero_logic("migrate", str(here), "--out", str(here), "--all")
+
+    assert b"translated a (" not in done.stdout
+    assert f"translated a ({here / 'greet.json'}:1:".encode() in whole.stdout
+    assert b", greet.py:" in whole.stdout
 
 
 def test_check_writes_nothing(here: Path) -> None:

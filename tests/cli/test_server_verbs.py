@@ -221,7 +221,7 @@ def test_the_tree_is_drawn_on_a_terminal(server: Server) -> None:
 
 
 def ageless(printed: bytes) -> bytes:
-    """What was printed without its ages, which may be a second apart: the one is asked for after the other."""
+    """What was printed without its ages: the one was asked for after the other, up to seconds apart."""
     return re.sub(rb" *\d+ \w+ ago", b" ago", printed)
 
 

@@ -75,6 +75,26 @@ def test_a_node_starts_as_soon_as_it_is_ready_whatever_else_runs(played: Stage) 
     assert done.output == {"long": {"waited": True}, "b": {}}, done.error
 
 
+def test_what_depends_on_where_a_way_back_leads_waits_though_it_is_never_gone(played: Stage) -> None:
+    """A retry edge whose condition is never true holds up as any other does, until its handler has run."""
+    done, _ = play(
+        played,
+        [
+            script("first", "output = {}"),
+            script("fails", "import time\ntime.sleep(0.2)\nraise ValueError"),
+            script("handler", "raise KeyError('the end')"),
+            script("later", "output = {}"),
+        ],
+        edge("first", "fails"),
+        edge("fails", "handler", condition="failed"),
+        edge("first", "later"),
+        edge("handler", "first", kind="retry", condition="false"),
+    )
+
+    assert done.status == "failed"
+    assert "later" not in done.ran
+
+
 def test_a_way_back_is_gone_while_something_else_runs(played: Stage) -> None:
     """Only what depends on where it leads has to wait."""
     done, _ = play(

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hero_logic.core.flow_source import read_flow_file
-from hero_logic.migrate import is_untouched, translate
+from hero_logic.migrate import translate, was_made_here
+from hero_logic.migrate.prelude import PIECES
 from hero_logic.migrate.write import spared
 from migrate.legacy import condition, edge, script, transform, workflow
 from migrate.legacy import given as an_input
@@ -158,14 +159,53 @@ def test_a_line_is_straight() -> None:
 
 
 def test_nodes_side_by_side_have_threads_and_exclusive_ones_have_none() -> None:
-    """What runs at the same time gets a task; a handler and the way on never run at the same time."""
+    """What runs at the same time gets a thread; a handler and the way on never run at the same time."""
     nodes = [script("output = 1", name) for name in "abc"]
 
     side_by_side = source_of(workflow(nodes, [edge("a", "c"), edge("b", "c")]))
     exclusive = source_of(workflow(nodes, [edge("a", "b", condition="failed"), edge("a", "c")]))
 
-    assert side_by_side.count("@together.start()") == 2
-    assert "Together" not in exclusive
+    assert "    together(do_a, do_b)\n" in side_by_side
+    assert "in_thread" not in exclusive
+
+
+def test_what_begins_while_something_else_runs_is_started_by_itself() -> None:
+    """Where two ways go on beside each other, one after another of each; else a plain call does."""
+    nodes = [script("output = 1", name) for name in "abcd"]
+
+    source = source_of(workflow(nodes, [edge("a", "c"), edge("c", "d"), edge("b", "d")]))
+
+    assert source.count("@together.start()") == 2
+    assert "def together(" not in source
+
+
+def test_and_in_or_stands_in_brackets() -> None:
+    """Python needs none, and a reader does."""
+    nodes = [condition("true", "a"), condition("true", "b"), transform(1, "c")]
+    edges = [
+        edge("a", "b", condition="outputs.result"),
+        edge("a", "c", condition="not outputs.result"),
+        edge("b", "c", condition="outputs.result"),
+    ]
+
+    assert re.search(
+        r'if not a\["result"\] or \(\s*b is not None and b\["result"\]\s*\):',
+        source_of(workflow(nodes, edges)),
+    )
+
+
+def test_the_docstring_says_what_the_hints_do_not() -> None:
+    """Which numbers have to be whole, and which services are to be granted."""
+    asks = {
+        "node_id": "a", "node_type": "action", "config": {"service": "mail", "method": "send", "params": {}}
+    }  # fmt: skip
+    source = source_of(
+        workflow([asks], [], [an_input("n", "integer", description="how many"), an_input("m", "integer")])
+    )
+
+    assert "        n: how many (a whole number)\n" in source
+    assert "        m: a whole number\n" in source
+    assert "    It calls services: --rpc mail=SOCKET\n" in source
 
 
 def test_the_same_text_gives_the_same_bytes() -> None:
@@ -177,9 +217,19 @@ def test_a_file_that_was_changed_is_known_by_its_checksum() -> None:
     """The first line tells whether anybody has changed what stands below."""
     source = source_of(MANY)
 
-    assert is_untouched(source)
-    assert not is_untouched(source.replace("0.001", "0.002"))
-    assert not is_untouched("print()\n")
+    assert was_made_here(source) is True
+    assert was_made_here(source.replace("0.001", "0.002")) is False
+    assert was_made_here("print()\n") is None
+
+
+@pytest.mark.parametrize("name", sorted(PIECES))
+def test_a_workflow_that_is_called_like_a_function_of_the_prelude_keeps_both(name: str) -> None:
+    """Its flow is called something else, so that neither hides the other."""
+    source = source_of(workflow([transform("{{inputs.n}}!", "a")], name=name))
+
+    functions = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert functions[0] not in PIECES
+    assert len(set(functions)) == len(functions)
 
 
 def structure(source: str) -> list[str]:
@@ -199,10 +249,13 @@ def hostile(text: str) -> str:
     """A workflow with one text in every place that may hold any."""
     nodes = [
         transform({"k" + text: [text.replace("{{", "")]}, "a" + text, name=text),
-        transform(0, "b", name=text, position=text),
+        transform(text.replace("{{", "") + " {{inputs.n}}" + text.replace("}}", ""), "b", name=text,
+                  position=text),
         {"node_id": "s", "node_type": "action", "name": text,
-         "config": {"service": "s" + text, "method": "m-" + text,
+         "config": {"service": "crm", "method": "m-" + text,
                     "params": {"p-" + text: text.replace("{{", "")}}},
+        {"node_id": "u", "node_type": "action", "name": text,
+         "config": {"service": "s-" + text, "method": "m", "params": {}}},
         {"node_id": "m", "node_type": "ai_call",
          "config": {"model": text, "system_prompt": text.replace("{{", ""), "prompt": "", "temperature": 0,
                     "output_format": "text"}},

@@ -105,4 +105,5 @@ def test_a_play_that_is_not_there_is_said(visit: Visit, server: Server) -> None:
     """With its id."""
     page = visit.go(f"/compare?a=nothing&b={run_play(server, 'greet')}")
 
-    expect(page.get_by_role("alert")).to_contain_text("nothing")
+    expect(page.get_by_role("heading", name="There is no such play")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("nothing")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from support.browsing import Visit, run_play
+from support.browsing import Visit, run_play, visiting
 from support.serving import Server
 
 TIMED = '''
@@ -41,6 +41,18 @@ def test_two_versions_are_shown_beside_each_other(visit: Visit) -> None:
     expect(page.get_by_role("textbox", name="Source of greet, before")).to_contain_text("Good day")
     expect(page.get_by_role("textbox", name="Source of greet, after")).not_to_contain_text("Good day")
     assert "before=" in page.url
+
+
+def test_on_a_telephone_two_versions_are_below_each_other(browser: Browser, server: Server) -> None:
+    """Line by line: beside each other each would have a few characters."""
+    with visiting(browser, server, viewport={"width": 360, "height": 740}) as visit:
+        visit.log_in()
+        page = visit.go("/library?flow=greet")
+        page.get_by_label("against").select_option(index=1)
+        source = page.get_by_role("textbox", name="Source of greet")
+
+        expect(source.locator(".cm-deletedChunk")).to_contain_text("Good day")
+        expect(source.locator(".cm-changedLine")).to_contain_text("Hello")
 
 
 def test_the_form_runs_a_flow_and_the_page_follows_its_play(visit: Visit, server: Server) -> None:

@@ -37,6 +37,17 @@ def test_a_code_that_was_used_is_refused_in_words(browser: Browser, server: Serv
         expect(visit.page.get_by_role("grid", name="Plays")).to_be_visible()
 
 
+def test_another_address_in_the_same_window_logs_in(browser: Browser, server: Server) -> None:
+    """Only what is behind the # differs then, and a browser loads nothing anew."""
+    with visiting(browser, server) as visit:
+        visit.go("/login#used-before")
+        expect(visit.page.get_by_role("alert")).to_contain_text("each works once")
+
+        visit.log_in()
+        expect(visit.page.get_by_role("grid", name="Plays")).to_be_visible()
+        assert "#" not in visit.page.url
+
+
 def test_who_has_no_session_is_shown_the_login_and_then_what_was_wanted(
     browser: Browser, server: Server
 ) -> None:

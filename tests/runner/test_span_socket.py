@@ -282,6 +282,20 @@ def test_a_signal_handler_may_ask_for_the_end(directory: Path) -> None:
     assert (opened.sink.span_ids, opened.sink.ended) == (["a"], ["1"])
 
 
+def test_a_signal_that_came_just_before_the_wait_is_not_slept_through(directory: Path) -> None:
+    """What the interpreter was told too late to see before it waits is acted on all the same."""
+    opened = Listening(directory)
+    before = signal.signal(signal.SIGTERM, lambda *_: opened.listener.request_end(0.0))
+    try:
+        # To another thread, so that nothing wakes this one: the same as a moment too early.
+        threading.Timer(0.05, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+        opened.handle.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert not os.path.exists(opened.listener.path)
+
+
 def test_a_listener_has_ended_once_its_socket_is_gone_and_its_thread_too(directory: Path) -> None:
     """Who waited finds nothing of it: no file, no thread, no descriptor."""
     before = len(os.listdir("/proc/self/fd"))

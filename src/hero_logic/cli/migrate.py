@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 
 from hero_logic.cli.main import EXIT_FAILED, EXIT_OK, EXIT_USAGE, put, put_json, say
+from hero_logic.cli.migrate_report import all_services, counts_text, fault_documents, put_entries, run_command
 from hero_logic.core.errors import InvalidWorkflow, UsageError
 from hero_logic.core.wire import escape_controls
 
@@ -15,21 +16,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hero_logic.client import Client
-    from hero_logic.migrate import Migration, Report
+    from hero_logic.migrate import Migration
 
 _EPILOG = """\
-Each workflow becomes one file, DIR/NAME.py, called like the workflow: run it with hero-logic run DIR/NAME.py.
-What it takes are its parameters: -i NAME=VALUE gives one. The services that it calls are in it as
-flow.service("NAME"): grant each of them with --rpc NAME=SOCKET when you run it.
+Each workflow becomes one file, DIR/NAME.py, called like the workflow. The report ends with the command that
+runs it: -i NAME=VALUE gives an input, --rpc NAME=SOCKET lets it call a service.
 
-The report says of each part what became of it: translated, translated with a remark, or left to a person,
-with the place in both files. The exit status is 0 if all was translated, 1 if something needs a person,
-2 if a workflow means nothing; then every fault of it is told, and nothing at all is written.
-A file that somebody has changed since it was made is not overwritten.
+A service is a JSON-RPC 2.0 server on a Unix socket, one JSON object a line each way, a connection a call:
+  {"jsonrpc": "2.0", "id": 1, "method": "search", "params": {"text": "parcels"}}
+  {"jsonrpc": "2.0", "id": 1, "result": ["post", "rail"]}
+  {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "the catalogue is closed"}}
+What asked a model calls the service ai, method complete, with model, system_prompt, prompt, temperature and
+output_format. The result is {"text": "the answer"}; for the output_format json that text has to be JSON.
+
+The report counts the parts of a workflow that were translated, and lists what has a remark or needs a person,
+with the place in both files and what to do; --all lists every part, --json has all of it for programs.
+The exit status is 0 if all was translated, 1 if something needs a person, 2 if a file is no valid workflow;
+then all faults of all files are listed, and nothing at all is written. A file that somebody has changed since
+it was made is not overwritten.
 
 With --library each flow of the library whose newest version is a workflow gets a version in Python; the
-workflow stays as the version before it, and one that means nothing keeps no other one back.
+workflow stays as the version before it, and an invalid one keeps no other one back.
 """
+
+_CASES = ".cases.json"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="a workflow's file, or a directory: all *.json in it that are none of *.cases.json",
+        help="a workflow's file, or a directory: all *.json in it; *.cases.json are never workflows",
     )
     parser.add_argument(
         "--out", default=".", metavar="DIR", help="where the flows go (default: here); it is made if need be"
@@ -52,6 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--check", action="store_true", help="write nothing, and say what would become of it")
     parser.add_argument("--force", action="store_true", help="overwrite files that somebody has changed")
+    parser.add_argument(
+        "--all", action="store_true", help="list every part, also what was translated without a remark"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print the reports as one JSON document, and nothing else"
     )
@@ -91,13 +104,9 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
     if arguments.json:
         put_json([_document(arguments.out, done, invalid)])
     else:
-        for flow, migration in done:
-            _put_report(
-                flow,
-                migration.report,
-                _target(arguments.out, flow),
-                is_check=arguments.check or bool(invalid),
-            )
+        _put_reports(
+            arguments.out, done, is_written=not arguments.check and not invalid, lists_all=arguments.all
+        )
     for _, refused in invalid:
         say(f"hero-logic: {refused}")
     if invalid:
@@ -122,12 +131,19 @@ def _files(paths: list[str]) -> list[str]:
     for path in paths:
         if os.path.isdir(path):
             inside = sorted(name for name in os.listdir(path) if name.endswith(".json"))
-            inside = [name for name in inside if not name.endswith(".cases.json")]
+            inside = [name for name in inside if not name.endswith(_CASES)]
             if not inside:
                 raise UsageError(f"{path} has no workflow in it: no file whose name ends in .json.")
             found += [os.path.join(path, name) for name in inside]
+        elif path.endswith(_CASES):
+            # A shell that is given *.json names them too.
+            say(
+                f"hero-logic: {path} is left out: it holds cases of a workflow, by its name, and none itself."
+            )
         else:
             found.append(path)
+    if not found:
+        raise UsageError("none of these files is a workflow's.")
     return list(dict.fromkeys(found))
 
 
@@ -150,12 +166,8 @@ def _target(directory: str, flow: _Flow) -> str:
 def _write_all(directory: str, done: list[tuple[_Flow, Migration]], *, force: bool) -> None:
     """Write all flows, or none of them where one would overwrite what a person wrote."""
     targets = [(_target(directory, flow), migration.source) for flow, migration in done]
-    changed = [] if force else [path for path, source in targets if _is_changed(path, source)]
-    if changed:
-        raise UsageError(
-            f"{', '.join(changed)}: changed since it was made, or not made by migrate. Nothing was written. "
-            "Name another directory with --out, or overwrite it with --force."
-        )
+    if not force:
+        _refuse_to_overwrite(targets)
     try:
         os.makedirs(directory, exist_ok=True)
         for path, source in targets:
@@ -164,17 +176,41 @@ def _write_all(directory: str, done: list[tuple[_Flow, Migration]], *, force: bo
         raise UsageError(f"{error.filename or directory} cannot be written: {error.strerror}.") from error
 
 
-def _is_changed(path: str, source: str) -> bool:
-    from hero_logic.migrate import is_untouched
+def _refuse_to_overwrite(targets: list[tuple[str, str]]) -> None:
+    """Raise where a file is there that is not as migrate made it: of some paths and what they are to hold."""
+    from hero_logic.migrate import was_made_here
 
+    changed, others = [], []
+    for path, source in targets:
+        there = _there(path)
+        if there is None or there == source:
+            continue
+        is_ours = was_made_here(there)
+        if is_ours is None:
+            others.append(path)
+        elif not is_ours:
+            changed.append(path)
+    says = []
+    if changed:
+        says.append(f"{', '.join(changed)}: changed since migrate made it.")
+    if others:
+        says.append(f"{', '.join(others)}: there already, and not made by migrate.")
+    if says:
+        raise UsageError(
+            f"{' '.join(says)} Nothing was written. Name another directory with --out, or "
+            "overwrite with --force."
+        )
+
+
+def _there(path: str) -> str | None:
+    """What a file holds; None where there is no file."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            there = file.read()
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
     except FileNotFoundError:
-        return False
+        return None
     except (OSError, ValueError):
-        return True
-    return there != source and not is_untouched(there)
+        return ""
 
 
 def _write(path: str, source: str) -> None:
@@ -188,29 +224,17 @@ def _write(path: str, source: str) -> None:
 # --- The report ----------------------------------------------------------------------------------------
 
 
-def _put_report(flow: _Flow, report: Report, target: str, *, is_check: bool) -> None:
-    verb = "would become" if is_check else "->"
-    put(f"{escape_controls(flow.path)} {verb} {escape_controls(target)}: {counts_text(report)}\n")
-    put_entries(report, path=flow.path, target=os.path.basename(target))
-
-
-def counts_text(report: Report) -> str:
-    """How much of a workflow came out in which way."""
-    return (
-        f"{report.count('translated')} translated, {report.count('remark')} with a remark, "
-        f"{report.count('person')} for a person to do"
-    )
-
-
-def put_entries(report: Report, *, path: str, target: str) -> None:
-    """Print what a report has to say beyond that all went well; path and target name the two files."""
-    for entry in report.entries:
-        if entry.outcome == "translated":
-            continue
-        mark = "needs a person" if entry.outcome == "person" else "remark"
-        there = f", {target}:{entry.target_line}" if entry.target_line else ""
-        place = f"{path}:{entry.line}:{entry.column}{there}"
-        put(f"  {mark} [{entry.code}] {escape_controls(f'{entry.part}: {entry.says} ({place})')}\n")
+def _put_reports(
+    directory: str, done: list[tuple[_Flow, Migration]], *, is_written: bool, lists_all: bool
+) -> None:
+    services = all_services(migration.report for _, migration in done)
+    for flow, migration in done:
+        report, target = migration.report, _target(directory, flow)
+        verb = "->" if is_written else "would become"
+        put(f"{escape_controls(flow.path)} {verb} {escape_controls(target)}: {counts_text(report)}\n")
+        put_entries(report, path=flow.path, target=os.path.basename(target), lists_all=lists_all)
+        if is_written:
+            put(f"  run it: {escape_controls(run_command(report, target, services[report.flow]))}\n")
 
 
 def _document(
@@ -218,17 +242,15 @@ def _document(
 ) -> bytes:
     import json
 
+    services = all_services(migration.report for _, migration in done)
     migrated = [
-        {"file": flow.path, "target": _target(directory, flow), **migration.report.as_document()}
+        {
+            "file": flow.path,
+            "target": _target(directory, flow),
+            **migration.report.as_document(),
+            "run": run_command(migration.report, _target(directory, flow), services[migration.report.flow]),
+        }
         for flow, migration in done
     ]
     refused = [{"file": path, "faults": fault_documents(error)} for path, error in invalid]
     return json.dumps({"migrated": migrated, "refused": refused}, indent=2).encode()
-
-
-def fault_documents(invalid: InvalidWorkflow) -> list[dict[str, object]]:
-    """All faults of a workflow, as JSON has them."""
-    return [
-        {"says": fault.says, "pointer": fault.pointer, "line": fault.line, "column": fault.column}
-        for fault in invalid.faults
-    ]

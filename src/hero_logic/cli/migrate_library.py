@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from hero_logic.cli.main import EXIT_FAILED, EXIT_OK, EXIT_USAGE, put, put_json, say
-from hero_logic.cli.migrate import counts_text, fault_documents, put_entries
+from hero_logic.cli.migrate_report import counts_text, fault_documents, put_entries, run_command
 from hero_logic.core.errors import InvalidWorkflow, UsageError
 from hero_logic.core.wire import escape_controls
 
@@ -40,7 +40,7 @@ def execute(arguments: argparse.Namespace, client: Client) -> int:
         put_json([_document(done)])
     else:
         for one in done:
-            _put(one)
+            _put(one, lists_all=arguments.all)
         if not done:
             say("There is no workflow to migrate in the library.")
     for one in done:
@@ -124,7 +124,7 @@ def _status(one: LibraryMigration) -> int:
     return EXIT_FAILED if one.migration.report.needs_person or one.is_refused else EXIT_OK
 
 
-def _put(one: LibraryMigration) -> None:
+def _put(one: LibraryMigration, *, lists_all: bool) -> None:
     if one.migration is None:
         return
     report = one.migration.report
@@ -136,10 +136,12 @@ def _put(one: LibraryMigration) -> None:
     else:
         became = f"-> version {one.put.version_sid[:8]}"
     put(f"{name}@{one.legacy_version_sid[:8]} {became}: {counts_text(report)}\n")
-    put_entries(report, path=f"{one.name}@{one.legacy_version_sid[:8]}", target=one.name)
+    put_entries(report, path=f"{one.name}@{one.legacy_version_sid[:8]}", target=one.name, lists_all=lists_all)
     for problem in one.put.problems if one.put is not None else ():
         told = escape_controls(problem.message)
         put(f"  {problem.severity} [{problem.code}] {told} ({name}:{problem.line})\n")
+    if one.put is not None and not one.is_refused:
+        put(f"  run it: {escape_controls(run_command(report, one.name, report.services))}\n")
 
 
 def _document(done: list[LibraryMigration]) -> bytes:
@@ -152,6 +154,7 @@ def _document(done: list[LibraryMigration]) -> bytes:
             "version_sid": None if one.put is None else one.put.version_sid,
             "problems": [] if one.put is None else [problem.message for problem in one.put.problems],
             **one.migration.report.as_document(),
+            "run": run_command(one.migration.report, one.name, one.migration.report.services),
         }
         for one in done
         if one.migration is not None

@@ -34,8 +34,15 @@ if TYPE_CHECKING:
     from hero_logic.core.records import Play, SpanRow
 
 
+_EPILOG = """\
+The exit status is 0 if the play ended well, 1 if it failed, 124 if its time was over, 130 if it was
+cancelled; 2 if it was refused before it began: then standard error says why, and nothing is on record.
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    parser.epilog = _EPILOG
     parser.add_argument(
         "flow",
         metavar="FLOW",

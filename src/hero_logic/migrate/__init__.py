@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from hero_logic.migrate.names import Names, flow_name
 from hero_logic.migrate.read import read
 from hero_logic.migrate.report import Entry, Migration, Report, placed
-from hero_logic.migrate.write import is_untouched, write
+from hero_logic.migrate.write import was_made_here, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Entry", "Migration", "Report", "is_untouched", "module_names", "translate"]
+__all__ = ["Entry", "Migration", "Report", "module_names", "translate", "was_made_here"]
 
 _NOTHING: dict[str, str] = {}
 
@@ -44,7 +44,15 @@ def translate(text: str, *, known: Mapping[str, str] = _NOTHING, name: str = "",
     """
     workflow = read(text, name=name)
     source, function, entries = write(workflow, known, flow)
-    return Migration(source, Report(workflow.name, function, placed(entries, text)))
+    report = Report(
+        workflow.name,
+        function,
+        placed(entries, text),
+        required=workflow.required,
+        services=workflow.services,
+        flows=tuple(known[called] for called in workflow.subworkflows if called in known),
+    )
+    return Migration(source, report)
 
 
 def module_names(texts: Iterable[str]) -> list[tuple[str, str]]:

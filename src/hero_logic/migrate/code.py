@@ -7,6 +7,7 @@ nothing else but the bodies of scripts: that is what makes an injection impossib
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -95,6 +96,66 @@ def _worded(value: str) -> list[str]:
             pieces.append("")
         pieces[-1] += word
     return pieces
+
+
+_WORD = re.compile(r"[^ \n]*[ \n]|[^ \n]+")
+_LINE_CHARACTERS = 60
+"""After so many a long text goes on in the next line, behind a space."""
+
+
+def filled(parts: Sequence[str | Code]) -> Code:
+    """A text with values in it: an f-string; a sum, where Python before 3.12 could not read the f-string.
+
+    A value that is surely a text or a number stands in it as Python shows it; any other by ``shown``.
+
+    >>> filled(["a {", Code("x", kind="number"), "}"]).text
+    'f"a {{{x}}}"'
+    """
+    values = {id(part): _as_text(part) for part in parts if isinstance(part, Code)}
+    uses = uses_of(values.values())
+    fields = {number: _field(code) for number, code in values.items()}
+    if None in fields.values():
+        pieces = [
+            constant(part) if isinstance(part, str) else values[id(part)] for part in parts if part != ""
+        ]
+        text = " + ".join(piece.text for piece in pieces)
+        return Code(text, COMPARISON, "string", uses, tuple(("", piece) for piece in pieces), ("+", ""))
+    words: list[tuple[str, str]] = []
+    for part in parts:
+        if isinstance(part, str):
+            words += [("", word) for word in _WORD.findall(part)]
+        else:
+            words.append((fields[id(part)] or "", ""))
+    lines: list[list[tuple[str, str]]] = [[]]
+    for word in words:
+        length = sum(len(field or text) for field, text in [*lines[-1], word])
+        if lines[-1] and (length > _LINE_CHARACTERS or lines[-1][-1][1].endswith("\n")):
+            lines.append([])
+        lines[-1].append(word)
+    pieces = [Code(_f_string(line)) for line in lines]
+    return Code(_f_string(words), ATOM, "string", uses, tuple(("", piece) for piece in pieces), ("(", ")"))
+
+
+def _as_text(code: Code) -> Code:
+    return code if code.kind in ("string", "number") else call("shown", code, kind="string")
+
+
+def _field(code: Code) -> str | None:
+    """An expression as it may stand in an f-string in double quotes; None: it may not, before Python 3.12."""
+    if any(sign in code.text for sign in "\\'#{"):
+        return None
+    return "{" + code.text.replace('"', "'") + "}"
+
+
+def _f_string(words: Sequence[tuple[str, str]]) -> str:
+    """Words as a literal of Python; of each it is a field, or its text that counts."""
+    if not any(field for field, _ in words):
+        return quoted("".join(text for _, text in words))
+    body = "".join(
+        field or "".join(map(escaped, text)).replace('"', '\\"').replace("{", "{{").replace("}", "}}")
+        for field, text in words
+    )
+    return f'f"{body}"'
 
 
 def listed(items: Sequence[Code]) -> Code:
@@ -198,6 +259,17 @@ def as_comment(key: str, value: object) -> str:
     return f"# kept from the workflow: {text}".replace("#", "\\u0023").replace("\\u0023", "#", 1)
 
 
+def _broken_in_last(code: Code, prefix: str, word: str) -> tuple[str, str]:
+    """Of two operands the last of which stands in brackets: all before its inside, and that; else nothing.
+
+    So formatters break such a line, and one of three operands behind each of them.
+    """
+    if not word or len(code.parts) != 2 or not code.parts[1][1].text.startswith("("):
+        return "", ""
+    (_, one), (own, other) = code.parts
+    return f"{prefix}{one.text} {own or word}(", other.text[1:-1]
+
+
 def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bool = False) -> list[str]:
     """A statement with an expression in it, in lines that are not too long where that can be.
 
@@ -218,10 +290,13 @@ def in_lines(code: Code, prefix: str, suffix: str, indent: int, *, is_inside: bo
     opening, closing = code.brackets
     if not closing or opening == "(":
         word = "" if closing else f"{opening} "
-        bare = is_inside and not prefix
+        head, inner = _broken_in_last(code, f"{margin}{prefix}", word)
+        if not is_inside and inner and max(len(head), indent + 4 + len(inner)) <= WIDTH:
+            return [head, f"{margin}    {inner}", f"{margin}){suffix}"]
+        bare = is_inside and not prefix and not code.text.startswith("(")
         lines = [] if bare else [f"{margin}{prefix}("]
         deeper = indent if bare else indent + 4
-        if not bare and word and deeper + len(code.text) <= WIDTH:
+        if not bare and deeper + len(code.text) <= WIDTH:
             return [*lines, f"{' ' * deeper}{code.text}", f"{margin}){suffix}"]
         for number, (own, part) in enumerate(code.parts):
             last = suffix if bare and number == len(code.parts) - 1 else ""

@@ -394,12 +394,15 @@ def write_test(tree: Tree, scope: Scope) -> Code:
 def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
     level = AND if word == "and" else OR
     # Python itself needs fewer brackets; a reader is glad of these.
-    texts = [
-        in_brackets(part) if part.level in (AND, OR) and part.level != level else part.text for part in parts
+    pieces = [
+        Code(in_brackets(part), parts=part.parts, brackets=part.brackets)
+        if part.level in (AND, OR) and part.level != level
+        else part
+        for part in parts
     ]
     kind: Kind = "bool" if all(part.kind == "bool" for part in parts) else "any"
-    pieces = tuple(("", Code(text)) for text in texts)
-    return Code(f" {word} ".join(texts), level, kind, uses_of(parts), pieces, (word, ""))
+    text = f" {word} ".join(piece.text for piece in pieces)
+    return Code(text, level, kind, uses_of(parts), tuple(("", piece) for piece in pieces), (word, ""))
 
 
 def _compared(operator: str, one: Code, other: Code) -> Code:

@@ -7,6 +7,8 @@ import re
 import sys
 import unicodedata
 
+from hero_logic.migrate.prelude import RESERVED
+
 MAX_NAME_CHARACTERS = 40
 
 # A list of its own and not that of the interpreter here: the flow may run in another, and the same workflow
@@ -168,24 +170,8 @@ TAKEN = (
 """What no name of a flow may be."""
 
 
-_MODULES = frozenset(
-    [
-        "hero_tracing",
-        "hero_logic",
-        "flow",
-        "run",
-        "same",
-        "at",
-        "fill",
-        "less",
-        "play",
-        "within",
-        "whole",
-        "taken",
-        "merged",
-        "message",
-    ]
-)
+_MODULES = frozenset(["hero_tracing", "hero_logic"]) | RESERVED
+"""What no flow may be: what it imports, and what stands in its file besides."""
 
 
 class Names:

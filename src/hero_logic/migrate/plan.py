@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_LOOPS_INSIDE = 6
 """Loops in loops: Python takes twenty nested blocks, of which a node itself may need three."""
 _LOOKED_AT = 200
+_COMPARED = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -85,6 +86,21 @@ class Region:
     lines: list[Line | Task]
     last: list[Task]
 
+    @property
+    def is_staged(self) -> bool:
+        """Whether its tasks stand in groups, each waited for as a whole before anything else is done."""
+        group: list[Line | Task] = []
+        for line in self.lines:
+            if isinstance(line, Task):
+                if line.after or len(line.items) > 1 or not isinstance(line.items[0], int):
+                    return False
+                group.append(line)
+            elif line.waits != group:
+                return False
+            else:
+                group = []
+        return self.last == group
+
 
 @dataclass(eq=False, slots=True)
 class Plan:
@@ -96,6 +112,8 @@ class Plan:
         region: the order.
         tangled: retry edges whose loops wait for each other.
         has_tasks: whether anything runs side by side.
+        is_staged: whether all tasks are single nodes, each of which is waited for with those beside it: so
+            that nothing has to begin while something else runs.
     """
 
     graph: Graph
@@ -103,6 +121,7 @@ class Plan:
     region: Region
     tangled: list[Edge]
     has_tasks: bool
+    is_staged: bool
 
 
 def make_plan(workflow: Workflow) -> Plan:
@@ -121,7 +140,7 @@ def make_plan(workflow: Workflow) -> Plan:
             else:
                 tangled += found.edges
         else:
-            return Plan(graph, guards, region, tangled, planner.has_tasks)
+            return Plan(graph, guards, region, tangled, planner.has_tasks, planner.is_staged)
 
 
 class _Tangled(Exception):
@@ -145,9 +164,8 @@ def _loops(graph: Graph, guards: Guards, without: list[Edge], joined: list[list[
     loops = []
     for edge in graph.retries:
         if edge not in without and edge.max_retries and can_be_taken(edge, guards):
-            inside = graph.descendants[edge.target] & graph.ancestors[edge.source]
-            inside |= 1 << edge.target | 1 << edge.source
-            loops.append(Loop([edge], [inside], inside))
+            way = _way_of(edge, graph)
+            loops.append(Loop([edge], [way], way))
     for edges in joined:
         apart = [loop for loop in loops if any(edge in edges for edge in loop.edges)]
         loops = [loop for loop in loops if loop not in apart]
@@ -165,15 +183,16 @@ def _loops(graph: Graph, guards: Guards, without: list[Edge], joined: list[list[
         around = [other for other in loops[:place] if other.nodes & loop.nodes]
         loop.depth = max((other.depth + 1 for other in around), default=0)
         loop.edges.sort(key=lambda edge: graph.retries.index(edge))
-        loop.bodies = [
-            graph.descendants[edge.target] & graph.ancestors[edge.source]
-            | 1 << edge.target
-            | 1 << edge.source
-            for edge in loop.edges
-        ]
+        loop.bodies = [_way_of(edge, graph) for edge in loop.edges]
         if loop.depth > MAX_LOOPS_INSIDE:
             raise _Tangled([loop])
     return loops
+
+
+def _way_of(edge: Edge, graph: Graph) -> int:
+    """What lies on the way from the end of a retry edge to its handler, with both, as a set of bits."""
+    between = graph.descendants[edge.target] & graph.ancestors[edge.source]
+    return between | 1 << edge.target | 1 << edge.source
 
 
 def _one_loop(graph: Graph, loops: list[Loop]) -> Loop:
@@ -206,7 +225,10 @@ class _Planner:
         self.graph = graph
         self.guards = guards
         self.loops = loops
+        # Nothing ever goes back by these, and yet they hold up what depends on where they lead.
+        self.idle = [edge for edge in graph.retries if edge.max_retries and not can_be_taken(edge, guards)]
         self.has_tasks = False
+        self.is_staged = True
 
     def plan(self) -> Region:
         nodes = [number for number in self.graph.order if self.guards.of[number] is not None]
@@ -279,6 +301,10 @@ class _Ordering:
             for number in members(planner.graph.descendants[edge.target] & ~body):
                 if number in home and edge.source in home:
                     self.link(index[home[edge.source]], index[home[number]])
+        for edge in planner.idle:
+            for number in members(planner.graph.descendants[edge.target] & ~_way_of(edge, planner.graph)):
+                if number in home and edge.source in home:
+                    self.link_unless_circular(index[home[edge.source]], index[home[number]])
         self.slow = [
             not (isinstance(item, int) and planner.workflow.nodes[item].is_instant) for item in items
         ]
@@ -288,11 +314,22 @@ class _Ordering:
         self.task: dict[int, Task] = {}
         self.position: dict[int, int] = {}
         self.lines: list[Line | Task] = []
+        self.last_guard: Guard | None = None
 
     def link(self, one: int, other: int) -> None:
         if one != other:
             self.before[other].add(one)
             self.after[one].add(other)
+
+    def link_unless_circular(self, one: int, other: int) -> None:
+        """Let an item wait for another one, if that does not wait for it."""
+        seen, left = {one}, [one]
+        while left:
+            for before in self.before[left.pop()] - seen:
+                seen.add(before)
+                left.append(before)
+        if other not in seen:
+            self.link(one, other)
 
     def order(self) -> Region:
         self.close()
@@ -301,15 +338,35 @@ class _Ordering:
         ready = [(self.rank(place), place) for place, count in enumerate(left) if not count]
         heapq.heapify(ready)
         while ready:
-            place = heapq.heappop(ready)[1]
+            place = self.taken_from(ready)
             self.put(place)
             for after in sorted(self.after[place]):
                 left[after] -= 1
                 if not left[after]:
                     heapq.heappush(ready, (self.rank(after), after))
         tasks = [line for line in self.lines if isinstance(line, Task)]
+        region = Region(self.lines, [task for task in tasks if not task.is_waited_for])
         self.planner.has_tasks |= bool(tasks)
-        return Region(self.lines, [task for task in tasks if not task.is_waited_for])
+        self.planner.is_staged &= region.is_staged
+        return region
+
+    def taken_from(self, ready: list[tuple[int, int]]) -> int:
+        """The next item of a heap; of some that rank alike rather one that runs only where the last one did.
+
+        So that what stands in one ``if`` stands together.
+        """
+        looked_at = [heapq.heappop(ready)]
+        while ready and ready[0][0] == looked_at[0][0] and len(looked_at) < _COMPARED:
+            looked_at.append(heapq.heappop(ready))
+        near = self.last_guard
+        chosen = next(
+            (item for item in looked_at if near and self.guards[item[1]].is_within(near)), looked_at[0]
+        )
+        for item in looked_at:
+            if item is not chosen:
+                heapq.heappush(ready, item)
+        self.last_guard = self.guards[chosen[1]]
+        return chosen[1]
 
     def close(self) -> None:
         """Fill in the sets of all that comes before and after; raise where items wait for each other."""

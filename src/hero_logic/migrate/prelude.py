@@ -80,15 +80,11 @@ def at(value: Any, *path: Any) -> Any:
 ''',
         imports=("Any",),
     ),
-    "fill": Piece(
+    "shown": Piece(
         '''\
-def fill(text: str, *values: Any) -> str:
-    """The text with values in it: texts as they are, all else as JSON."""
-    shown = []
-    for value in values:
-        is_text = isinstance(value, str)
-        shown.append(value if is_text else json.dumps(value, ensure_ascii=False))
-    return text.format(*shown)
+def shown(value: Any) -> str:
+    """A value as it stands in a text: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 ''',
         imports=("json", "Any"),
     ),
@@ -146,11 +142,11 @@ def at_most(one: Any, other: Any) -> bool:
     ),
     "contains": Piece(
         '''\
-def contains(whole: Any, part: Any) -> bool:
+def contains(holder: Any, part: Any) -> bool:
     """Whether a text has a part, a list an item, or a dict a key."""
-    if isinstance(whole, list):
-        return any(same(item, part) for item in whole)
-    return isinstance(whole, (str, dict)) and isinstance(part, str) and part in whole
+    if isinstance(holder, list):
+        return any(same(item, part) for item in holder)
+    return isinstance(holder, (str, dict)) and isinstance(part, str) and part in holder
 ''',
         calls=("same",),
         imports=("Any",),
@@ -203,10 +199,10 @@ def taken(given: dict[str, Any], **inputs: tuple[Any, bool, Any]) -> dict[str, A
 ''',
         imports=("Any",),
     ),
-    "within": Piece(
+    "in_thread": Piece(
         '''\
-def within(limit_s: float, work: Any, *arguments: Any) -> Any:
-    """What some work gives within so many seconds; after that it is left to itself."""
+def in_thread(work: Any, *arguments: Any) -> Future[Any]:
+    """Begin some work in a thread of its own; what lingers of it ends with the play."""
     result: Future[Any] = Future()
 
     def do_it() -> None:
@@ -216,12 +212,35 @@ def within(limit_s: float, work: Any, *arguments: Any) -> Any:
             result.set_exception(error)
 
     threading.Thread(target=do_it, daemon=True).start()
+    return result
+''',
+        imports=("threading", "Any", "Future"),
+    ),
+    "within": Piece(
+        '''\
+def within(limit_s: float, work: Any, *arguments: Any) -> Any:
+    """What some work gives within so many seconds; a thread that takes longer is left alone."""
+    result = in_thread(work, *arguments)
     wait([result], limit_s)
     if not result.done():
         raise TimeoutError(f"it took longer than {limit_s} s")
     return result.result()
 ''',
-        imports=("threading", "Any", "Future", "wait"),
+        calls=("in_thread",),
+        imports=("Any", "wait"),
+    ),
+    "together": Piece(
+        '''\
+def together(*works: Callable[[], None]) -> None:
+    """Do some work at the same time, and wait for all of it or for the first error, which is raised."""
+    results = [in_thread(work) for work in works]
+    wait(results, return_when=FIRST_EXCEPTION)
+    for result in results:
+        if result.done():
+            result.result()
+''',
+        calls=("in_thread",),
+        imports=("Callable", "FIRST_EXCEPTION", "wait"),
     ),
     "play": Piece(
         '''\
@@ -315,6 +334,7 @@ IMPORTS = {
     "get_args": "from typing import get_args",
     "get_origin": "from typing import get_origin",
     "Callable": "from collections.abc import Callable",
+    "FIRST_EXCEPTION": "from concurrent.futures import FIRST_EXCEPTION",
     "Future": "from concurrent.futures import Future",
     "wait": "from concurrent.futures import wait",
     "signature": "from inspect import signature",
@@ -333,7 +353,6 @@ RESERVED = frozenset(
             "flow",
             "inputs",
             "others",
-            "together",
             "attempt",
             "error",
             "ended",
@@ -384,5 +403,5 @@ def import_lines(names: set[str]) -> list[str]:
     ]
 
 
-def _import_order(name: str) -> tuple[bool, str]:
-    return name[0].islower(), name
+def _import_order(name: str) -> tuple[bool, bool, str]:
+    return not name.isupper(), name[0].islower(), name

@@ -31,6 +31,7 @@ REMARKS = {
 NEEDS_PERSON = {
     "unknown_workflow": "a subworkflow that is not beside it: its step fails until it is there",
     "entangled_loops": "retry edges whose loops wait for each other",
+    "service_name": "a service that cannot be granted under its name: its step fails",
     "hidden_method": "a method of a service whose name begins with an underscore",
 }
 """Each thing that a person has to do: why the flow is not complete without."""
@@ -69,11 +70,17 @@ class Report:
         workflow: the name of the workflow.
         flow: the name of the function that it became.
         entries: what became of each part.
+        required: the inputs that it cannot do without: the name of each, and its type in the workflow.
+        services: the names of the services that it calls itself, in the order of the alphabet.
+        flows: the flows that it calls, which subworkflows became.
     """
 
     workflow: str
     flow: str
     entries: tuple[Entry, ...]
+    required: tuple[tuple[str, str], ...] = ()
+    services: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
 
     @property
     def needs_person(self) -> bool:
@@ -89,6 +96,9 @@ class Report:
         return {
             "workflow": self.workflow,
             "flow": self.flow,
+            "required": [{"name": name, "type": kind} for name, kind in self.required],
+            "services": list(self.services),
+            "flows": list(self.flows),
             "entries": [
                 {
                     "outcome": entry.outcome,

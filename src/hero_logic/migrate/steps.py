@@ -78,9 +78,9 @@ class Steps:
             self.wait_for(region.last)
 
     def wait_for(self, tasks: list[Task]) -> None:
-        """Wait for tasks."""
-        code = call("together.wait", *(Code(self.handles[id(task)]) for task in tasks))
-        self.body.statement(code)
+        """Wait for tasks, which have begun, or begin together now."""
+        function = "together" if self.plan.is_staged else "together.wait"
+        self.body.statement(call(function, *(Code(self.handles[id(task)]) for task in tasks)))
 
     def item(self, item: Item) -> None:
         """Write a node or a loop where its guard holds."""
@@ -106,14 +106,15 @@ class Steps:
         return guard.parent
 
     def task(self, task: Task) -> None:
-        """Write a task: a function that starts when those before it are done."""
+        """Write a task: a function that starts when those before it are done, or all of its group at once."""
         body = self.body
         first = first_node(task.items[0])
         handle = self.names.unique(f"do_{self.values.variables[first].output}")
         self.handles[id(task)] = handle
         body.line("")
-        after = [Code(self.handles[id(before)]) for before in task.after]
-        body.statement(call("together.start", *after), "@")
+        if not self.plan.is_staged:
+            after = [Code(self.handles[id(before)]) for before in task.after]
+            body.statement(call("together.start", *after), "@")
         body.line(f"def {handle}() -> None:")
         function = len(self.handles)
         kept = body.enter(body.base, function)
@@ -143,8 +144,10 @@ class Steps:
             body.line("while True:")
         else:
             self.begin_loops([loop, *loops_in(loop.region)])
-            is_plain = len(loop.edges) == 1
-            body.line(f"for _ in range({loop.edges[0].max_retries + 1}):" if is_plain else "while True:")
+            retries = loop.edges[0].max_retries
+            times = "once" if retries == 1 else f"{retries} times"
+            plain = f"for _ in range({retries + 1}):  # it goes back at most {times}"
+            body.line(plain if len(loop.edges) == 1 else "while True:")
         self.open_loops.append(loop)
         kept = body.enter(body.guard)
         was_first, self.is_first = self.is_first, False

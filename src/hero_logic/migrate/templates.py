@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hero_logic.migrate.code import Code, call, constant, keyed, listed
+from hero_logic.migrate.code import Code, constant, filled, keyed, listed
 from hero_logic.migrate.expressions import ExpressionFault, Path, read_path
 from hero_logic.migrate.places import joined
 
@@ -84,10 +84,4 @@ def write(template: object, scope: Scope) -> Code:
         case ("", Path() as path, ""):
             return scope.path(path)
         case parts:
-            text = "".join("{}" if isinstance(part, Path) else _doubled(part) for part in parts)
-            values = [scope.path(part) for part in parts if isinstance(part, Path)]
-            return call("fill", constant(text), *values, kind="string")
-
-
-def _doubled(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+            return filled([scope.path(part) if isinstance(part, Path) else part for part in parts])

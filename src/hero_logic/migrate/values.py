@@ -33,8 +33,6 @@ from hero_logic.migrate.prelude import RESERVED
 from hero_logic.migrate.workflow import AskModel, Decide, Node, RunScript, Transform, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hero_logic.migrate.expressions import Path, Tree
     from hero_logic.migrate.guards import Guard
     from hero_logic.migrate.names import Names
@@ -283,11 +281,14 @@ class Values:
             parts.append(self.again(node))
         if not plain and len(parts) == 2 and parts[1].level == ATOM:
             only = parts[1]
+            checked = Code(f"({only.text} if isinstance({only.text}, dict) else {{}})")
             return Code(
-                f"inputs | ({only.text} if isinstance({only.text}, dict) else {{}})",
+                f"inputs | {checked.text}",
                 COMPARISON,
                 "object",
                 parts[0].uses | only.uses,
+                (("", parts[0]), ("", checked)),
+                ("|", ""),
             )
         if not plain:
             return call("merged", *parts, kind="object")
@@ -325,7 +326,7 @@ class Values:
         assert own is not None
         parts: list[Code] = []
         if not guard.is_within(own):
-            parts.append(self.ran(edge.source))
+            parts.append(self._runs(edge.source, own, guard))
         if self.guards.fails[edge.source]:
             own = own.below(Literal("failed", edge.source, edge.is_failed))
             if not guard.is_within(own):
@@ -335,6 +336,13 @@ class Values:
             if not isinstance(edge.condition, expressions.Constant):
                 parts.append(test)
         return joined_by("and", parts) if parts else None
+
+    def _runs(self, node: int, own: Guard, guard: Guard) -> Code:
+        """Whether a node runs, where a guard holds: by the failure that it asks for, if that is all."""
+        literal = own.literal
+        if literal is not None and literal.kind == "failed" and own.parent and guard.is_within(own.parent):
+            return self.has_failed(literal.node, literal.holds)
+        return self.ran(node)
 
     def has_failed(self, node: int, wanted: bool) -> Code:
         """Whether a node failed, or whether it did not."""
@@ -457,25 +465,19 @@ def joined_by(word: str, parts: list[Code]) -> Code:
     """Some tests as one."""
     if len(parts) == 1:
         return parts[0]
-    texts = [in_brackets(part) if part.level in (AND, OR) else part.text for part in parts]
+    # Python itself needs fewer brackets; a reader is glad of these.
+    pieces = [
+        Code(in_brackets(part), parts=part.parts, brackets=part.brackets) if part.level in (AND, OR) else part
+        for part in parts
+    ]
     return Code(
-        f" {word} ".join(texts),
+        f" {word} ".join(piece.text for piece in pieces),
         AND if word == "and" else OR,
         "bool",
         uses_of(parts),
-        tuple(_lines_of_chain(word, parts, texts)),
+        tuple(("", piece) for piece in pieces),
         (word, ""),
     )
-
-
-def _lines_of_chain(word: str, parts: list[Code], texts: list[str]) -> Iterator[tuple[str, Code]]:
-    """The operands, each for a line, with what stands before it: "and" in "or" needs no brackets there."""
-    for part, text in zip(parts, texts, strict=True):
-        if word == "or" and part.level == AND and part.parts:
-            for number, (own, inner) in enumerate(part.parts):
-                yield (own or "and ") if number else "", inner
-        else:
-            yield "", Code(text)
 
 
 def opposite(test: Code) -> Code:

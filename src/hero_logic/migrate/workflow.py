@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from hero_logic.migrate.expressions import Tree
     from hero_logic.migrate.scripts import Script
 
+AI = "ai"
+"""The service that a node of the type ``ai_call`` calls."""
 INPUT_TYPES = ("string", "number", "integer", "boolean", "object", "array")
 
 Kept = tuple[tuple[str, object, str], ...]
@@ -148,3 +150,25 @@ class Workflow:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     kept: Kept
+
+    @property
+    def required(self) -> tuple[tuple[str, str], ...]:
+        """The inputs without which it does not run, each with its type."""
+        return tuple((found.name, found.type) for found in self.inputs if found.required)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services that its nodes call, in the order of the alphabet."""
+        found = set()
+        for node in self.nodes:
+            if isinstance(node.work, AskModel):
+                found.add(AI)
+            elif isinstance(node.work, CallService):
+                found.add(node.work.service)
+        return tuple(sorted(found))
+
+    @property
+    def subworkflows(self) -> tuple[str, ...]:
+        """The names of the workflows that its nodes run, in the order of the alphabet."""
+        works = (node.work for node in self.nodes)
+        return tuple(sorted({work.workflow for work in works if isinstance(work, RunWorkflow)}))

@@ -25,6 +25,7 @@ from hero_logic.migrate.prelude import ABSENT, PIECES, RESERVED, import_lines, n
 from hero_logic.migrate.remarks import entries_of
 from hero_logic.migrate.steps import Steps, loops_in
 from hero_logic.migrate.values import Values, can_be_parameter
+from hero_logic.migrate.works import can_be_granted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,10 +92,12 @@ def checksum(rest: str) -> str:
     return hashlib.sha256(rest.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def is_untouched(source: str) -> bool:
-    """Whether a file is as it was made, as far as its first line can tell."""
+def was_made_here(source: str) -> bool | None:
+    """Whether a file is as it was made, as far as its first line can tell; None: it was not made here."""
     first, _, rest = source.partition("\n")
-    return first.startswith(HEAD) and first[len(HEAD) :][:16] == checksum(rest)
+    if not first.startswith(HEAD):
+        return None
+    return first[len(HEAD) :][:16] == checksum(rest)
 
 
 class _Writer:
@@ -178,11 +181,14 @@ class _Writer:
             or ["A migrated workflow."]
         )
         about = [
-            f"        {_one_line(found.name)}: {_one_line(found.description)}"
+            f"        {_one_line(found.name)}: {said}"
             for found in self.workflow.inputs
-            if found.description.strip()
+            if (said := _said_of(found))
         ]
         lines = [f'    """{text[0]}', *(f"    {line}" if line else "" for line in text[1:])]
+        granted = [f"--rpc {name}=SOCKET" for name in self.workflow.services if can_be_granted(name)]
+        if granted:
+            lines += ["", f"    It calls services: {' '.join(granted)}"]
         if about:
             lines += ["", "    Args:", *about]
         if len(lines) == 1 and len(lines[0]) + 3 <= WIDTH + 20:
@@ -210,7 +216,7 @@ class _Writer:
                 lines.append(f"    {name} = False")
         if self.values.asks_all:
             lines += self.all_nodes()
-        if self.plan.has_tasks:
+        if self.plan.has_tasks and not self.plan.is_staged:
             self.body.uses.add("Together")
             lines.append("    together = Together()")
         return lines
@@ -355,6 +361,14 @@ def _documented(text: str) -> list[str]:
     """A text in lines, as they may stand in a docstring."""
     lines = [_one_line(line) for line in text.strip().splitlines()]
     return lines if any(lines) else []
+
+
+def _said_of(found: Input) -> str:
+    """What the docstring says of an input; Python's hint of a number does not tell that it is a whole one."""
+    said = _one_line(found.description)
+    if found.type != "integer":
+        return said
+    return f"{said} (a whole number)" if said else "a whole number"
 
 
 def _one_line(text: str) -> str:

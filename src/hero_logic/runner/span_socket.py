@@ -37,6 +37,7 @@ _SID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 _MAX_SID_CHARS = 64
 _RUNTIME_DIR_VARIABLE = "HERO_LOGIC_RUNTIME_DIR"
 _MAX_PATH_BYTES = 107
+_LOOK_FOR_SIGNALS_S = 1.0
 
 
 def check_sid(sid: str) -> str:
@@ -86,7 +87,10 @@ class ListenerHandle:
         Raises:
             whatever ended it against its will.
         """
-        self._reader.done.wait()
+        # Not without an end: a signal that comes between the interpreter's last look for one and the wait
+        # wakes nobody, and would be acted on when the play has ended by itself.
+        while not self._reader.done.wait(_LOOK_FOR_SIGNALS_S):
+            pass
         self._listener.close()
         if self._reader.error is not None:
             raise self._reader.error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from hero_logic.service.extracts import play_news, span_news, whole_logs
 from hero_logic.service.feed import Follower
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hero_logic.core.records import SpanRow
     from hero_logic.store.contract import Store
@@ -119,15 +120,17 @@ class Columns:
         # All columns at once: a row at a time takes several times as long.
         for (_, kind), values in zip(LAYOUT, zip(*rows, strict=True), strict=True):
             if kind == "name":
-                columns.append(_numbers("I", [names.setdefault(value, len(names)) for value in values]))
+                for value in dict.fromkeys(values):
+                    names.setdefault(value, len(names))
+                columns.append(_numbers("I", map(names.__getitem__, values)))
             elif kind == "text":
-                columns.append(_texts([value.encode("utf-8", "replace") for value in values]))
+                columns.append(_texts(values))
             elif kind == "f64":
                 columns.append(_numbers("d", [_NOT_ENDED if value is None else value for value in values]))
             elif kind == "u64":
                 columns.append(_numbers("Q", values))
             else:
-                columns.append(_numbers("I", [min(max(value, 0), _MAX_U32) for value in values]))
+                columns.append(_small_numbers(values))
         return list(names)[known:], b"".join(columns)
 
 
@@ -158,7 +161,7 @@ def _frame(kind: bytes, payload: bytes) -> bytes:
     return _FRAME.pack(kind, len(payload)) + payload + b"\0" * (-len(payload) % 8)
 
 
-def _numbers(code: str, values: Sequence[Any]) -> bytes:
+def _numbers(code: str, values: Iterable[Any]) -> bytes:
     """A column of numbers, little-endian, padded to a multiple of eight bytes."""
     column = array(code, values)
     if struct.pack("=H", 1) != struct.pack("<H", 1):
@@ -167,12 +170,21 @@ def _numbers(code: str, values: Sequence[Any]) -> bytes:
     return text + b"\0" * (-len(text) % 8)
 
 
-def _texts(values: list[bytes]) -> bytes:
+def _small_numbers(values: Sequence[int]) -> bytes:
+    """A column of numbers of 32 bits; what does not fit is the nearest one that does."""
+    try:
+        return _numbers("I", values)
+    except OverflowError:
+        return _numbers("I", [min(max(value, 0), _MAX_U32) for value in values])
+
+
+def _texts(values: Sequence[str]) -> bytes:
     """A column of texts: where each begins and the last one ends, in bytes; then all of them in one."""
-    ends = [0]
-    total = 0
-    for value in values:
-        total += len(value)
-        ends.append(total)
-    text = b"".join(values)
-    return _numbers("I", ends) + text + b"\0" * (-len(text) % 8)
+    joined = "".join(values)
+    if joined.isascii():
+        # What nearly all are: a byte each, so that nothing has to be encoded one by one.
+        lengths, text = map(len, values), joined.encode()
+    else:
+        encoded = [value.encode("utf-8", "replace") for value in values]
+        lengths, text = map(len, encoded), b"".join(encoded)
+    return _numbers("I", accumulate(lengths, initial=0)) + text + b"\0" * (-len(text) % 8)

@@ -115,8 +115,8 @@ def whole_spans(connection: sqlite3.Connection, sid: str, start: int, limit: int
 
 def columns(connection: sqlite3.Connection, sid: str, start: int, limit: int) -> list[tuple[Any, ...]]:
     """Spans from the ordinal ``start`` on, as tuples, with tags that are JSON whatever is on disk."""
-    found = connection.execute(queries.READ_COLUMNS, (sid, start, max(limit, 0)))
-    return [(*values, rows.tags_as_text(tags)) for *values, tags in found]
+    found = connection.execute(queries.READ_COLUMNS, (sid, start, max(limit, 0))).fetchall()
+    return [(*row[:-1], rows.tags_as_text(row[-1])) for row in found]
 
 
 def child_counts(connection: sqlite3.Connection, sid: str, parent_ids: Iterable[str]) -> dict[str, int]:

@@ -1,8 +1,9 @@
-# Made by hero-logic migrate; checksum b1b892569c5f79ed  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum b5c43ca50618e840  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any, no_type_check
 
 from hero_tracing import flow
@@ -19,7 +20,7 @@ def branch_and_join(
 
     Args:
         country: where the parcel goes, as a two-letter code
-        weight_g: weight in grams
+        weight_g: weight in grams (a whole number)
         express: deliver tomorrow
         currency: what to price it in
     """
@@ -31,36 +32,30 @@ def branch_and_join(
         "currency": currency,
     }
     stays_in_the_union: Any = None
-    no_customs: Any = None
     customs: Any = None
+    no_customs: Any = None
     postage: Any = None
     exchange_rate: Any = None
     apology: Any = None
-    together = Together()
     with flow.step("Leaves the country?", node_id="is_abroad"):
         leaves_the_country = {"result": country != "NL"}
     if leaves_the_country["result"]:
         with flow.step("Stays in the union?", node_id="in_union"):
             stays_in_the_union = {"result": country in ["BE", "DE", "FR"]}
-    if (
-        not leaves_the_country["result"]
-        or stays_in_the_union is not None
-        and stays_in_the_union["result"]
-    ):
-        with flow.step("No customs", node_id="no_customs"):
-            no_customs = {"customs_cents": 0, "papers": []}
-    if leaves_the_country["result"]:
         if not stays_in_the_union["result"]:
             with flow.step("Customs", node_id="customs"):
                 customs = {"customs_cents": 1200, "papers": ["CN 23"]}
+    if not leaves_the_country["result"] or (
+        stays_in_the_union is not None and stays_in_the_union["result"]
+    ):
+        with flow.step("No customs", node_id="no_customs"):
+            no_customs = {"customs_cents": 0, "papers": []}
 
-    @together.start()
     def do_postage() -> None:
         nonlocal postage
         with flow.step("Postage", node_id="postage"):
             postage = run(postage_script, inputs)
 
-    @together.start()
     def do_exchange_rate() -> None:
         nonlocal exchange_rate
         for _ in range(3):
@@ -71,27 +66,23 @@ def branch_and_join(
             except Exception as error:
                 exchange_rate = {"error": message(error)}
 
-    together.wait(do_postage, do_exchange_rate)
+    together(do_postage, do_exchange_rate)
     quote_inputs = merged(inputs, customs, no_customs, postage, exchange_rate)
     with flow.step("Quote", node_id="quote"):
         quote = run(quote_script, quote_inputs)
     with flow.step("Label", node_id="label"):
         label = {
-            "text": fill(
-                "{} g to {}: {} {}",
-                weight_g,
-                country,
-                quote["price"],
-                quote["currency"],
+            "text": (
+                f"{weight_g} g to {country}: {shown(quote['price'])} "
+                f"{shown(quote['currency'])}"
             ),
             "papers": quote["papers"],
         }
     if contains(exchange_rate.get("error"), "no exchange rate"):
         with flow.step("Apology", node_id="apology"):
             apology = {
-                "text": fill(
-                    "We could not price this in {}.",
-                    quote_inputs["currency"],
+                "text": (
+                    f"We could not price this in {shown(quote_inputs['currency'])}."
                 ),
             }
     ended: dict[str, Any] = {"label": label}
@@ -114,13 +105,9 @@ def message(error: BaseException) -> str:
     return next(line for line in lines if not line.startswith(" ")).rstrip()
 
 
-def fill(text: str, *values: Any) -> str:
-    """The text with values in it: texts as they are, all else as JSON."""
-    shown = []
-    for value in values:
-        is_text = isinstance(value, str)
-        shown.append(value if is_text else json.dumps(value, ensure_ascii=False))
-    return text.format(*shown)
+def shown(value: Any) -> str:
+    """A value as it stands in a text: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def merged(*parts: Any) -> dict[str, Any]:
@@ -140,11 +127,11 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def contains(whole: Any, part: Any) -> bool:
+def contains(holder: Any, part: Any) -> bool:
     """Whether a text has a part, a list an item, or a dict a key."""
-    if isinstance(whole, list):
-        return any(same(item, part) for item in whole)
-    return isinstance(whole, (str, dict)) and isinstance(part, str) and part in whole
+    if isinstance(holder, list):
+        return any(same(item, part) for item in holder)
+    return isinstance(holder, (str, dict)) and isinstance(part, str) and part in holder
 
 
 def whole(name: str, value: Any) -> None:
@@ -153,65 +140,27 @@ def whole(name: str, value: Any) -> None:
         raise TypeError(f"the input {name} has to be a whole number, not {value}")
 
 
-Work = Callable[[], None]
+def in_thread(work: Any, *arguments: Any) -> Future[Any]:
+    """Begin some work in a thread of its own; what lingers of it ends with the play."""
+    result: Future[Any] = Future()
 
-
-class Together:
-    """Work in threads of its own, each begun when what it waits for is done.
-
-    The first failure is the failure of all: nothing begins after it, nobody waits for the
-    rest, and what still runs ends with the play.
-    """
-
-    def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.failure: BaseException | None = None
-        self.done: set[Work] = set()
-        self.waiting: list[tuple[Work, tuple[Work, ...]]] = []
-
-    def start(self, *after: Work) -> Callable[[Work], Work]:
-        """Let a function run as soon as some others are done."""
-
-        def begin(work: Work) -> Work:
-            with self.changed:
-                self.waiting.append((work, after))
-                self.begin_ready()
-            return work
-
-        return begin
-
-    def begin_ready(self) -> None:
-        """Begin whatever waits for nothing any more."""
-        ready = [item for item in self.waiting if self.done.issuperset(item[1])]
-        self.waiting = [item for item in self.waiting if item not in ready]
-        for work, _ in ready:
-            threading.Thread(target=self.run, args=(work,), daemon=True).start()
-
-    def run(self, work: Work) -> None:
-        """Do it; in a thread of its own."""
+    def do_it() -> None:
         try:
-            self.check()
-            work()
+            result.set_result(work(*arguments))
         except BaseException as error:
-            with self.changed:
-                self.failure = self.failure or error
-                self.changed.notify_all()
-        else:
-            with self.changed:
-                self.done.add(work)
-                self.begin_ready()
-                self.changed.notify_all()
+            result.set_exception(error)
 
-    def check(self) -> None:
-        """Go no further where something has failed."""
-        if self.failure:
-            raise self.failure
+    threading.Thread(target=do_it, daemon=True).start()
+    return result
 
-    def wait(self, *works: Work) -> None:
-        """Wait for some of it."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.failure or self.done.issuperset(works))
-        self.check()
+
+def together(*works: Callable[[], None]) -> None:
+    """Do some work at the same time, and wait for all of it or for the first error, which is raised."""
+    results = [in_thread(work) for work in works]
+    wait(results, return_when=FIRST_EXCEPTION)
+    for result in results:
+        if result.done():
+            result.result()
 
 
 # fmt: off

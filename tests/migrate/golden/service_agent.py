@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 7381cc7ea34cbf64  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum 0ecca3535afdca97  # ruff: noqa (scripts stand as they were written)
 import json
 import threading
 import traceback
@@ -12,9 +12,11 @@ from hero_tracing import flow
 def service_agent(prompt: str, max_length: int | float = 80) -> Any:
     """Answers a prompt with a script that is written for it: choose services, write code, run it, mend it when it fails, sum up.
 
+    It calls services: --rpc ai=SOCKET --rpc catalogue=SOCKET
+
     Args:
         prompt: what to find out
-        max_length: the longest summary, in characters
+        max_length: the longest summary, in characters (a whole number)
     """
     whole("max_length", max_length)
     inputs: dict[str, Any] = {"prompt": prompt, "max_length": max_length}
@@ -32,10 +34,10 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
                         system_prompt=(
                             'You choose services. Answer with JSON: {"chosen": [names]}.'
                         ),
-                        prompt=fill(
-                            "Which of {} help with this?\n{}",
-                            at(list_services, "names"),
-                            prompt,
+                        prompt=(
+                            f"Which of {shown(at(list_services, 'names'))} help with "
+                            "this?\n"
+                            f"{prompt}"
                         ),
                         temperature=0,
                         output_format="json",
@@ -46,7 +48,9 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
             if attempt == 1:
                 raise
     if at(select_services, "chosen") != []:
-        generate_code_inputs = inputs | (select_services if isinstance(select_services, dict) else {})
+        generate_code_inputs = inputs | (
+            select_services if isinstance(select_services, dict) else {}
+        )
         with flow.step("Generate code", node_id="generate_code"):
             generate_code = {
                 "text": flow.service("ai").complete(
@@ -55,17 +59,16 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
                         "You write short Python scripts that set `result`. Answer "
                         "with the script alone."
                     ),
-                    prompt=fill(
-                        "Use {} to find out: {}",
-                        at(generate_code_inputs, "chosen", 0),
-                        generate_code_inputs["prompt"],
+                    prompt=(
+                        f"Use {shown(at(generate_code_inputs, 'chosen', 0))} to find "
+                        f"out: {shown(generate_code_inputs['prompt'])}"
                     ),
                     temperature=0.2,
                     output_format="text",
                 )["text"],
             }
         run_the_code_again: dict[str, Any] = {}
-        for _ in range(3):
+        for _ in range(3):  # it goes back at most 2 times
             debug = None
             debug_ran = False
             run_the_code_inputs = (
@@ -93,16 +96,16 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
                                 'You mend Python scripts. Answer with JSON: {"diagnosis": '
                                 'text, "code": text}.'
                             ),
-                            prompt=fill(
-                                "This script failed with: {}\n\n{}",
-                                run_the_code["error"],
-                                run_the_code_inputs["code"],
+                            prompt=(
+                                f"This script failed with: {run_the_code['error']}\n"
+                                "\n"
+                                f"{shown(run_the_code_inputs['code'])}"
                             ),
                             temperature=0,
                             output_format="json",
                         )["text"],
                     )
-            if not (debug_ran and at(debug, "code") != ""):
+            if not (run_the_code_failed and at(debug, "code") != ""):
                 break
             run_the_code_again |= merged(debug)
         if not run_the_code_failed:
@@ -111,11 +114,10 @@ def service_agent(prompt: str, max_length: int | float = 80) -> Any:
                     "text": flow.service("ai").complete(
                         model="small",
                         system_prompt="You answer in one plain sentence.",
-                        prompt=fill(
-                            "{}\nThe script found {}. At most {} characters.",
-                            prompt,
-                            run_the_code["result"],
-                            max_length,
+                        prompt=(
+                            f"{prompt}\n"
+                            f"The script found {shown(run_the_code['result'])}. At most "
+                            f"{max_length} characters."
                         ),
                         temperature=0.5,
                         output_format="text",
@@ -169,13 +171,9 @@ def at(value: Any, *path: Any) -> Any:
     return value
 
 
-def fill(text: str, *values: Any) -> str:
-    """The text with values in it: texts as they are, all else as JSON."""
-    shown = []
-    for value in values:
-        is_text = isinstance(value, str)
-        shown.append(value if is_text else json.dumps(value, ensure_ascii=False))
-    return text.format(*shown)
+def shown(value: Any) -> str:
+    """A value as it stands in a text: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def merged(*parts: Any) -> dict[str, Any]:
@@ -197,8 +195,8 @@ def whole(name: str, value: Any) -> None:
         raise TypeError(f"the input {name} has to be a whole number, not {value}")
 
 
-def within(limit_s: float, work: Any, *arguments: Any) -> Any:
-    """What some work gives within so many seconds; after that it is left to itself."""
+def in_thread(work: Any, *arguments: Any) -> Future[Any]:
+    """Begin some work in a thread of its own; what lingers of it ends with the play."""
     result: Future[Any] = Future()
 
     def do_it() -> None:
@@ -208,6 +206,12 @@ def within(limit_s: float, work: Any, *arguments: Any) -> Any:
             result.set_exception(error)
 
     threading.Thread(target=do_it, daemon=True).start()
+    return result
+
+
+def within(limit_s: float, work: Any, *arguments: Any) -> Any:
+    """What some work gives within so many seconds; a thread that takes longer is left alone."""
+    result = in_thread(work, *arguments)
     wait([result], limit_s)
     if not result.done():
         raise TimeoutError(f"it took longer than {limit_s} s")

@@ -1,4 +1,4 @@
-# Made by hero-logic migrate; checksum 719da02a40ef5763  # ruff: noqa (scripts stand as they were written)
+# Made by hero-logic migrate; checksum 94d9e0f76331ab7b  # ruff: noqa (scripts stand as they were written)
 import json
 from typing import Any, no_type_check
 
@@ -11,7 +11,7 @@ def three_steps(text: str, top: int | float = 3) -> Any:
 
     Args:
         text: the text to count
-        top: how many of the most common words to list
+        top: how many of the most common words to list (a whole number)
     """
     whole("top", top)
     inputs: dict[str, Any] = {"text": text, "top": top}
@@ -21,10 +21,9 @@ def three_steps(text: str, top: int | float = 3) -> Any:
         count_the_words = run(count_the_words_script, inputs | split_into_words)
     with flow.step("Report", node_id="report"):
         return {
-            "headline": fill(
-                "{} words, {} different ones",
-                count_the_words["total"],
-                count_the_words["distinct"],
+            "headline": (
+                f"{shown(count_the_words['total'])} words, "
+                f"{shown(count_the_words['distinct'])} different ones"
             ),
             "favourite": at(count_the_words["most_common"], 0, "word"),
             "longest": count_the_words["longest"],
@@ -50,13 +49,9 @@ def at(value: Any, *path: Any) -> Any:
     return value
 
 
-def fill(text: str, *values: Any) -> str:
-    """The text with values in it: texts as they are, all else as JSON."""
-    shown = []
-    for value in values:
-        is_text = isinstance(value, str)
-        shown.append(value if is_text else json.dumps(value, ensure_ascii=False))
-    return text.format(*shown)
+def shown(value: Any) -> str:
+    """A value as it stands in a text: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def whole(name: str, value: Any) -> None:

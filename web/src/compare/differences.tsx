@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys, type KeySection } from "../ui/keys.ts";
 import { number } from "../timeline/format.ts";
+import { Said } from "../ui/said.tsx";
 import { durationWords } from "../ui/time.ts";
 import type { Change } from "./align.ts";
 import { rowAt, rowsOf, topsOf, type Row } from "./rows.ts";
@@ -253,7 +254,7 @@ function DifferenceRow({ row, index, top, mostMs, isActive, isFlat, isFolded, on
         <div role="gridcell" class="c-why">
           {failures.map(({ whose, text }) => (
             <p key={whose} class="cut" title={text}>
-              <b>{whose}</b> {text}
+              <b>{whose}</b> <Said text={text} />
             </p>
           ))}
         </div>

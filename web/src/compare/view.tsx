@@ -3,11 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { navigate, playAddress, query, withQuery } from "../router.ts";
-import { call } from "../rpc/client.ts";
+import { NoPlay } from "../nowhere.tsx";
+import { call, CallError } from "../rpc/client.ts";
 import type { PlayFacts, PlaySummary } from "../rpc/documents.ts";
 import { sessionIsOver } from "../rpc/session.ts";
 import { Duration, When } from "../plays/grid.tsx";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { Status } from "../ui/status.tsx";
 import { durationWords } from "../ui/time.ts";
 import { useTitle } from "../ui/title.ts";
@@ -28,10 +30,19 @@ function Both({ a, b }: Asked) {
   const plays = useSignal<[PlayFacts, PlayFacts] | null>(null);
   const compared = useSignal<Compared | null>(null);
   const problem = useSignal<unknown>(null);
+  const missing = useSignal("");
   const again = useSignal(0);
   useEffect(() => {
     problem.value = null;
-    const facts = (sid: string) => call<PlayFacts>("play_get", { play_sid: sid, spans: false });
+    missing.value = "";
+    const facts = async (sid: string) => {
+      try {
+        return await call<PlayFacts>("play_get", { play_sid: sid, spans: false });
+      } catch (error) {
+        if (error instanceof CallError && error.code === "not_found") missing.value = sid;
+        throw error;
+      }
+    };
     Promise.all([facts(a), facts(b)]).then(
       (found) => (plays.value = found),
       (error: unknown) => (problem.value = error),
@@ -48,6 +59,7 @@ function Both({ a, b }: Asked) {
     return () => worker.terminate();
   }, [a, b, again.value]);
 
+  if (missing.value) return <NoPlay sid={missing.value} />;
   if (problem.value !== null) return <Problem error={problem.value} again={() => again.value++} />;
   return (
     <div class="compare">
@@ -92,7 +104,7 @@ function Side({ which, play }: { which: string; play: PlayFacts }) {
         </p>
         {play.error && (
           <p class={`error ${play.status}`} title={play.error}>
-            {firstLine(play.error)}
+            <Said text={firstLine(play.error)} />
           </p>
         )}
       </div>

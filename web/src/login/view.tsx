@@ -3,9 +3,10 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { navigate, route } from "../router.ts";
+import { hash, navigate, route } from "../router.ts";
 import { ask } from "../rpc/client.ts";
 import { sessionBegins, standing } from "../rpc/session.ts";
+import { sentence } from "../ui/problem.tsx";
 import { Said } from "../ui/said.tsx";
 import { useTitle } from "../ui/title.ts";
 import "./login.css";
@@ -42,11 +43,11 @@ export function Login() {
   };
   useEffect(() => {
     if (route.value.view !== "login") return;
-    const code = codeOf(location.hash.slice(1));
+    const code = codeOf(hash.value.slice(1));
     if (!code) return;
-    history.replaceState(null, "", "/login");
+    navigate("/login", { replace: true });
     void logIn(code);
-  }, []);
+  }, [hash.value]);
 
   const why = problem.value ?? (standing.value === "over" ? OVER : null);
   return (
@@ -54,7 +55,7 @@ export function Login() {
       <h1>Log in</h1>
       {why ? (
         <p class="problem" role="alert">
-          <Said text={why} />
+          <Said text={sentence(why)} />
         </p>
       ) : (
         !isBusy.value && <p>This server shows its plays to those whom it knows.</p>

@@ -7,6 +7,7 @@ import { hasEnded, type PlayFacts } from "../rpc/documents.ts";
 import { Duration, When } from "../plays/grid.tsx";
 import { Copy } from "../ui/copy.tsx";
 import { Problem } from "../ui/problem.tsx";
+import { Said } from "../ui/said.tsx";
 import { Status } from "../ui/status.tsx";
 import { counted, number } from "../timeline/format.ts";
 import { lazy } from "../ui/lazy.tsx";
@@ -74,7 +75,9 @@ function ErrorOf({ error, status }: { error: string; status: string }) {
   const rest = cut < 0 ? "" : error.slice(cut + 1).trim();
   return (
     <div class={`error ${status}`} role="group" aria-label="Error">
-      <pre class="first">{first}</pre>
+      <pre class="first">
+        <Said text={first} />
+      </pre>
       {rest && (
         <details>
           <summary>All that is known of it</summary>

@@ -35,7 +35,7 @@ export function Marked({ list }: { list: PlayList }) {
   const [a, b] = byAge.length === 2 ? byAge : sids;
   return (
     <div class="marked" role="region" aria-label="To be compared">
-      <span class="cut">
+      <span>
         {sids.length === 1
           ? "One play is marked. Mark another one to compare them."
           : "Two plays are marked."}

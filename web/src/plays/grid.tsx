@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { navigate, playAddress } from "../router.ts";
 import type { PlaySummary } from "../rpc/documents.ts";
+import { Said } from "../ui/said.tsx";
 import { Status } from "../ui/status.tsx";
 import { number } from "../timeline/format.ts";
 import { agoWords, durationWords, exactWords, isoTime, nowMs } from "../ui/time.ts";
@@ -171,7 +172,11 @@ function Row({ play, place, top, isActive, onPoint }: RowProps) {
         <a href={address} tabIndex={-1} class="name cut">
           {play.flow || <span class="quiet">no flow</span>}
         </a>
-        {play.error && <span class="why cut">{firstLine(play.error)}</span>}
+        {play.error && (
+          <span class="why cut">
+            <Said text={firstLine(play.error)} />
+          </span>
+        )}
       </div>
       <div role="gridcell" class="c-when">
         <When ms={play.created_ms} />

@@ -13,7 +13,9 @@ const REMEMBERED = "hero-logic:session";
 
 /** Find out how this browser stands; called once. */
 export async function startSession(): Promise<void> {
-  standing.value = remembers() || (await mayAsk()) ? "open" : "wanted";
+  if (remembers()) standing.value = "open";
+  else if (await mayAsk()) sessionBegins();
+  else standing.value = "wanted";
 }
 
 /** The server wants a login: what is shown turns to it. */
@@ -22,19 +24,18 @@ export function sessionIsOver(): void {
   standing.value = "over";
 }
 
-/** A login was accepted. */
+/** A login was accepted, or none is wanted. */
 export function sessionBegins(): void {
   remember(true);
   standing.value = "open";
 }
 
-/** A server that does not answer says so where something is asked for. */
 async function mayAsk(): Promise<boolean> {
   try {
     const response = await fetch("/session", { cache: "no-store" });
     return !response.ok || ((await response.json()) as { may_ask: boolean }).may_ask;
   } catch {
-    return true;
+    return true; // what is asked for then says that the server is away
   }
 }
 

@@ -3,10 +3,14 @@
 import { json } from "@codemirror/lang-json";
 import { python } from "@codemirror/lang-python";
 import { foldGutter, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { MergeView } from "@codemirror/merge";
+import { MergeView, unifiedMergeView } from "@codemirror/merge";
 import { EditorState, type Extension } from "@codemirror/state";
 import { Decoration, EditorView, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+
+/** Narrower, two texts stand below each other, line by line. */
+const LEAST_BESIDE_PX = 560;
+const UNCHANGED = { margin: 3, minSize: 6 };
 
 export interface Shown {
   text: string;
@@ -36,25 +40,37 @@ const LOOK = EditorView.theme({
   "&.cm-merge-a .cm-changedLine": { backgroundColor: "var(--code-removed)" },
   "&.cm-merge-b .cm-changedText": { background: "var(--code-added-text)" },
   "&.cm-merge-a .cm-changedText": { background: "var(--code-removed-text)" },
+  ".cm-changedText": { background: "var(--code-added-text)" },
+  ".cm-deletedChunk": { backgroundColor: "var(--code-removed)" },
+  ".cm-deletedChunk .cm-deletedText": { background: "var(--code-removed-text)" },
   ".cm-collapsedLines": { color: "var(--text)", background: "var(--sunken)" },
 });
 
 /** Show it in place of what the tree holds; what is returned takes it away. */
 export function show(root: ShadowRoot, shown: Shown): () => void {
   root.replaceChildren();
-  if (shown.before !== undefined) {
+  const { before } = shown;
+  const isNarrow = root.host.parentElement!.clientWidth < LEAST_BESIDE_PX;
+  if (before !== undefined && !isNarrow) {
     const view = new MergeView({
-      a: { doc: shown.before, extensions: extensions(shown, `${shown.label}, before`) },
+      a: { doc: before, extensions: extensions(shown, `${shown.label}, before`) },
       b: { doc: shown.text, extensions: extensions(shown, `${shown.label}, after`) },
       root,
       parent: root,
       highlightChanges: true,
       gutter: true,
-      collapseUnchanged: { margin: 3, minSize: 6 },
+      collapseUnchanged: UNCHANGED,
     });
     return () => view.destroy();
   }
-  const state = EditorState.create({ doc: shown.text, extensions: extensions(shown, shown.label) });
+  const changes =
+    before === undefined
+      ? []
+      : [unifiedMergeView({ original: before, mergeControls: false, collapseUnchanged: UNCHANGED })];
+  const state = EditorState.create({
+    doc: shown.text,
+    extensions: [...extensions(shown, shown.label), ...changes],
+  });
   const view = new EditorView({ state, root, parent: root });
   if (shown.line > 0 && shown.line <= state.doc.lines) {
     const { from } = state.doc.line(shown.line);

@@ -176,8 +176,9 @@ _shtab_hero_logic_migrate_options=(
   "--library[migrate the workflows in the library instead\: each gets a version in Python]"
   "--check[write nothing, and say what would become of it]"
   "--force[overwrite files that somebody has changed]"
+  "--all[list every part, also what was translated without a remark]"
   "--json[print the reports as one JSON document, and nothing else]"
-  "(*)::a workflow\'s file, or a directory\: all \*.json in it that are none of \*.cases.json:_files"
+  "(*)::a workflow\'s file, or a directory\: all \*.json in it\; \*.cases.json are never workflows:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
