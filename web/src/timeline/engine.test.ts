@@ -68,7 +68,7 @@ test("what failed is known to have done so by itself once that was asked for", (
 
   const place = engine.go({ kind: "go", to: "cause", from: "", error: "Own" });
 
-  expect(place).toMatchObject({ key: "s0", failure: { place: 0, count: 2, isCause: true, isCaught: false } });
+  expect(place).toMatchObject({ key: "s0", said: "Failure 1 of 2: why the play failed." });
   const ask = { first: 0, count: 9, fromMs: 0, toMs: 900, pixels: 90, nowMs: 0, selected: "", anchor: "" };
   expect(engine.view({ kind: "view", ...ask }).rows.map((row) => row.isOwn)).toEqual([true, true]);
 });

@@ -131,7 +131,7 @@ export class Engine {
     this.#playError = ask.error;
     const failures = this.#knownFailures()!;
     const goal = failures.goal(ask.to, this.#codeOf(ask.from), (step) => this.#positionNear(ask.from, step));
-    return goal ? { ...this.#show(goal.position), failure: goal.failure } : NOWHERE;
+    return goal ? { ...this.#show(goal.position), said: goal.said } : NOWHERE;
   }
 
   /** null where nobody has asked for one yet. */

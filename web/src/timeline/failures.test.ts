@@ -134,6 +134,19 @@ test("the first failure below a span is its own cause, or the nearest", () => {
   expect([failures.under(at("read")), failures.under(at("row"))]).toEqual([-1, -1]);
 });
 
+test("each failure is said to be which of how many, and what became of it", () => {
+  const { failures, at } = told(CAUGHT_FIRST);
+  const near = (): number => 0;
+  const said = (from: string): string | undefined =>
+    failures.goal("next failure", from ? at(from) : null, near)?.said;
+
+  expect(said("")).toBe("Failure 1 of 3: why the play failed.");
+  expect(said("row")).toBe("Failure 2 of 3: it was caught.");
+  const one = told("flow 0 9 E: x\n a 0 8 E: x").failures;
+  expect(one.goal("next failure", 0, near)).toEqual({ position: 1, said: "The only failure." });
+  expect(one.goal("next failure", 1, near)).toEqual({ position: 1, said: "This is the only failure." });
+});
+
 test("where nothing failed there is nothing to go to", () => {
   const { failures } = told("flow 0 …\n a 0 10");
 

@@ -8,7 +8,8 @@
  * Source: docs/design/0031-why-a-play-failed.md.
  */
 
-import type { FailureAsk, Place } from "./messages.ts";
+import { number } from "./format.ts";
+import type { FailureAsk } from "./messages.ts";
 import type { Order } from "./order.ts";
 import { FAILED, MAX_ERROR_CHARS, NONE, OK, type Spans, WORST_OK } from "./spans.ts";
 
@@ -19,7 +20,7 @@ const SOON_PART = 0.1;
 
 interface Goal {
   readonly position: number;
-  readonly failure: NonNullable<Place["failure"]>;
+  readonly said: string;
 }
 
 export class Failures {
@@ -93,10 +94,17 @@ export class Failures {
   goal(to: FailureAsk["to"], code: number | null, near: (step: 1 | -1) => number): Goal | null {
     const place = this.placeFrom(to, code, near);
     if (place === NONE) return null;
-    const all = this.all();
-    const position = all[place]!;
-    const isCause = position === this.cause();
-    return { position, failure: { place, count: all.length, isCause, isCaught: this.isCaught(place) } };
+    const position = this.all()[place]!;
+    return { position, said: this.words(place, position === code) };
+  }
+
+  /** What is said of a failure, so that a key that goes to it is always answered: there may be but one. */
+  private words(place: number, isHere: boolean): string {
+    const { length } = this.all();
+    if (length === 1) return isHere ? "This is the only failure." : "The only failure.";
+    const which = `Failure ${number(place + 1)} of ${number(length)}`;
+    if (place === 0 && this.cause() !== NONE) return `${which}: why the play failed.`;
+    return this.isCaught(place) ? `${which}: it was caught.` : `${which}.`;
   }
 
   private placeFrom(to: FailureAsk["to"], code: number | null, near: (step: 1 | -1) => number): number {

@@ -160,13 +160,8 @@ export interface Place {
   readonly index: number;
   readonly startMs: number;
   readonly endMs: number;
-  /** Of a failure: which of those that failed by themselves it is, from 0, of how many, and how it went on. */
-  readonly failure?: {
-    readonly place: number;
-    readonly count: number;
-    readonly isCause: boolean;
-    readonly isCaught: boolean;
-  };
+  /** Of a failure: which of how many it is, and what became of it, in words. */
+  readonly said?: string;
 }
 
 /** Where a span stands, for its details. */

@@ -9,7 +9,6 @@ import { batch, signal } from "@preact/signals";
 import type { LiveStore } from "../live/store.ts";
 import { sessionIsOver } from "../rpc/session.ts";
 import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
-import { number } from "./format.ts";
 import type {
   Answers,
   Ask,
@@ -287,11 +286,8 @@ export class Model {
   async goToFailure(to: FailureAsk["to"]): Promise<void> {
     const before = this.selected.value;
     this.mode.value = "tree";
-    const { key, failure } = await this.go({ kind: "go", to, from: before, error: this.#errorOfPlay() });
-    if (!failure) this.say("Nothing has failed.");
-    else if (failure.count === 1)
-      this.say(key === before ? "This is the only failure." : "The only failure.");
-    else this.say(failureWords(failure));
+    const { said } = await this.go({ kind: "go", to, from: before, error: this.#errorOfPlay() });
+    this.say(said ?? "Nothing has failed.");
   }
 
   async nextMatch(step: 1 | -1): Promise<void> {
@@ -527,10 +523,4 @@ export class Model {
   #errorOfPlay(): string {
     return this.live.play.value?.error ?? this.head.value?.error ?? "";
   }
-}
-
-function failureWords({ place, count, isCause, isCaught }: NonNullable<Place["failure"]>): string {
-  const words = `Failure ${number(place + 1)} of ${number(count)}`;
-  if (isCause) return `${words}: why the play failed.`;
-  return isCaught ? `${words}: it was caught.` : `${words}.`;
 }
