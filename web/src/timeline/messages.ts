@@ -1,6 +1,5 @@
 /** What the page and its worker say to each other. */
 
-import type { SpanNews as ToldSpan } from "../rpc/documents.ts";
 import type { Density } from "./detail.ts";
 import type { Flame } from "./flame.ts";
 import type { NameRow } from "./names.ts";
@@ -69,8 +68,6 @@ export type Ask =
   | { readonly kind: "bytes"; readonly bytes: ArrayBuffer }
   /** What the stream told, as it told it: the page has frames to draw, the worker has the time to read. */
   | { readonly kind: "news"; readonly documents: readonly string[] }
-  /** From now on what is told of this row is told on, whole. */
-  | { readonly kind: "watch"; readonly key: RowKey }
   | ViewAsk
   | FoldAsk
   | GoAsk
@@ -209,7 +206,6 @@ export type Tell =
   | { readonly kind: "head"; readonly play: Readonly<Record<string, unknown>>; readonly serverMs: number }
   /** `latestMs`: when the span began that was told last, by the clock that the play has; 0 where none was told. */
   | { readonly kind: "totals"; readonly totals: Totals; readonly latestMs: number }
-  | { readonly kind: "news"; readonly span: ToldSpan }
   | { readonly kind: "done"; readonly revision: number }
   | { readonly kind: "trouble"; readonly message: string; readonly status: number };
 

@@ -115,7 +115,7 @@ export class Model {
     };
     this.#stop.push(
       live.subscribe({
-        onSpans: (documents) => this.#post({ kind: "news", documents }),
+        onSpans: (documents) => this.#hand(documents),
         onReset: () => this.open(),
       }),
       live.status.subscribe(() => {
@@ -267,7 +267,6 @@ export class Model {
       this.selected.value = key;
       this.news.value = null;
     });
-    this.#post({ kind: "watch", key });
     this.redraw();
   }
 
@@ -460,6 +459,19 @@ export class Model {
     if (end < zoomed.fromMs || place.startMs > zoomed.toMs) this.fit(place.startMs, end);
   }
 
+  /** Give what the stream told to the worker; here only what speaks of the span that is shown is read, at once. */
+  #hand(documents: readonly string[]): void {
+    this.#post({ kind: "news", documents });
+    const key = this.selected.value;
+    if (!key.startsWith("s")) return;
+    const named = `"ordinal":${key.slice(1)}`;
+    for (const document of documents) {
+      if (!document.includes(`${named},`) && !document.includes(`${named}}`)) continue;
+      for (const span of JSON.parse(document).spans as SpanNews[])
+        if (`s${span.ordinal}` === key) this.news.value = span;
+    }
+  }
+
   #post(ask: Ask): void {
     this.#worker.postMessage({ id: 0, ask });
   }
@@ -477,8 +489,6 @@ export class Model {
       if (Math.abs(tell.serverMs - Date.now()) > CLOCKS_DIFFER_MS) this.#clockMs = tell.serverMs - Date.now();
       this.head.value = play;
       this.live.tell(play);
-    } else if (tell.kind === "news") {
-      if (`s${tell.span.ordinal}` === this.selected.value) this.news.value = tell.span;
     } else if (tell.kind === "totals") {
       // A clock of the server that is ahead of ours shows in what it tells.
       if (tell.latestMs > this.nowMs()) this.#clockMs = tell.latestMs - Date.now();

@@ -3,7 +3,7 @@
 import type { SpanNews } from "../rpc/documents.ts";
 import { ColumnDecoder } from "./columns.ts";
 import { Engine, type Parts } from "./engine.ts";
-import { type Ask, isFailureAsk, type RowKey, type Said, type Sent, type Tell } from "./messages.ts";
+import { type Ask, isFailureAsk, type Said, type Sent, type Tell } from "./messages.ts";
 
 const LEAST_PAUSE_MS = 30;
 /** The order is made anew so seldom that it takes a quarter of the time at most. */
@@ -16,7 +16,6 @@ let flow = "";
 let timer: ReturnType<typeof setTimeout> | null = null;
 let lastTookMs = 0;
 let reading: AbortController | null = null;
-let watched: RowKey = "";
 let latestMs = 0;
 
 function say(said: Said, transfer: Transferable[] = []): void {
@@ -44,7 +43,6 @@ function refresh(): void {
 function takeNews(spans: readonly SpanNews[]): void {
   engine.spans.addNews(spans);
   latestMs = spans[spans.length - 1]?.start_ms ?? latestMs;
-  for (const span of spans) if (`s${span.ordinal}` === watched) tell({ kind: "news", span });
 }
 
 function decoder(serverMs: number): ColumnDecoder {
@@ -123,9 +121,6 @@ function answerTo(ask: Ask): unknown {
     case "news":
       for (const document of ask.documents) takeNews(JSON.parse(document).spans);
       schedule();
-      return undefined;
-    case "watch":
-      watched = ask.key;
       return undefined;
     case "view":
       return engine.view(ask);
