@@ -236,6 +236,39 @@ def test_zooming_and_panning_change_what_is_seen(visit: Visit, server: Server) -
     expect(page).not_to_have_url(re.compile(r"[?&]t="))
 
 
+def test_a_pinch_zooms_to_what_is_under_it(visit: Visit, server: Server) -> None:
+    """As browsers send it from a touchpad: small turns of the wheel, with a Ctrl that nobody holds down."""
+    sid = newest(server, "greet")
+    page = visit.go(f"/p/{sid}")
+    page.get_by_role("row").first.wait_for()
+    seen = page.locator(".tl-range")
+    box = page.locator(".tl-canvas").bounding_box()
+    assert box
+    devtools = page.context.new_cdp_session(page)
+
+    def pinch(by: float, times: int) -> None:
+        for _ in range(times):
+            place = {"x": box["x"] + box["width"] / 4, "y": box["y"] + 60}
+            wheel = {"type": "mouseWheel", "deltaX": 0, "deltaY": by, "modifiers": 2}
+            devtools.send("Input.dispatchMouseEvent", {**wheel, **place})
+
+    pinch(-4.25, 40)
+    expect(page).to_have_url(re.compile(r"[?&]t=\d"))
+    found = re.search(r"[?&]t=([\d.]+)-([\d.]+)", page.url)
+    assert found
+    from_ms, to_ms = float(found[1]), float(found[2])
+    under_ms = from_ms + (to_ms - from_ms) / 4
+    expect(seen).not_to_have_text("all")
+    assert page.evaluate("() => visualViewport.scale") == 1
+    pinch(4.25, 60)
+
+    expect(seen).to_have_text("all")
+    # A quarter of all of it was under the fingers, and was still when they had zoomed.
+    spans = server.call("play_get", play_sid=sid)["spans"]
+    extent_ms = max(one["end_ms"] for one in spans) - min(one["start_ms"] for one in spans)
+    assert abs(under_ms - extent_ms / 4) < 0.01 * extent_ms
+
+
 def test_the_critical_path_is_said_and_shown(visit: Visit, server: Server) -> None:
     """A key turns it on and off."""
     page = visit.go(f"/p/{newest(server, 'greet')}")

@@ -9,14 +9,17 @@
 
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { sessionIsOver } from "../rpc/session.ts";
-import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
+import { hasEnded, type PlayNews } from "../rpc/documents.ts";
 import { readStream, type StreamEvent, type StreamState } from "./stream.ts";
 
 export type Connection = StreamState | "idle";
 
 export interface SpanListener {
-  /** Spans that are new or have changed, each whole; in order of revision. At most one call a piece of the stream. */
-  onSpans: (rows: SpanNews[]) => void;
+  /**
+   * Spans that are new or have changed, each whole, in order of revision: documents as they were told, `{"spans": [...]}`,
+   * so that whoever has the time reads them (docs/rpc.md, "Events"). At most one call a piece of the stream.
+   */
+  onSpans: (documents: string[]) => void;
   /** What is known is out of date: read the columns again. */
   onReset?: () => void;
 }
@@ -101,12 +104,11 @@ export class LiveStore {
   }
 
   #take(events: StreamEvent[]): void {
-    let spans: SpanNews[] = [];
+    let spans: string[] = [];
     for (const { id, name, data } of events) {
-      const told = JSON.parse(data);
-      if (name === "span") spans = spans.length ? spans.concat(told.spans) : told.spans;
-      else if (name === "play") this.tell(told.play);
-      else if (name === "end") this.#end(told.status);
+      if (name === "span") spans.push(data);
+      else if (name === "play") this.tell(JSON.parse(data).play);
+      else if (name === "end") this.#end(JSON.parse(data).status);
       else if (name === "reset") {
         spans = [];
         for (const listener of this.#listeners) listener.onReset?.();

@@ -13,8 +13,9 @@ export function useAsked<T>(
   rows: (found: T) => number,
 ): Signal<T | null> {
   const found = useSignal<T | null>(null);
-  const { version } = model.totals.value;
+  const { version, count, isLoaded } = model.totals.value;
   useEffect(() => {
+    if (!count && !isLoaded) return;
     let isOver = false;
     const look = (): void =>
       void ask().then((answer) => {
@@ -22,7 +23,9 @@ export function useAsked<T>(
         found.value = answer;
         model.painted(rows(answer));
       });
-    const timer = setTimeout(look, found.peek() ? PAUSE_MS : 0);
+    const known = found.peek();
+    const isWaiting = known !== null && rows(known) > 0 && (!isLoaded || model.isRunning);
+    const timer = setTimeout(look, isWaiting ? PAUSE_MS : 0);
     return () => ((isOver = true), clearTimeout(timer));
   }, [version]);
   return found;

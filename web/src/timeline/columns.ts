@@ -50,24 +50,24 @@ export interface Listener {
 export class BadColumns extends Error {}
 
 export class ColumnDecoder {
-  private pending: Bytes = new Uint8Array(0);
-  private hasMagic = false;
-  private columns: readonly ColumnOf[] | null = null;
-  private text = new TextDecoder();
+  #pending: Bytes = new Uint8Array(0);
+  #hasMagic = false;
+  #columns: readonly ColumnOf[] | null = null;
+  #text = new TextDecoder();
   isDone = false;
 
   constructor(private readonly listener: Listener) {}
 
   /** Take the bytes that come next. */
   push(piece: Bytes): void {
-    const bytes = this.pending.length ? joined(this.pending, piece) : piece;
+    const bytes = this.#pending.length ? joined(this.#pending, piece) : piece;
     let at = 0;
-    if (!this.hasMagic) {
-      if (bytes.length < MAGIC.length) return this.keep(bytes, 0);
-      if (this.text.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+    if (!this.#hasMagic) {
+      if (bytes.length < MAGIC.length) return this.#keep(bytes, 0);
+      if (this.#text.decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
         throw new BadColumns("the server sent no columns of a play; it may be of another release");
       }
-      this.hasMagic = true;
+      this.#hasMagic = true;
       at = MAGIC.length;
     }
     while (bytes.length - at >= FRAME_HEAD_BYTES) {
@@ -75,13 +75,13 @@ export class ColumnDecoder {
       if (size > MAX_FRAME_BYTES) throw new BadColumns(`a frame of ${size} bytes is larger than any can be`);
       const end = at + FRAME_HEAD_BYTES + size + padding(size);
       if (end > bytes.length) break;
-      this.frame(
-        this.text.decode(bytes.subarray(at, at + 4)),
+      this.#frame(
+        this.#text.decode(bytes.subarray(at, at + 4)),
         bytes.subarray(at + FRAME_HEAD_BYTES, at + 8 + size),
       );
       at = end;
     }
-    this.keep(bytes, at);
+    this.#keep(bytes, at);
   }
 
   /** Say that no more bytes come; an error where the stream was broken off. */
@@ -89,28 +89,28 @@ export class ColumnDecoder {
     if (!this.isDone) throw new BadColumns("the columns of the play were broken off before their end");
   }
 
-  private keep(bytes: Bytes, from: number): void {
-    this.pending = from === bytes.length ? new Uint8Array(0) : bytes.slice(from);
+  #keep(bytes: Bytes, from: number): void {
+    this.#pending = from === bytes.length ? new Uint8Array(0) : bytes.slice(from);
   }
 
-  private frame(kind: string, payload: Bytes): void {
+  #frame(kind: string, payload: Bytes): void {
     if (kind === "head") {
-      const head = this.json(payload) as Head;
-      this.columns = head.columns;
+      const head = this.#json(payload) as Head;
+      this.#columns = head.columns;
       this.listener.head(head);
     } else if (kind === "name") {
-      this.listener.names(this.json(payload) as string[]);
+      this.listener.names(this.#json(payload) as string[]);
     } else if (kind === "rows") {
-      this.listener.block(readBlock(this.columns, payload));
+      this.listener.block(readBlock(this.#columns, payload));
     } else if (kind === "done") {
       this.isDone = true;
-      this.listener.done(this.json(payload) as Done);
+      this.listener.done(this.#json(payload) as Done);
     }
     // Other frames are a later release's: what they say is not needed to draw a play.
   }
 
-  private json(payload: Bytes): unknown {
-    return JSON.parse(this.text.decode(payload));
+  #json(payload: Bytes): unknown {
+    return JSON.parse(this.#text.decode(payload));
   }
 }
 
@@ -127,14 +127,14 @@ function padding(size: number): number {
 
 /** Reads numbers wherever they lie: a piece of a stream may begin at any byte, a typed array may not. */
 class Reader {
-  private at = 0;
+  #at = 0;
   constructor(private readonly bytes: Bytes) {}
 
   take(size: number): Bytes {
-    const end = this.at + size;
+    const end = this.#at + size;
     if (end > this.bytes.length) throw new BadColumns("a block of columns is shorter than it says");
-    const taken = this.bytes.subarray(this.at, end);
-    this.at = Math.min(end + padding(size), this.bytes.length);
+    const taken = this.bytes.subarray(this.#at, end);
+    this.#at = Math.min(end + padding(size), this.bytes.length);
     return taken;
   }
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { criticalPath } from "./critical.ts";
+import { criticalPath, PathIndex } from "./critical.ts";
 import { Order } from "./order.ts";
 import { NONE, type Spans } from "./spans.ts";
-import { news, spansOf, tree } from "./testing.ts";
+import { news, random, spansOf, tree } from "./testing.ts";
 
 type Stretch = [row: number, fromMs: number, toMs: number];
 
@@ -85,4 +85,56 @@ test("of a play that runs it ends at what is waited for now", () => {
   ]);
 
   expect(fastPath(new Order(spans), spans, 70)[0]).toEqual([2, 30, 70]);
+});
+
+/** Whether a moment is in any of the pairs. */
+function covers(pairs: readonly number[], ms: number): boolean {
+  for (let at = 0; at < pairs.length; at += 2) if (pairs[at]! <= ms && ms < pairs[at + 1]!) return true;
+  return false;
+}
+
+test("where it is in a folded row is where a slow version sees it, at any zoom", () => {
+  const next = random(3);
+  for (let seed = 0; seed < 40; seed++) {
+    const spans = spansOf(tree(120, seed));
+    const order = new Order(spans);
+    const path = criticalPath(order, spans, 400);
+    const index = new PathIndex(path, order, spans);
+    const from = Math.floor(next() * order.count);
+    const to = order.endOf(from);
+    const inIt = [...path.rows.keys()].filter((at) => {
+      const position = order.positionOf(path.rows[at]!);
+      return position >= from && position < to;
+    });
+    const slow = inIt.flatMap((at) => [path.from[at]!, path.to[at]!]);
+    const fromMs = next() * 200;
+    const toMs = fromMs + 1 + next() * 300;
+
+    expect(index.isIn(from, to), `seed ${seed}`).toBe(inIt.length > 0);
+    for (const pixels of [3, 20_000]) {
+      const pairs = index.pairs(from, to, fromMs, toMs, pixels);
+      const pixelMs = (toMs - fromMs) / pixels;
+      for (let probe = 0; probe < 50; probe++) {
+        const pixel = Math.floor(next() * pixels);
+        const middleMs = fromMs + (pixel + 0.5) * pixelMs;
+        if (covers(slow, middleMs)) expect(covers(pairs, middleMs), `seed ${seed}`).toBe(true);
+      }
+      if (pixels > 3)
+        for (const ms of pairs.slice(0, -1).filter((_, at) => at % 2 === 0))
+          expect(covers(slow, ms)).toBe(true);
+    }
+  }
+});
+
+test("what it costs in a group does not grow with the path", () => {
+  const flow = news(0, { start_ms: 0, end_ms: 50_000 });
+  const steps = Array.from({ length: 50_000 }, (_, at) =>
+    news(at + 1, { parent_id: "s0", start_ms: at, end_ms: at + 1 }),
+  );
+  const spans = spansOf([flow, ...steps]);
+  const order = new Order(spans);
+  const index = new PathIndex(criticalPath(order, spans, 0), order, spans);
+
+  expect(index.pairs(1, order.count, 0, 50_000, 100)).toEqual([0, 50_000]);
+  expect(index.isIn(0, 1)).toBe(false);
 });

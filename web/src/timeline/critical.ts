@@ -9,6 +9,8 @@
 import type { Order } from "./order.ts";
 import { NONE, type Spans } from "./spans.ts";
 
+const MOST_NAMES = 5;
+
 /** Stretches of time, the latest first: in each the path is in that row. */
 export interface Path {
   readonly rows: Int32Array;
@@ -80,4 +82,88 @@ function latestFirst(
   const children: number[] = [];
   for (let at = position + 1; at < end; at = order.endOf(at)) children.push(at);
   return children.sort((one, other) => endOf(other) - endOf(one) || startOf(one) - startOf(other));
+}
+
+/** The path of a play, asked for by rows and by stretches of the order: a folded row has what is in it. */
+export class PathIndex {
+  /** In the order of time, the earliest first. */
+  private readonly positions: Int32Array;
+  private readonly from: Float64Array;
+  private readonly to: Float64Array;
+  /** By position: how many stretches of the path are before it. */
+  private readonly before: Int32Array;
+
+  /** Names on it with the most time in it, the most first. */
+  readonly names: readonly { readonly name: string; readonly ms: number }[];
+  private readonly byRow = new Map<number, number[]>();
+
+  constructor(path: Path, order: Order, spans: Spans) {
+    const byName = new Map<string, number>();
+    for (let at = 0; at < path.rows.length; at++) {
+      const row = path.rows[at]!;
+      const [from, to] = [path.from[at]!, path.to[at]!];
+      const known = this.byRow.get(row);
+      if (known) known.push(from, to);
+      else this.byRow.set(row, [from, to]);
+      const name = spans.names[spans.name[row]!]!;
+      byName.set(name, (byName.get(name) ?? 0) + to - from);
+    }
+    this.names = [...byName]
+      .map(([name, ms]) => ({ name, ms }))
+      .sort((one, other) => other.ms - one.ms)
+      .slice(0, MOST_NAMES);
+    this.positions = path.rows.map((row) => order.positionOf(row)).reverse();
+    this.from = path.from.slice().reverse();
+    this.to = path.to.slice().reverse();
+    this.before = new Int32Array(order.count + 1);
+    for (const position of this.positions) this.before[position + 1]!++;
+    for (let at = 0; at < order.count; at++) this.before[at + 1]! += this.before[at]!;
+  }
+
+  /** Pairs from and to: where it is in a row itself. */
+  of(row: number): readonly number[] | undefined {
+    return this.byRow.get(row);
+  }
+
+  /** Whether the path is in any of the positions from `from` to `to`. */
+  isIn(from: number, to: number): boolean {
+    return this.before[to]! > this.before[from]!;
+  }
+
+  /** Pairs from and to: where it is in them between two times, to the pixel. Costs by pixels where there is more. */
+  pairs(from: number, to: number, fromMs: number, toMs: number, pixels: number): number[] {
+    if (!this.isIn(from, to)) return [];
+    const first = this.after(fromMs);
+    const end = Math.min(this.positions.length, this.after(toMs) + 1);
+    const pixelMs = (toMs - fromMs) / pixels;
+    const found: number[] = [];
+    const take = (at: number, startMs: number, endMs: number): void => {
+      if (this.positions[at]! < from || this.positions[at]! >= to) return;
+      const last = found.length - 1;
+      if (last > 0 && startMs - found[last]! < pixelMs) found[last] = endMs;
+      else found.push(startMs, endMs);
+    };
+    if (end - first <= pixels) {
+      for (let at = first; at < end; at++) take(at, this.from[at]!, this.to[at]!);
+      return found;
+    }
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      const startMs = fromMs + pixel * pixelMs;
+      const at = this.after(startMs + pixelMs / 2);
+      if (at < end && this.from[at]! <= startMs + pixelMs) take(at, startMs, startMs + pixelMs);
+    }
+    return found;
+  }
+
+  /** The first stretch that ends after a time. */
+  private after(ms: number): number {
+    let low = 0;
+    let high = this.to.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.to[middle]! <= ms) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }

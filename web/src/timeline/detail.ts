@@ -36,7 +36,7 @@ function rank(status: number): number {
 }
 
 export class Detail {
-  private readonly levels: Level[] = [];
+  readonly #levels: Level[] = [];
 
   constructor(order: Order, spans: Spans) {
     let level: Level = {
@@ -50,16 +50,16 @@ export class Detail {
       level.end[at] = spans.endAt(row, Infinity);
       level.worst[at] = spans.status[row]!;
     }
-    this.levels.push(level);
+    this.#levels.push(level);
     while (level.start.length > STEP) {
       level = above(level);
-      this.levels.push(level);
+      this.#levels.push(level);
     }
   }
 
   /** What the positions from `from` to `to` look like between two times on so many pixels. */
   bars(from: number, to: number, fromMs: number, toMs: number, pixels: number, nowMs: number): Bars {
-    const look = new Look(this.levels, from, to, fromMs, toMs, pixels, nowMs);
+    const look = new Look(this.#levels, from, to, fromMs, toMs, pixels, nowMs);
     look.all();
     return look.bars();
   }
@@ -80,10 +80,10 @@ function above(level: Level): Level {
 }
 
 class Look {
-  private readonly msAPixel: number;
-  private budget: number;
+  readonly #msAPixel: number;
+  #budget: number;
   /** By pixel: one more than the rank of what is drawn there; 0: nothing. */
-  private readonly drawn: Uint8Array;
+  readonly #drawn: Uint8Array;
 
   constructor(
     private readonly levels: readonly Level[],
@@ -94,15 +94,15 @@ class Look {
     private readonly pixels: number,
     private readonly nowMs: number,
   ) {
-    this.msAPixel = (toMs - fromMs) / pixels;
-    this.budget = pixels * LOOKS_A_PIXEL;
-    this.drawn = new Uint8Array(pixels);
+    this.#msAPixel = (toMs - fromMs) / pixels;
+    this.#budget = pixels * LOOKS_A_PIXEL;
+    this.#drawn = new Uint8Array(pixels);
   }
 
   all(): void {
     const top = this.levels.length - 1;
     const shift = top * STEP_BITS;
-    for (let at = this.from >> shift; at << shift < this.to; at++) this.node(top, at);
+    for (let at = this.from >> shift; at << shift < this.to; at++) this.#node(top, at);
   }
 
   /** The pixels that are drawn on, joined where neighbours fared alike. */
@@ -111,19 +111,19 @@ class Look {
     const to: number[] = [];
     const status: number[] = [];
     for (let pixel = 0; pixel < this.pixels; pixel++) {
-      const value = this.drawn[pixel]!;
+      const value = this.#drawn[pixel]!;
       if (!value) continue;
       let end = pixel + 1;
-      while (end < this.pixels && this.drawn[end] === value) end++;
-      from.push(this.fromMs + pixel * this.msAPixel);
-      to.push(this.fromMs + end * this.msAPixel);
+      while (end < this.pixels && this.#drawn[end] === value) end++;
+      from.push(this.fromMs + pixel * this.#msAPixel);
+      to.push(this.fromMs + end * this.#msAPixel);
       status.push(CODES[value]!);
       pixel = end - 1;
     }
     return { from: Float64Array.from(from), to: Float64Array.from(to), status: Uint8Array.from(status) };
   }
 
-  private node(depth: number, at: number): void {
+  #node(depth: number, at: number): void {
     const level = this.levels[depth]!;
     if (at >= level.start.length) return;
     const shift = depth * STEP_BITS;
@@ -133,30 +133,30 @@ class Look {
     if (level.end[at]! < this.fromMs || start > this.toMs) return;
     const end = level.end[at] === Infinity ? Math.max(this.nowMs, start) : level.end[at]!;
     if (depth === 0 && end < this.fromMs) return;
-    const pixel = this.pixelOf(start);
-    const lastPixel = this.pixelOf(end);
+    const pixel = this.#pixelOf(start);
+    const lastPixel = this.#pixelOf(end);
     const code = CODE_OF[level.worst[at]!]!;
-    if (this.isDrawn(pixel, lastPixel, code)) return;
+    if (this.#isDrawn(pixel, lastPixel, code)) return;
     const isInside = first >= this.from && first + (1 << shift) <= this.to;
-    this.budget--;
-    if (depth === 0 || (isInside && (pixel === lastPixel || this.budget <= 0))) {
-      this.draw(pixel, lastPixel, code);
+    this.#budget--;
+    if (depth === 0 || (isInside && (pixel === lastPixel || this.#budget <= 0))) {
+      this.#draw(pixel, lastPixel, code);
       return;
     }
-    for (let below = at << STEP_BITS; below < (at + 1) << STEP_BITS; below++) this.node(depth - 1, below);
+    for (let below = at << STEP_BITS; below < (at + 1) << STEP_BITS; below++) this.#node(depth - 1, below);
   }
 
-  private pixelOf(ms: number): number {
-    return Math.min(this.pixels - 1, Math.max(0, Math.floor((ms - this.fromMs) / this.msAPixel)));
+  #pixelOf(ms: number): number {
+    return Math.min(this.pixels - 1, Math.max(0, Math.floor((ms - this.fromMs) / this.#msAPixel)));
   }
 
-  private isDrawn(from: number, to: number, code: number): boolean {
-    for (let pixel = from; pixel <= to; pixel++) if (this.drawn[pixel]! < code) return false;
+  #isDrawn(from: number, to: number, code: number): boolean {
+    for (let pixel = from; pixel <= to; pixel++) if (this.#drawn[pixel]! < code) return false;
     return true;
   }
 
-  private draw(from: number, to: number, code: number): void {
-    for (let pixel = from; pixel <= to; pixel++) if (this.drawn[pixel]! < code) this.drawn[pixel] = code;
+  #draw(from: number, to: number, code: number): void {
+    for (let pixel = from; pixel <= to; pixel++) if (this.#drawn[pixel]! < code) this.#drawn[pixel] = code;
   }
 }
 

@@ -8,12 +8,15 @@ import type { SpanNews } from "../rpc/documents.ts";
 import { Copy } from "../ui/copy.tsx";
 import { lazy } from "../ui/lazy.tsx";
 import { Status } from "../ui/status.tsx";
-import { counted, duration, exactly, moment, number } from "./format.ts";
+import { clockWords, durationWords, exactWords } from "../ui/time.ts";
+import { counted, number } from "./format.ts";
 import { Logs } from "./logs.tsx";
+import { errorParts } from "./error-text.ts";
 import { ORPHANS_KEY, type SpanFacts } from "./messages.ts";
 import type { Model } from "./model.ts";
-import { KINDS, STATUSES } from "./spans.ts";
+import { KINDS, OK, STATUSES } from "./spans.ts";
 import { TagTree } from "./tags.tsx";
+import { Lasting } from "./tree.tsx";
 
 const Source = lazy(() => import("./source.tsx").then((module) => module.Source));
 
@@ -91,8 +94,7 @@ export function Details({ model }: { readonly model: Model }) {
 }
 
 function Heading({ facts, model }: { readonly facts: SpanFacts; readonly model: Model }) {
-  const isRunning = Number.isNaN(facts.endMs);
-  const tookMs = (isRunning ? model.nowMs() : facts.endMs) - facts.startMs;
+  const tookMs = facts.endMs - facts.startMs;
   return (
     <header>
       {facts.ancestors.length > 0 && (
@@ -115,11 +117,17 @@ function Heading({ facts, model }: { readonly facts: SpanFacts; readonly model: 
       {!facts.group && (
         <p class="tl-line">
           <Status status={STATUSES[facts.status]!} />
-          <span class="number" title={`${tookMs} ms`}>
-            {isRunning ? `for ${duration(tookMs)} so far` : duration(tookMs)}
-          </span>
-          <span class="quiet number" title={exactly(facts.startMs)}>
-            {moment(facts.startMs)}
+          {Number.isNaN(tookMs) ? (
+            <span class="number">
+              for <Lasting model={model} sinceMs={facts.startMs} /> so far
+            </span>
+          ) : (
+            <span class="number" title={`${tookMs} ms`}>
+              {durationWords(Math.max(0, tookMs))}
+            </span>
+          )}
+          <span class="quiet number" title={exactWords(facts.startMs)}>
+            {clockWords(facts.startMs)}
           </span>
           {KINDS[facts.kind] !== "step" && <span class="chip">{KINDS[facts.kind]!.replace("_", " ")}</span>}
         </p>
@@ -135,9 +143,9 @@ function GroupSays({ facts, model }: { readonly facts: SpanFacts; readonly model
     <>
       <dl class="tl-facts">
         <dt>together</dt>
-        <dd>{duration(group.totalMs)}</dd>
+        <dd>{durationWords(group.totalMs)}</dd>
         <dt>on average</dt>
-        <dd>{ended ? duration(group.totalMs / ended) : "none has ended"}</dd>
+        <dd>{ended ? durationWords(group.totalMs / ended) : "none has ended"}</dd>
         <dt>failed</dt>
         <dd>{number(group.failed)}</dd>
         <dt>running</dt>
@@ -151,10 +159,10 @@ function GroupSays({ facts, model }: { readonly facts: SpanFacts; readonly model
         )}
         {group.slowest >= 0 && (
           <button onClick={() => void model.go({ kind: "go", to: "span", row: group.slowest })}>
-            The slowest, {duration(group.slowestMs)}
+            The slowest, {durationWords(group.slowestMs)}
           </button>
         )}
-        <button onClick={() => void model.fold({ kind: "fold", how: "toggle", key: facts.key })}>
+        <button onClick={() => void model.fold("toggle", facts.key)}>
           {group.isBrief ? `Show all ${number(group.count)}` : "Show fewer"}
         </button>
       </p>
@@ -177,9 +185,10 @@ function SpanSays({ facts, span, model }: SpanProps) {
   return (
     <>
       {error && <ErrorSays error={error} />}
+      <CaughtBy facts={facts} />
       {facts.failedBelow > 0 && (
         <p>
-          <button onClick={() => void model.nextFailure(1)}>
+          <button onClick={() => void model.goToFailure("failure below")}>
             ✕ {counted(facts.failedBelow, "span")} below failed: go there
           </button>
         </p>
@@ -208,7 +217,7 @@ function SpanSays({ facts, span, model }: SpanProps) {
         {facts.pathMs > 0 && (
           <>
             <dt>critical path</dt>
-            <dd>{duration(facts.pathMs)} in this span itself</dd>
+            <dd>{durationWords(facts.pathMs)} in this span itself</dd>
           </>
         )}
         <dt>span</dt>
@@ -227,18 +236,29 @@ function SpanSays({ facts, span, model }: SpanProps) {
 }
 
 function ErrorSays({ error }: { readonly error: string }) {
-  const cut = error.indexOf("\n");
-  const first = cut < 0 ? error : error.slice(0, cut);
-  const rest = cut < 0 ? "" : error.slice(cut + 1).trimEnd();
+  const { first, frames, last } = errorParts(error);
   return (
     <div class="tl-error" role="group" aria-label="Why it failed">
       <pre class="first">{first}</pre>
-      {rest && (
+      {frames && (
         <pre class="rest" tabIndex={0} aria-label="Traceback">
-          {rest}
+          {frames}
         </pre>
       )}
+      {last && <pre class="last">{last}</pre>}
     </div>
+  );
+}
+
+/** What stopped the failure on its way up, where anything did. */
+function CaughtBy({ facts }: { readonly facts: SpanFacts }) {
+  if (facts.status <= OK) return null;
+  const by = facts.ancestors.findLast(({ status }) => status === OK);
+  if (!by) return null;
+  return (
+    <p class="quiet">
+      It was caught: <b>{by.name || "no name"}</b>, above it, ended ok.
+    </p>
   );
 }
 

@@ -5,7 +5,8 @@
  */
 
 import type { PlayFacts, SpanNews } from "../rpc/documents.ts";
-import { duration, exactly, number } from "./format.ts";
+import { durationWords, exactWords } from "../ui/time.ts";
+import { number } from "./format.ts";
 
 /** A page of more would be too heavy for a browser. */
 export const MOST_SPANS = 20_000;
@@ -64,7 +65,7 @@ export function documentOf(play: TakenPlay, spans: readonly TakenSpan[], all: nu
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${escaped(`${play.status}: ${play.flow || play.sid}`)}</title><style>${STYLE}</style></head><body>
 <h1><span class="${escaped(play.status)}">${escaped(play.status.replace("_", " "))}</span> ${escaped(play.flow || "a play")}</h1>
-<p>${escaped(play.sid)} · ${shown} · ${duration((play.end_ms ?? nowMs) - (play.start_ms ?? nowMs))} · ${escaped(exactly(play.start_ms ?? NaN))}</p>
+<p>${escaped(play.sid)} · ${shown} · ${durationWords((play.end_ms ?? nowMs) - (play.start_ms ?? nowMs))} · ${escaped(exactWords(play.start_ms ?? NaN))}</p>
 ${play.error ? `<pre class="error">${escaped(play.error)}</pre>` : ""}
 <details><summary>Input and output</summary><pre>${escaped(JSON.stringify({ input: play.input, output: play.output }, null, 2))}</pre></details>
 <main>${treeOf(page)}</main></body></html>
@@ -121,7 +122,7 @@ function opened(page: Page, span: TakenSpan, below: number, depth: number): stri
       : `<b class="${escaped(span.status)}">${escaped(span.status.replace("_", " "))}</b> `;
   const summary =
     `<summary><span class="name">${sign}${escaped(span.name) || "no name"}</span>` +
-    `<span class="took">${duration(endMs - span.start_ms)}</span><span class="bar">${bar}</span></summary>`;
+    `<span class="took">${durationWords(endMs - span.start_ms)}</span><span class="bar">${bar}</span></summary>`;
   // Deeper than any browser likes elements: beside each other from there on.
   const closed = depth > MOST_DEEP ? "</div></details>" : "";
   return `<details${isOpen ? " open" : ""}>${summary}<div>${facts.join("")}${closed}`;

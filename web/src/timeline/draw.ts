@@ -1,6 +1,7 @@
 /** Drawing the waterfall: a pure function of what is seen. Its cost is that of the rows on the screen. */
 
-import { duration, ticks } from "./format.ts";
+import { durationWords } from "../ui/time.ts";
+import { ticks } from "./format.ts";
 import type { RowView } from "./messages.ts";
 import { type Range, ROW_PX } from "./model.ts";
 
@@ -138,7 +139,7 @@ function drawRow(pen: Pen, row: RowView, top: number): void {
   if (row.bars) drawBars(pen, row, y, barHeight);
   if (row.row >= 0) drawBar(pen, row, y, barHeight);
   else if (row.group)
-    drawLabel(pen, duration(row.group.totalMs), lastOf(row.bars, pen.xOf), 0, y + barHeight / 2);
+    drawBeside(pen, durationWords(row.group.totalMs), lastOf(row.bars, pen.xOf), y + barHeight / 2);
   if (scene.isPathOn) drawPath(pen, row, y + barHeight);
   context.globalAlpha = 1;
 }
@@ -175,7 +176,7 @@ function drawBar(pen: Pen, row: RowView, y: number, barHeight: number): void {
   const to = Math.min(scene.width + 8, end);
   const wide = Math.max(LEAST_BAR_PX, to - from);
   // What failed because something below it did is paler: the cause is what has to be seen.
-  const isPale = row.status > 1 && row.failedBelow > 0;
+  const isPale = row.status > 1 && !row.isOwn;
   context.fillStyle = isPale ? palette.soft[row.status]! : palette.bars[row.status]!;
   context.beginPath();
   context.roundRect(from, y, wide, barHeight, Math.min(3, wide / 2));
@@ -190,7 +191,7 @@ function drawBar(pen: Pen, row: RowView, y: number, barHeight: number): void {
   if (isRunning) drawRunning(pen, from, y, wide, barHeight);
   if (row.status > 1) drawCross(pen, from, wide, middle, row.status, isPale);
   drawLogs(pen, row, y);
-  drawLabel(pen, duration(endMs - row.startMs), end, x, middle, isPale);
+  drawLabel(pen, durationWords(endMs - row.startMs), end, x, middle, isPale);
 }
 
 /** A bar that is not in sight: where it is. */
@@ -266,19 +267,26 @@ function drawLogs(pen: Pen, row: RowView, y: number): void {
   }
 }
 
+/** Behind its end, or else before its start, or else in it. */
 function drawLabel(pen: Pen, text: string, end: number, start: number, middle: number, isPale = false): void {
+  if (drawBeside(pen, text, end, middle)) return;
   const { context, scene, palette } = pen;
   const wide = context.measureText(text).width;
-  if (end + 6 + wide < scene.width) {
-    context.fillStyle = palette.quiet;
-    context.fillText(text, Math.max(6, end + 6), middle);
-  } else if (start - 18 - wide > 0) {
+  if (start - 18 - wide > 0) {
     context.fillStyle = palette.quiet;
     context.fillText(text, start - 18 - wide, middle);
   } else if (Math.min(end, scene.width) - Math.max(0, start) > wide + 24) {
     context.fillStyle = isPale ? palette.text : palette.surface;
     context.fillText(text, Math.min(end, scene.width) - wide - 6, middle);
   }
+}
+
+/** Behind an end, where there is room for it: whether there was. */
+function drawBeside({ context, scene, palette }: Pen, text: string, end: number, middle: number): boolean {
+  if (end + 6 + context.measureText(text).width >= scene.width) return false;
+  context.fillStyle = palette.quiet;
+  context.fillText(text, Math.max(6, end + 6), middle);
+  return true;
 }
 
 function drawPath(pen: Pen, row: RowView, y: number): void {
@@ -325,7 +333,7 @@ export function tickText(ms: number, stepMs: number): string {
       : stepMs >= 0.5 || ms >= 1
         ? ["ms", 1]
         : ["µs", 0.001];
-  if (unit === "s" && Math.abs(ms) >= 600_000) return duration(ms).replace(/ 0 (s|min|h)$/, "");
+  if (unit === "s" && Math.abs(ms) >= 600_000) return durationWords(ms).replace(/ 00 (s|min|h)$/, "");
   const places = Math.max(0, Math.ceil(-Math.log10((stepMs / (size as number)) * 1.0001)));
   return `${(ms / (size as number)).toFixed(Math.min(6, places))} ${unit}`;
 }

@@ -1,11 +1,13 @@
 /** A play in memory, and what is asked of it. No worker, no clock and no network: worker.ts has those. */
 
-import type { Path, criticalPath } from "./critical.ts";
+import type { PathIndex } from "./critical.ts";
 import { densityOf, Detail, type Density } from "./detail.ts";
-import { nextFailure, nextMatch } from "./find.ts";
-import type { findSpans } from "./matches.ts";
+import type { Failures } from "./failures.ts";
+import { nextMatch } from "./find.ts";
 import type {
+  FailureAsk,
   FoldAsk,
+  Folded,
   GoAsk,
   GroupView,
   Place,
@@ -16,7 +18,7 @@ import type {
   View,
   ViewAsk,
 } from "./messages.ts";
-import { ORPHANS_KEY } from "./messages.ts";
+import { isFailureAsk, ORPHANS_KEY } from "./messages.ts";
 import { type Group, Order } from "./order.ts";
 import { isEmpty, type Query, readQuery } from "./query.ts";
 import { codeOfGroup, Folding, groupOfCode, ORPHANS, reveal, visibleRows } from "./rows.ts";
@@ -28,25 +30,33 @@ const OPEN_LEVELS = 1;
 const NOWHERE: Place = { key: "", row: NONE, index: NONE, startMs: NaN, endMs: NaN };
 const NO_PATH: readonly number[] = [];
 
+/** What is loaded when it is first asked for; whoever asks has put it here. */
+export interface Parts {
+  failures?: typeof import("./failures.ts");
+  critical?: typeof import("./critical.ts");
+  facts?: typeof import("./facts.ts");
+  matches?: typeof import("./matches.ts");
+}
+
 export class Engine {
   readonly spans = new Spans();
   readonly folding = new Folding();
   order = new Order(this.spans);
   isLoaded = false;
-  private detail = new Detail(this.order, this.spans);
-  private codes = new Int32Array(0);
-  private version = 0;
-  private builtVersion = -1;
-  private query: Query = readQuery("");
-  private others: ReadonlySet<number> = new Set();
-  private matches = new Int32Array(0);
-  private isMatch = new Uint8Array(0);
-  private pathNowMs: number | null = null;
-  /** Both come with the first question that needs them: most plays are opened without either. */
-  private finder: typeof findSpans | null = null;
-  private tracer: typeof criticalPath | null = null;
-  private pathOf = new Map<number, number[]>();
-  private pathNames: Totals["pathNames"] = [];
+  #detail = new Detail(this.order, this.spans);
+  #failures: Failures | null = null;
+  #playError = "";
+  #codes = new Int32Array(0);
+  #version = 0;
+  #builtVersion = -1;
+  #query: Query = readQuery("");
+  #others: ReadonlySet<number> = new Set();
+  #matches = new Int32Array(0);
+  #isMatch = new Uint8Array(0);
+  #pathNowMs: number | null = null;
+  #path: PathIndex | null = null;
+
+  constructor(private readonly parts: Parts = {}) {}
 
   /** Say how large the play is before it comes: a large one is folded. */
   expect(count: number): void {
@@ -55,88 +65,94 @@ export class Engine {
 
   /** Put what has come in order; whether anything had. */
   refresh(nowMs: number): boolean {
-    if (this.builtVersion === this.spans.version) return false;
-    this.builtVersion = this.spans.version;
+    if (this.#builtVersion === this.spans.version) return false;
+    this.#builtVersion = this.spans.version;
     this.order = new Order(this.spans);
-    this.detail = new Detail(this.order, this.spans);
-    this.search();
-    if (this.pathNowMs !== null) this.trace(nowMs);
-    this.lay();
+    this.#detail = new Detail(this.order, this.spans);
+    this.#failures = null;
+    this.#search();
+    if (this.#pathNowMs !== null) this.#trace(nowMs);
+    this.#lay();
     return true;
   }
 
   totals(): Totals {
     const { spans, order } = this;
     return {
-      version: this.version,
+      version: this.#version,
       count: spans.count,
       failed: spans.failed,
       running: spans.running,
       orphans: order.count - order.orphansFrom,
-      rows: this.codes.length,
+      rows: this.#codes.length,
       minMs: spans.minMs,
       maxMs: spans.maxMs,
       isLoaded: this.isLoaded,
-      matches: this.matches.length,
-      pathNames: this.pathNames,
+      matches: this.#matches.length,
+      pathNames: this.#path?.names ?? [],
     };
   }
 
   view(ask: ViewAsk): View {
-    const total = this.codes.length;
+    const total = this.#codes.length;
     let shift = 0;
-    if (ask.anchor && (ask.first >= total || this.keyOf(this.codes[ask.first]!) !== ask.anchor)) {
-      const index = this.indexOf(ask.anchor);
+    if (ask.anchor && (ask.first >= total || this.#keyOf(this.#codes[ask.first]!) !== ask.anchor)) {
+      const index = this.#indexOf(ask.anchor);
       if (index !== NONE) shift = index - ask.first;
     }
     const first = Math.max(0, Math.min(ask.first + shift, Math.max(0, total - 1)));
     const rows: RowView[] = [];
     for (let at = first; at < Math.min(total, first + ask.count); at++)
-      rows.push(this.rowView(this.codes[at]!, ask));
-    const selectedIndex = ask.selected ? this.indexOf(ask.selected) : NONE;
-    return { first, rows, total, shift, selectedIndex, version: this.version };
+      rows.push(this.#rowView(this.#codes[at]!, ask));
+    const selectedIndex = ask.selected ? this.#indexOf(ask.selected) : NONE;
+    return { first, rows, total, shift, selectedIndex, version: this.#version };
   }
 
-  fold(ask: FoldAsk): void {
-    const { folding, order } = this;
-    if (ask.how === "all") folding.reset(Infinity, "open", order.groups);
-    else if (ask.how === "none") folding.reset(0, "closed", order.groups);
-    else if (ask.how === "deeper")
-      folding.reset(Math.min(this.deepest(), folding.depth) + 1, "brief", order.groups);
-    else if (ask.how === "shallower") {
-      folding.reset(Math.max(0, Math.min(this.deepest(), folding.depth) - 1), "brief", order.groups);
-    } else this.foldOne(this.codeOf(ask.key), ask.how);
-    this.lay();
+  fold(ask: FoldAsk): Folded {
+    const indexBefore = ask.chosen ? this.#indexOf(ask.chosen) : NONE;
+    if (ask.key) this.#foldOne(this.#codeOf(ask.key), ask.how);
+    else this.#foldAll(ask.how, this.#codeOf(ask.chosen));
+    this.#lay();
+    return { totals: this.totals(), chosen: this.#placeAt(this.#indexInSight(ask.chosen)), indexBefore };
   }
 
   go(ask: GoAsk): Place {
-    if (ask.to === "row") return this.stepFrom(ask.from, ask.step);
-    if (ask.to === "end") return this.placeAt(ask.step === 1 ? this.codes.length - 1 : 0);
-    if (ask.to === "parent") return this.goToParent(ask.from);
-    if (ask.to === "span") return this.show(this.order.positionOf(ask.row));
-    if (ask.to === "id") return this.show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
-    const from = this.positionNear(ask.from, ask.step);
-    if (ask.to === "failure") return this.show(nextFailure(this.order, from, ask.step));
-    return this.show(nextMatch(this.matches, from, ask.step));
+    if (ask.to === "row") return this.#stepFrom(ask.from, ask.step);
+    if (ask.to === "end") return this.#placeAt(ask.step === 1 ? this.#codes.length - 1 : 0);
+    if (ask.to === "parent") return this.#goToParent(ask.from);
+    if (ask.to === "span") return this.#show(this.order.positionOf(ask.row));
+    if (ask.to === "id") return this.#show(this.order.positionOf(this.spans.rowOf(ask.spanId)));
+    if (isFailureAsk(ask)) return this.#goToFailure(ask);
+    return this.#show(nextMatch(this.#matches, this.#positionNear(ask.from, ask.step), ask.step));
   }
 
-  find(text: string, others: readonly number[], finder: typeof findSpans): void {
-    this.finder = finder;
-    this.query = readQuery(text);
-    this.others = new Set(others);
-    this.search();
-    this.version++;
+  #goToFailure(ask: FailureAsk): Place {
+    if (ask.error !== this.#playError) this.#failures = null;
+    this.#playError = ask.error;
+    const failures = this.#knownFailures()!;
+    const goal = failures.goal(ask.to, this.#codeOf(ask.from), (step) => this.#positionNear(ask.from, step));
+    return goal ? { ...this.#show(goal.position), said: goal.said } : NOWHERE;
   }
 
-  setPath(isOn: boolean, nowMs: number, tracer: typeof criticalPath): void {
-    this.tracer = tracer;
-    this.pathNowMs = isOn ? nowMs : null;
-    if (isOn) this.trace(nowMs);
-    else {
-      this.pathOf.clear();
-      this.pathNames = [];
-    }
-    this.version++;
+  /** null where nobody has asked for one yet. */
+  #knownFailures(): Failures | null {
+    const { parts, order, spans } = this;
+    const playError = this.#playError;
+    return (this.#failures ??= parts.failures ? new parts.failures.Failures(order, spans, playError) : null);
+  }
+
+  find(text: string, others: readonly number[]): void {
+    this.#query = readQuery(text);
+    this.#others = new Set(others);
+    this.#search();
+    this.#version++;
+  }
+
+  setPath(isOn: boolean, nowMs: number): void {
+    this.#pathNowMs = isOn ? nowMs : null;
+    if (isOn) this.#trace(nowMs);
+    else this.#path = null;
+    this.#version++;
   }
 
   density(fromMs: number, toMs: number, parts: number): Density {
@@ -144,80 +160,61 @@ export class Engine {
   }
 
   facts(key: RowKey): SpanFacts | null {
-    const code = this.codeOf(key);
+    const code = this.#codeOf(key);
     if (code === null || code === ORPHANS) return null;
     const { order, spans } = this;
     const group = groupOfCode(order, code);
-    const position = group ? group.from : code;
-    const row = order.rows[position]!;
-    const end = order.endOf(position);
-    let children = 0;
-    for (let at = position + 1; at < end; at = order.endOf(at)) children++;
-    const path = this.pathOf.get(row) ?? NO_PATH;
-    return {
-      key,
-      row: group ? NONE : row,
-      spanId: group ? "" : spans.ids.text(row),
-      name: spans.names[spans.name[row]!]!,
-      status: spans.status[row]!,
-      kind: spans.kind[row]!,
-      startMs: spans.start[row]!,
-      endMs: spans.end[row]!,
-      error: spans.errors.get(row) ?? "",
-      children,
-      below: end - position - 1,
-      failedBelow: order.failedIn(position + 1, end),
-      pathMs: path.reduce((sum, ms, at) => sum + (at % 2 ? ms : -ms), 0),
-      hasLogs: (spans.marks[row]! & 1) > 0,
-      ancestors: this.ancestors(position),
-      group: group ? this.groupView(group) : null,
-    };
+    const { factsOf } = this.parts.facts!;
+    if (group) return { ...factsOf(order, spans, group.from, NO_PATH), key, group: this.#groupView(group) };
+    return { ...factsOf(order, spans, code, this.#path?.of(order.rows[code]!) ?? NO_PATH), key };
   }
 
-  private ancestors(position: number): SpanFacts["ancestors"] {
-    const { order, spans } = this;
-    const above: { row: number; name: string; status: number }[] = [];
-    for (let at = order.parents[position]!; at >= 0 && above.length < 100; at = order.parents[at]!) {
-      const row = order.rows[at]!;
-      above.push({ row, name: spans.names[spans.name[row]!]!, status: spans.status[row]! });
-    }
-    return above.reverse();
-  }
-
-  private search(): void {
-    this.matches = (this.finder?.(this.order, this.spans, this.query, this.others) ??
+  #search(): void {
+    this.#matches = (this.parts.matches?.findSpans(this.order, this.spans, this.#query, this.#others) ??
       new Int32Array(0)) as Int32Array<ArrayBuffer>;
-    this.isMatch = new Uint8Array(isEmpty(this.query) ? 0 : this.order.count);
-    for (const at of this.matches) this.isMatch[at] = 1;
+    this.#isMatch = new Uint8Array(isEmpty(this.#query) ? 0 : this.order.count);
+    for (const at of this.#matches) this.#isMatch[at] = 1;
   }
 
-  private trace(nowMs: number): void {
-    this.pathNowMs = nowMs;
-    const path = this.tracer!(this.order, this.spans, nowMs);
-    this.pathOf = stretchesByRow(path);
-    const byName = new Map<string, number>();
-    for (let at = 0; at < path.rows.length; at++) {
-      const name = this.spans.names[this.spans.name[path.rows[at]!]!]!;
-      byName.set(name, (byName.get(name) ?? 0) + path.to[at]! - path.from[at]!);
-    }
-    this.pathNames = [...byName]
-      .map(([name, ms]) => ({ name, ms }))
-      .sort((one, other) => other.ms - one.ms)
-      .slice(0, 5);
+  #trace(nowMs: number): void {
+    this.#pathNowMs = nowMs;
+    const { criticalPath, PathIndex } = this.parts.critical!;
+    const { order, spans } = this;
+    this.#path = new PathIndex(criticalPath(order, spans, nowMs), order, spans);
   }
 
-  private lay(): void {
-    this.codes = visibleRows(this.order, this.folding) as Int32Array<ArrayBuffer>;
-    this.version++;
+  #lay(): void {
+    this.#codes = visibleRows(this.order, this.folding) as Int32Array<ArrayBuffer>;
+    this.#version++;
   }
 
-  private deepest(): number {
+  #deepest(): number {
     let deepest = 1;
     for (const level of this.order.levels) if (level > deepest) deepest = level;
     return deepest;
   }
 
-  private foldOne(code: number | null, how: "toggle" | "open" | "close"): void {
+  #foldAll(how: FoldAsk["how"], chosen: number | null): void {
+    const { folding, order } = this;
+    const depth = Math.min(this.#deepest(), folding.depth);
+    if (how === "all") folding.reset(Infinity, "open", order.groups);
+    else if (how === "none") folding.reset(0, "closed", order.groups);
+    else folding.reset(Math.max(0, depth + (how === "deeper" ? 1 : -1)), "brief", order.groups);
+    // Who looks at a span still looks at it then: the way to it stays open.
+    if (chosen !== null && chosen !== ORPHANS) this.#revealRow(chosen);
+  }
+
+  #revealRow(code: number): void {
+    const { folding, order } = this;
+    const group = groupOfCode(order, code);
+    if (!group) return reveal(order, folding, code);
+    if (group.from >= order.orphansFrom) folding.areOrphansOpen = true;
+    if (group.parentPos < 0) return;
+    reveal(order, folding, group.parentPos);
+    folding.setOpen(order.rows[group.parentPos]!, true);
+  }
+
+  #foldOne(code: number | null, how: FoldAsk["how"]): void {
     if (code === null) return;
     const { folding, order } = this;
     if (code === ORPHANS) {
@@ -237,36 +234,50 @@ export class Engine {
     folding.setOpen(row, how === "toggle" ? !isOpen : how === "open");
   }
 
-  private show(position: number): Place {
+  #show(position: number): Place {
     if (position < 0) return NOWHERE;
     reveal(this.order, this.folding, position);
-    this.lay();
-    return this.placeAt(this.codes.indexOf(position));
+    this.#lay();
+    return this.#placeAt(this.#codes.indexOf(position));
   }
 
-  private stepFrom(from: RowKey, step: number): Place {
-    const index = this.indexOf(from);
-    if (index === NONE) return this.placeAt(step < 0 ? this.codes.length - 1 : 0);
-    return this.placeAt(Math.max(0, Math.min(this.codes.length - 1, index + step)));
+  #stepFrom(from: RowKey, step: number): Place {
+    const index = this.#indexInSight(from);
+    if (index === NONE) return this.#placeAt(step < 0 ? this.#codes.length - 1 : 0);
+    return this.#placeAt(Math.max(0, Math.min(this.#codes.length - 1, index + step)));
   }
 
-  private goToParent(from: RowKey): Place {
-    const code = this.codeOf(from);
-    if (code === null || code === ORPHANS) return NOWHERE;
+  #goToParent(from: RowKey): Place {
+    const code = this.#codeOf(from);
+    const above = code === null ? null : this.#codeAbove(code);
+    return above === null ? NOWHERE : this.#placeAt(this.#codes.indexOf(above));
+  }
+
+  /** What a row is shown below: its group, its parent, or what stands above the orphans; null where nothing is. */
+  #codeAbove(code: number): number | null {
+    if (code === ORPHANS) return null;
     const { order } = this;
     const group = groupOfCode(order, code);
     const holder = group ? null : order.groupOf(code);
-    if (holder) return this.placeAt(this.codes.indexOf(codeOfGroup(order.groups.indexOf(holder))));
+    if (holder) return codeOfGroup(order.groups.indexOf(holder));
     const parent = group ? group.parentPos : order.parents[code]!;
-    if (parent >= 0) return this.placeAt(this.codes.indexOf(parent));
-    const isOrphan = (group ? group.from : code) >= order.orphansFrom;
-    return isOrphan ? this.placeAt(this.codes.indexOf(ORPHANS)) : NOWHERE;
+    if (parent >= 0) return parent;
+    return (group ? group.from : code) >= order.orphansFrom ? ORPHANS : null;
   }
 
-  private placeAt(index: number): Place {
-    if (index < 0 || index >= this.codes.length) return NOWHERE;
-    const code = this.codes[index]!;
-    const key = this.keyOf(code);
+  /** Where a row is, or the one that it is folded into. */
+  #indexInSight(key: RowKey): number {
+    for (let code = this.#codeOf(key); code !== null; code = this.#codeAbove(code)) {
+      const index = this.#codes.indexOf(code);
+      if (index !== NONE) return index;
+    }
+    return NONE;
+  }
+
+  #placeAt(index: number): Place {
+    if (index < 0 || index >= this.#codes.length) return NOWHERE;
+    const code = this.#codes[index]!;
+    const key = this.#keyOf(code);
     const group = groupOfCode(this.order, code);
     if (code === ORPHANS || group) return { key, row: NONE, index, startMs: NaN, endMs: NaN };
     const row = this.order.rows[code]!;
@@ -274,26 +285,26 @@ export class Engine {
   }
 
   /** The position from which the next is looked for. */
-  private positionNear(key: RowKey, step: 1 | -1): number {
-    const code = key ? this.codeOf(key) : null;
+  #positionNear(key: RowKey, step: 1 | -1): number {
+    const code = key ? this.#codeOf(key) : null;
     if (code === null) return step === 1 ? NONE : this.order.count;
     if (code === ORPHANS) return this.order.orphansFrom + (step === 1 ? -1 : 0);
     const group = groupOfCode(this.order, code);
     return group ? group.from - (step === 1 ? 1 : 0) : code;
   }
 
-  private indexOf(key: RowKey): number {
-    const code = this.codeOf(key);
-    return code === null ? NONE : this.codes.indexOf(code);
+  #indexOf(key: RowKey): number {
+    const code = this.#codeOf(key);
+    return code === null ? NONE : this.#codes.indexOf(code);
   }
 
-  private keyOf(code: number): RowKey {
+  #keyOf(code: number): RowKey {
     if (code === ORPHANS) return ORPHANS_KEY;
     const group = groupOfCode(this.order, code);
     return group ? `g${group.key}` : `s${this.order.rows[code]!}`;
   }
 
-  private codeOf(key: RowKey): number | null {
+  #codeOf(key: RowKey): number | null {
     if (!key) return null;
     if (key === ORPHANS_KEY) return ORPHANS;
     if (key.startsWith("g")) {
@@ -304,15 +315,16 @@ export class Engine {
     return position < 0 ? null : position;
   }
 
-  private rowView(code: number, ask: ViewAsk): RowView {
+  #rowView(code: number, ask: ViewAsk): RowView {
     const group = groupOfCode(this.order, code);
-    if (group) return this.groupRow(code, group, ask);
-    if (code === ORPHANS) return this.orphansRow(ask);
+    if (group) return this.#groupRow(code, group, ask);
+    if (code === ORPHANS) return this.#orphansRow(ask);
     const { spans, order } = this;
     const row = order.rows[code]!;
     const end = order.endOf(code);
     const below = end - code - 1;
     const isOpen = below ? this.folding.isOpen(row, order.levels[code]!) : null;
+    const failedBelow = order.failedIn(code + 1, end);
     return {
       key: `s${row}`,
       row,
@@ -325,36 +337,38 @@ export class Engine {
       isOpen,
       place: code + 1,
       below,
-      failedBelow: order.failedIn(code + 1, end),
+      failedBelow,
+      isOwn: failedBelow === 0 || (this.#knownFailures()?.isOwn(code) ?? false),
       runningBelow: order.runningIn(code + 1, end),
       hasLogs: (spans.marks[row]! & 1) > 0,
       hasChild: (spans.marks[row]! & 2) > 0,
       error: spans.errors.get(row) ?? "",
-      isMatch: this.isMatch[code] === 1,
-      path: this.pathOf.get(row) ?? NO_PATH,
-      bars: isOpen === false ? this.bars(code + 1, end, ask) : null,
+      isMatch: this.#isMatch[code] === 1,
+      isOnPath: this.#path?.isIn(code, isOpen === false ? end : code + 1) ?? false,
+      path: isOpen === false ? this.#pathIn(code, end, ask) : (this.#path?.of(row) ?? NO_PATH),
+      bars: isOpen === false ? this.#bars(code + 1, end, ask) : null,
       group: null,
     };
   }
 
-  private groupRow(code: number, group: Group, ask: ViewAsk): RowView {
+  #groupRow(code: number, group: Group, ask: ViewAsk): RowView {
     const state = this.folding.stateOf(group);
     return {
-      ...this.stretchRow(group.from, group.to, ask),
-      key: this.keyOf(code),
+      ...this.#stretchRow(group.from, group.to, ask),
+      key: this.#keyOf(code),
       level: group.level,
       name: this.spans.names[group.name]!,
       isOpen: state !== "closed" && (state === "open" || this.folding.shownOf(group).length > 0),
       below: group.count,
       failedBelow: this.order.failedIn(group.from, group.to),
-      group: { ...this.groupView(group), isBrief: state === "brief" },
+      group: { ...this.#groupView(group), isBrief: state === "brief" },
     };
   }
 
-  private orphansRow(ask: ViewAsk): RowView {
+  #orphansRow(ask: ViewAsk): RowView {
     const { order } = this;
     return {
-      ...this.stretchRow(order.orphansFrom, order.count, ask),
+      ...this.#stretchRow(order.orphansFrom, order.count, ask),
       key: ORPHANS_KEY,
       level: 1,
       name: "spans whose parent never came",
@@ -362,7 +376,7 @@ export class Engine {
     };
   }
 
-  private stretchRow(from: number, to: number, ask: ViewAsk): RowView {
+  #stretchRow(from: number, to: number, ask: ViewAsk): RowView {
     const failed = this.order.failedIn(from, to);
     const running = this.order.runningIn(from, to);
     return {
@@ -378,18 +392,20 @@ export class Engine {
       place: 0,
       below: to - from,
       failedBelow: failed,
+      isOwn: false,
       runningBelow: running,
       hasLogs: false,
       hasChild: false,
       error: "",
       isMatch: false,
-      path: NO_PATH,
-      bars: this.bars(from, to, ask),
+      isOnPath: this.#path?.isIn(from, to) ?? false,
+      path: this.#pathIn(from, to, ask),
+      bars: this.#bars(from, to, ask),
       group: null,
     };
   }
 
-  private groupView(group: Group): GroupView {
+  #groupView(group: Group): GroupView {
     const { spans } = this;
     const failedRow = group.shown.find((row) => spans.status[row]! > 1) ?? NONE;
     const { slowest } = group;
@@ -405,8 +421,12 @@ export class Engine {
     };
   }
 
-  private bars(from: number, to: number, ask: ViewAsk): Float64Array {
-    const found = this.detail.bars(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels), ask.nowMs);
+  #pathIn(from: number, to: number, ask: ViewAsk): readonly number[] {
+    return this.#path?.pairs(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels)) ?? NO_PATH;
+  }
+
+  #bars(from: number, to: number, ask: ViewAsk): Float64Array {
+    const found = this.#detail.bars(from, to, ask.fromMs, ask.toMs, Math.max(1, ask.pixels), ask.nowMs);
     const triples = new Float64Array(found.from.length * 3);
     for (let at = 0; at < found.from.length; at++) {
       triples[at * 3] = found.from[at]!;
@@ -415,14 +435,4 @@ export class Engine {
     }
     return triples;
   }
-}
-
-function stretchesByRow(path: Path): Map<number, number[]> {
-  const found = new Map<number, number[]>();
-  for (let at = 0; at < path.rows.length; at++) {
-    const known = found.get(path.rows[at]!);
-    if (known) known.push(path.from[at]!, path.to[at]!);
-    else found.set(path.rows[at]!, [path.from[at]!, path.to[at]!]);
-  }
-  return found;
 }

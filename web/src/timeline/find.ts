@@ -1,6 +1,4 @@
-/** Going from one match, and one failure, to the next. */
-
-import type { Order } from "./order.ts";
+/** Going from one match to the next. */
 
 /** The match after a position, or before it; around the end. -1 where there is none. */
 export function nextMatch(matches: Int32Array, position: number, step: 1 | -1): number {
@@ -14,14 +12,4 @@ export function nextMatch(matches: Int32Array, position: number, step: 1 | -1): 
   }
   const at = step === 1 ? low : low - 1;
   return matches[(at + matches.length) % matches.length]!;
-}
-
-/** The next span that failed by itself after a position, or before it; around the end. -1 where none failed. */
-export function nextFailure(order: Order, position: number, step: 1 | -1): number {
-  if (!order.failedIn(0, order.count)) return -1;
-  for (let tried = 1; tried <= order.count; tried++) {
-    const at = (((position + step * tried) % order.count) + order.count) % order.count;
-    if (order.isCause(at)) return at;
-  }
-  return -1;
 }

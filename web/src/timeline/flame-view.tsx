@@ -2,10 +2,11 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { durationWords } from "../ui/time.ts";
 import { useAsked } from "./asked.ts";
 import { type Palette, readPalette } from "./draw.ts";
 import { boxesIn, type Flame } from "./flame.ts";
-import { counted, duration, number } from "./format.ts";
+import { counted, number } from "./format.ts";
 import type { FlameAnswer } from "./messages.ts";
 import type { Model } from "./model.ts";
 import { NONE } from "./spans.ts";
@@ -49,7 +50,7 @@ export function FlameView({ model }: { readonly model: Model }) {
           </span>
         ) : (
           <span>
-            <b>{names[flame.names[at]!]}</b> ×{number(flame.counts[at]!)}, {duration(flame.totalMs[at]!)}
+            <b>{names[flame.names[at]!]}</b> ×{number(flame.counts[at]!)}, {durationWords(flame.totalMs[at]!)}
             {flame.failed[at]! > 0 && <span class="failed">, {number(flame.failed[at]!)} failed</span>}{" "}
             <button class="plain" onClick={() => show(model, flame.slowest[at]!)}>
               go to the slowest
@@ -99,7 +100,7 @@ function FlameList({
             <button class="plain" onClick={() => onChoose(box)}>
               {names[flame.names[box]!] || "no name"}
             </button>{" "}
-            {counted(flame.counts[box]!, "span")}, {duration(flame.totalMs[box]!)}, level{" "}
+            {counted(flame.counts[box]!, "span")}, {durationWords(flame.totalMs[box]!)}, level{" "}
             {flame.levels[box]! + 1}
           </li>
         ))}

@@ -1,23 +1,4 @@
-/** Times and numbers in words; all in the person's own place and language where that does no harm. */
-
-/** How long something took, with three digits that mean something. */
-export function duration(ms: number): string {
-  if (!Number.isFinite(ms)) return "";
-  if (ms < 0) return `-${duration(-ms)}`;
-  if (ms === 0) return "0 ms";
-  if (ms < 1) return `${digits(ms * 1000)} µs`;
-  if (ms < 1000) return `${digits(ms)} ms`;
-  if (ms < 60_000) return `${digits(ms / 1000)} s`;
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
-  return `${Math.floor(seconds / 86_400)} d ${Math.floor(seconds / 3600) % 24} h`;
-}
-
-function digits(value: number): string {
-  const text = value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-}
+/** Numbers in words, and round steps for an axis of time. What time is called: ui/time.ts. */
 
 const grouped = new Intl.NumberFormat("en");
 
@@ -28,20 +9,6 @@ export function number(value: number): string {
 /** `3 spans`, `1 span`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`;
-}
-
-/** A moment as the person's clock says it, to the millisecond. */
-export function moment(ms: number): string {
-  if (!Number.isFinite(ms)) return "";
-  const date = new Date(ms);
-  const clock = date.toLocaleTimeString(undefined, { hour12: false });
-  const day = date.toDateString() === new Date().toDateString() ? "" : `${date.toLocaleDateString()} `;
-  return `${day}${clock}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-}
-
-/** The same exactly, for who hovers. */
-export function exactly(ms: number): string {
-  return Number.isFinite(ms) ? `${new Date(ms).toISOString()} (${ms} ms)` : "";
 }
 
 /** Round steps for an axis: at most so many between two times. */

@@ -16,21 +16,21 @@ function hash(bytes: Uint8Array, from: number, to: number): number {
 }
 
 export class IdTable {
-  private bytes = new Uint8Array(1 << 14);
-  private used = 0;
-  private begins = new Uint32Array(1 << 10);
-  private ends = new Uint32Array(1 << 10);
-  private slots = new Int32Array(1 << 11).fill(EMPTY);
-  private count = 0;
-  private decoder = new TextDecoder();
+  #bytes = new Uint8Array(1 << 14);
+  #used = 0;
+  #begins = new Uint32Array(1 << 10);
+  #ends = new Uint32Array(1 << 10);
+  #slots = new Int32Array(1 << 11).fill(EMPTY);
+  #count = 0;
+  #decoder = new TextDecoder();
 
   /** The row of an id that is the bytes `from` to `to`; -1 where there is none. */
   find(bytes: Uint8Array, from: number, to: number): number {
-    const mask = this.slots.length - 1;
+    const mask = this.#slots.length - 1;
     let slot = hash(bytes, from, to) & mask;
     for (;;) {
-      const row = this.slots[slot]!;
-      if (row === EMPTY || this.same(row, bytes, from, to)) return row;
+      const row = this.#slots[slot]!;
+      if (row === EMPTY || this.#same(row, bytes, from, to)) return row;
       slot = (slot + 1) & mask;
     }
   }
@@ -38,62 +38,62 @@ export class IdTable {
   /** Say that an id, which is not there yet, is that of a row, which has none yet. */
   add(row: number, bytes: Uint8Array, from: number, to: number): void {
     const size = to - from;
-    this.makeRoom(row, size);
-    this.bytes.set(bytes.subarray(from, to), this.used);
-    this.begins[row] = this.used;
-    this.ends[row] = this.used + size;
-    this.used += size;
-    this.count++;
-    if (this.count * 2 > this.slots.length) this.rehash(row + 1);
-    else this.place(row, hash(bytes, from, to));
+    this.#makeRoom(row, size);
+    this.#bytes.set(bytes.subarray(from, to), this.#used);
+    this.#begins[row] = this.#used;
+    this.#ends[row] = this.#used + size;
+    this.#used += size;
+    this.#count++;
+    if (this.#count * 2 > this.#slots.length) this.#rehash(row + 1);
+    else this.#place(row, hash(bytes, from, to));
   }
 
   /** The id of a row; "" where it has none. */
   text(row: number): string {
-    if (row >= this.ends.length) return "";
-    return this.decoder.decode(this.bytes.subarray(this.begins[row]!, this.ends[row]!));
+    if (row >= this.#ends.length) return "";
+    return this.#decoder.decode(this.#bytes.subarray(this.#begins[row]!, this.#ends[row]!));
   }
 
-  private same(row: number, bytes: Uint8Array, from: number, to: number): boolean {
-    const begin = this.begins[row]!;
+  #same(row: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const begin = this.#begins[row]!;
     const size = to - from;
-    if (this.ends[row]! - begin !== size) return false;
-    for (let at = 0; at < size; at++) if (this.bytes[begin + at] !== bytes[from + at]) return false;
+    if (this.#ends[row]! - begin !== size) return false;
+    for (let at = 0; at < size; at++) if (this.#bytes[begin + at] !== bytes[from + at]) return false;
     return true;
   }
 
-  private place(row: number, value: number): void {
-    const mask = this.slots.length - 1;
+  #place(row: number, value: number): void {
+    const mask = this.#slots.length - 1;
     let slot = value & mask;
-    while (this.slots[slot] !== EMPTY) slot = (slot + 1) & mask;
-    this.slots[slot] = row;
+    while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & mask;
+    this.#slots[slot] = row;
   }
 
-  private makeRoom(row: number, size: number): void {
-    if (this.used + size > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(this.bytes.length * 1.5, this.used + size) | 0);
-      larger.set(this.bytes.subarray(0, this.used));
-      this.bytes = larger;
+  #makeRoom(row: number, size: number): void {
+    if (this.#used + size > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#bytes.length * 1.5, this.#used + size) | 0);
+      larger.set(this.#bytes.subarray(0, this.#used));
+      this.#bytes = larger;
     }
-    if (row < this.begins.length) return;
-    const length = Math.max(this.begins.length * 2, row + 1);
+    if (row < this.#begins.length) return;
+    const length = Math.max(this.#begins.length * 2, row + 1);
     const begins = new Uint32Array(length);
-    begins.set(this.begins);
-    this.begins = begins;
+    begins.set(this.#begins);
+    this.#begins = begins;
     const ends = new Uint32Array(length);
-    ends.set(this.ends);
-    this.ends = ends;
+    ends.set(this.#ends);
+    this.#ends = ends;
   }
 
-  private rehash(rows: number): void {
-    const old = this.slots;
-    this.slots = new Int32Array(old.length * 2).fill(EMPTY);
-    for (const row of old) if (row !== EMPTY) this.place(row, this.hashOf(row));
+  #rehash(rows: number): void {
+    const old = this.#slots;
+    this.#slots = new Int32Array(old.length * 2).fill(EMPTY);
+    for (const row of old) if (row !== EMPTY) this.#place(row, this.#hashOf(row));
     const newest = rows - 1;
-    this.place(newest, this.hashOf(newest));
+    this.#place(newest, this.#hashOf(newest));
   }
 
-  private hashOf(row: number): number {
-    return hash(this.bytes, this.begins[row]!, this.ends[row]!);
+  #hashOf(row: number): number {
+    return hash(this.#bytes, this.#begins[row]!, this.#ends[row]!);
   }
 }

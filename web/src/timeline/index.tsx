@@ -4,14 +4,13 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { LiveStore } from "../live/store.ts";
 import { navigate, query, withQuery } from "../router.ts";
-import { type KeySection, useKeys } from "../ui/keys.ts";
+import { isTyping, type KeySection, useKeys } from "../ui/keys.ts";
 import { lazy } from "../ui/lazy.tsx";
-import { duration } from "./format.ts";
 import { Minimap } from "./minimap.tsx";
 import { type Mode, Model } from "./model.ts";
 import { Scrollbar } from "./scrollbar.tsx";
 import { FIND_ID, Toolbar } from "./toolbar.tsx";
-import { Tree, treeKey } from "./tree.tsx";
+import { Tree, TREE_ID, treeKey } from "./tree.tsx";
 import { Waterfall } from "./waterfall.tsx";
 
 import "./timeline.css";
@@ -21,6 +20,7 @@ import "./narrow.css";
 
 const Details = lazy(() => import("./details.tsx").then((module) => module.Details));
 const Flame = lazy(() => import("./flame-view.tsx").then((module) => module.FlameView));
+const PathSays = lazy(() => import("./path-says.tsx").then((module) => module.PathSays), true);
 const Names = lazy(() => import("./table.tsx").then((module) => module.NamesView));
 
 const LEAST_TREE_PX = 130;
@@ -41,16 +41,16 @@ export function Timeline({ live }: { readonly sid: string; readonly live: LiveSt
   }, [model]);
   useKeys(useMemo(() => keysOf(model), [model]));
   useEffect(() => {
-    // Without anything in focus arrows are the tree's.
-    const arrows = (event: KeyboardEvent): void => {
-      const at = document.activeElement;
-      if (event.defaultPrevented || (at && at !== document.body && at.id !== "main")) return;
-      if (document.querySelector("dialog[open]")) return;
-      if (event.key.startsWith("Arrow") && treeKey(model, event)) event.preventDefault();
+    const move = (event: KeyboardEvent): void => {
+      if (!isForTheTree(event) || !treeKey(model, event)) return;
+      event.preventDefault();
+      // From here on it hears them itself, and says where one is.
+      document.getElementById(TREE_ID)?.focus({ preventScroll: true });
     };
-    document.addEventListener("keydown", arrows);
-    return () => document.removeEventListener("keydown", arrows);
+    document.addEventListener("keydown", move);
+    return () => document.removeEventListener("keydown", move);
   }, [model]);
+  useEffect(() => followChoice(model), [model]);
   const mode = model.mode.value;
   return (
     <section class="timeline" aria-label="Timeline">
@@ -62,12 +62,15 @@ export function Timeline({ live }: { readonly sid: string; readonly live: LiveSt
           <button onClick={() => model.open()}>Try again</button>
         </div>
       )}
-      <PathSays model={model} />
+      {model.isPathOn.value && <PathSays model={model} />}
       <div class="tl-split">
         <div class="tl-main">
           {mode === "tree" && <TreeAndWaterfall model={model} />}
           {mode === "flame" && <Flame model={model} />}
           {mode === "table" && <Names model={model} />}
+          <p class="tl-said" role="status">
+            {model.said.value}
+          </p>
         </div>
         <section
           class={`tl-details ${model.selected.value ? "" : "none"}`}
@@ -79,11 +82,33 @@ export function Timeline({ live }: { readonly sid: string; readonly live: LiveSt
           {model.selected.value ? <Details model={model} /> : <Nothing model={model} />}
         </section>
       </div>
-      <span class="hidden" role="status">
-        {model.said.value}
-      </span>
     </section>
   );
+}
+
+/** Where the details open below the rows, what a hand or a key chose brings them into the window. */
+function followChoice(model: Model): () => void {
+  let isAsked = false;
+  const abort = new AbortController();
+  const ask = (): void => void (isAsked = true);
+  for (const kind of ["pointerdown", "keydown"])
+    document.addEventListener(kind, ask, { capture: true, signal: abort.signal });
+  const stop = model.selected.subscribe((key) => {
+    if (!key || !isAsked || !matchMedia("(max-width: 900px)").matches) return;
+    requestAnimationFrame(() => document.getElementById("tl-details")?.scrollIntoView({ block: "nearest" }));
+  });
+  return () => (abort.abort(), stop());
+}
+
+const MOVING = ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End"];
+/** What has a use of its own for these keys, or is scrolled by them. */
+const MOVED_APART = "#tl-details, [role=treegrid], [role=separator], [role=region], .tl-menu, pre, dialog";
+
+/** Whether a key is the tree's, though something else has the focus: a page that was just opened, or a button. */
+function isForTheTree(event: KeyboardEvent): boolean {
+  if (event.defaultPrevented || !MOVING.includes(event.key) || isTyping(event.target)) return false;
+  if (document.querySelector("dialog[open]") || !document.getElementById(TREE_ID)) return false;
+  return !(event.target as Element).closest?.(MOVED_APART);
 }
 
 function Nothing({ model }: { readonly model: Model }) {
@@ -93,7 +118,7 @@ function Nothing({ model }: { readonly model: Model }) {
       <p>Choose a span to see its tags, logs and errors.</p>
       {failed > 0 ? (
         <p>
-          <button onClick={() => void model.nextFailure(1)}>Show what failed</button>
+          <button onClick={() => void model.goToFailure("next failure")}>Show what failed</button>
         </p>
       ) : (
         count > 0 && <p class="quiet">Arrows move, / finds, c shows the critical path, ? shows all keys.</p>
@@ -135,6 +160,9 @@ function TreeAndWaterfall({ model }: { readonly model: Model }) {
       />
       <Waterfall model={model} />
       <Scrollbar model={model} />
+      {!isLoaded && count === 0 && !model.trouble.value && (
+        <p class="tl-empty tl-soon">Reading the spans …</p>
+      )}
       {isLoaded && count === 0 && <NoSpans model={model} />}
     </div>
   );
@@ -155,31 +183,16 @@ function NoSpans({ model }: { readonly model: Model }) {
   );
 }
 
-function PathSays({ model }: { readonly model: Model }) {
-  const names = model.totals.value.pathNames;
-  if (!model.isPathOn.value || !names.length) return null;
-  const { fromMs, toMs } = model.extent();
-  return (
-    <p class="tl-path-says" role="status">
-      <b>The time went by waiting for</b>
-      {names.map(({ name, ms }) => (
-        <span key={name}>
-          {name || "no name"} <span class="number">{duration(ms)}</span> (
-          {Math.round((100 * ms) / Math.max(toMs - fromMs, 1e-9))} %)
-        </span>
-      ))}
-    </p>
-  );
-}
-
 function keysOf(model: Model): KeySection {
   return {
     title: "Timeline",
     keys: [
       { key: "ArrowUp / ArrowDown", says: "the row above, the row below" },
+      { key: "PageUp / PageDown", says: "a screen up, a screen down" },
+      { key: "Home / End", says: "the first row, the last row" },
       { key: "ArrowLeft / ArrowRight", says: "fold or go to the parent, unfold" },
-      { key: "e", says: "the next failure", run: () => void model.nextFailure(1) },
-      { key: "E", says: "the failure before", run: () => void model.nextFailure(-1) },
+      { key: "e", says: "the next failure", run: () => void model.goToFailure("next failure") },
+      { key: "E", says: "the failure before", run: () => void model.goToFailure("failure before") },
       { key: "/", says: "find", run: focusFind },
       { key: "n", says: "the next that was found", run: () => void model.nextMatch(1) },
       { key: "N", says: "the one before", run: () => void model.nextMatch(-1) },
@@ -190,17 +203,17 @@ function keysOf(model: Model): KeySection {
       { key: "d", says: "pan right", run: () => model.pan(PAN_STEP) },
       { key: "f", says: "zoom to the span", run: () => void fitSelected(model) },
       { key: "0", says: "show all of the play", run: () => ((model.zoomed.value = null), model.redraw()) },
-      { key: "[", says: "fold all", run: () => void model.fold({ kind: "fold", how: "none", key: "" }) },
-      { key: "]", says: "unfold all", run: () => void model.fold({ kind: "fold", how: "all", key: "" }) },
+      { key: "[", says: "fold all but the way to the span", run: () => void model.fold("none") },
+      { key: "]", says: "unfold all", run: () => void model.fold("all") },
       {
         key: "-",
         says: "fold one level",
-        run: () => void model.fold({ kind: "fold", how: "shallower", key: "" }),
+        run: () => void model.fold("shallower"),
       },
       {
         key: "+",
         says: "unfold one level",
-        run: () => void model.fold({ kind: "fold", how: "deeper", key: "" }),
+        run: () => void model.fold("deeper"),
       },
       { key: "Enter", says: "to the details of the span" },
     ],

@@ -2,7 +2,8 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { counted, exactly, moment, number } from "./format.ts";
+import { clockWords, exactWords } from "../ui/time.ts";
+import { counted, number } from "./format.ts";
 
 /** So many lines are elements at a time: the last ones that fit. */
 const MOST_SHOWN = 500;
@@ -71,7 +72,7 @@ export function Logs({ logs }: { readonly logs: string }) {
       >
         {shown.map((line, at) => (
           <li key={at} class={levelOf(line.text)}>
-            <time title={exactly(line.ms)}>{moment(line.ms)}</time>
+            <time title={exactWords(line.ms)}>{clockWords(line.ms)}</time>
             <span>{line.text}</span>
           </li>
         ))}

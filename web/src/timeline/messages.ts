@@ -3,7 +3,6 @@
 import type { Density } from "./detail.ts";
 import type { Flame } from "./flame.ts";
 import type { NameRow } from "./names.ts";
-import type { SpanNews } from "./spans.ts";
 
 /** A row that a person can be at: `s` and the ordinal of a span, `g` and the key of a group, or the one of the orphans. */
 export type RowKey = string;
@@ -23,16 +22,41 @@ export interface ViewAsk {
   readonly anchor: RowKey;
 }
 
-/** What folds and unfolds. */
-export type FoldAsk =
-  | { readonly kind: "fold"; readonly how: "toggle" | "open" | "close"; readonly key: RowKey }
-  | { readonly kind: "fold"; readonly how: "all" | "none" | "deeper" | "shallower"; readonly key: "" };
+/** What folds and unfolds: one row, or all. What is chosen stays chosen: by what folds all it stays in its row too. */
+export type FoldAsk = {
+  readonly kind: "fold";
+  readonly how: "toggle" | "open" | "close" | "all" | "none" | "deeper" | "shallower";
+  readonly key: RowKey;
+  readonly chosen: RowKey;
+};
+
+/** What is chosen then, where it is, and where it was before; a row that was folded stands for what is hidden in it. */
+export interface Folded {
+  readonly totals: Totals;
+  readonly chosen: Place;
+  readonly indexBefore: number;
+}
+
+/**
+ * Goes to a failure: to what made the play fail, to the next one or the one before, or to the first below a row.
+ * `error` is what the play says, as far as that is known.
+ */
+export type FailureAsk = {
+  readonly kind: "go";
+  readonly to: "cause" | "next failure" | "failure before" | "failure below";
+  readonly from: RowKey;
+  readonly error: string;
+};
+
+export function isFailureAsk(ask: GoAsk): ask is FailureAsk {
+  return "error" in ask;
+}
 
 /** Goes to a row; the answer is `Place`. */
 export type GoAsk =
   | { readonly kind: "go"; readonly to: "span"; readonly row: number }
   | { readonly kind: "go"; readonly to: "id"; readonly spanId: string }
-  | { readonly kind: "go"; readonly to: "failure"; readonly from: RowKey; readonly step: 1 | -1 }
+  | FailureAsk
   | { readonly kind: "go"; readonly to: "match"; readonly from: RowKey; readonly step: 1 | -1 }
   | { readonly kind: "go"; readonly to: "row"; readonly from: RowKey; readonly step: number }
   /** The last row, or with -1 the first. */
@@ -42,7 +66,8 @@ export type GoAsk =
 export type Ask =
   | { readonly kind: "open"; readonly path: string }
   | { readonly kind: "bytes"; readonly bytes: ArrayBuffer }
-  | { readonly kind: "news"; readonly spans: readonly SpanNews[] }
+  /** What the stream told, as it told it: the page has frames to draw, the worker has the time to read. */
+  | { readonly kind: "news"; readonly documents: readonly string[] }
   | ViewAsk
   | FoldAsk
   | GoAsk
@@ -72,12 +97,16 @@ export interface RowView {
   readonly place: number;
   readonly below: number;
   readonly failedBelow: number;
+  /** Of what failed: whether it did by itself, and not since something below it did. */
+  readonly isOwn: boolean;
   readonly runningBelow: number;
   readonly hasLogs: boolean;
   readonly hasChild: boolean;
   readonly error: string;
   readonly isMatch: boolean;
-  /** Pairs from and to: where the critical path is in it. */
+  /** Whether the critical path is in it, or in what it stands for where it is folded. */
+  readonly isOnPath: boolean;
+  /** Pairs from and to: where that is. */
   readonly path: readonly number[];
   /** What is below it, where it is folded: triples of from, to and status. */
   readonly bars: Float64Array | null;
@@ -128,6 +157,8 @@ export interface Place {
   readonly index: number;
   readonly startMs: number;
   readonly endMs: number;
+  /** Of a failure: which of how many it is, and what became of it, in words. */
+  readonly said?: string;
 }
 
 /** Where a span stands, for its details. */
@@ -158,7 +189,7 @@ export interface FlameAnswer {
 
 export interface Answers {
   view: View;
-  fold: Totals;
+  fold: Folded;
   totals: Totals;
   go: Place;
   find: Totals;
@@ -173,7 +204,8 @@ export interface Answers {
 /** What a worker tells unasked. */
 export type Tell =
   | { readonly kind: "head"; readonly play: Readonly<Record<string, unknown>>; readonly serverMs: number }
-  | { readonly kind: "totals"; readonly totals: Totals }
+  /** `latestMs`: when the span began that was told last, by the clock that the play has; 0 where none was told. */
+  | { readonly kind: "totals"; readonly totals: Totals; readonly latestMs: number }
   | { readonly kind: "done"; readonly revision: number }
   | { readonly kind: "trouble"; readonly message: string; readonly status: number };
 

@@ -7,11 +7,21 @@
 
 import { batch, signal } from "@preact/signals";
 import type { LiveStore } from "../live/store.ts";
-import { call } from "../rpc/client.ts";
 import { sessionIsOver } from "../rpc/session.ts";
 import { hasEnded, type PlayNews, type SpanNews } from "../rpc/documents.ts";
-import type { Answers, Ask, FoldAsk, GoAsk, Place, RowKey, Said, Tell, Totals, View } from "./messages.ts";
-import { wordsOf } from "./query.ts";
+import type {
+  Answers,
+  Ask,
+  FailureAsk,
+  FoldAsk,
+  GoAsk,
+  Place,
+  RowKey,
+  Said,
+  Tell,
+  Totals,
+  View,
+} from "./messages.ts";
 
 export const ROW_PX = 26;
 /** Rows that are asked for beyond those that are seen, on each side. */
@@ -19,6 +29,8 @@ const SPARE_ROWS = 12;
 const LEAST_RANGE_MS = 0.001;
 const FIND_PAUSE_MS = 120;
 const LOOK_AGAIN_MS = 250;
+const SAID_MS = 5000;
+const STILL_MS = 1000;
 /** A clock that differs by more is another clock, and not the time that an answer took. */
 const CLOCKS_DIFFER_MS = 2500;
 
@@ -57,50 +69,59 @@ export class Model {
   readonly isPathOn = signal(false);
   readonly trouble = signal("");
   readonly head = signal<PlayNews | null>(null);
-  /** Rises when something has to be drawn anew that no other signal tells. */
-  readonly drawn = signal(0);
-  /** What is said to who hears the page. */
+  /** The server's time when the last frame was drawn: whatever it shows of a time that goes on is read from here. */
+  readonly frameMs = signal(0);
+  /** What is said for a while, to eyes and ears. */
   readonly said = signal("");
   /** The last span as the stream told it, where it is the selected one. */
   readonly news = signal<SpanNews | null>(null);
   /** null: all of the play, and more as it grows. */
   readonly zoomed = signal<Range | null>(null);
-  height = 400;
+  /** How high the room for the rows is. */
+  readonly height = signal(400);
   width = 600;
 
-  private readonly worker: Worker;
-  private readonly waiting = new Map<number, (answer: unknown) => void>();
-  private nextId = 1;
-  private isAsking = false;
-  private isStale = true;
-  private clockMs = 0;
-  private frame = 0;
-  private findTimer = 0;
-  private finding: AbortController | null = null;
-  private isFirstChoice = false;
-  private wantedSpan = "";
-  private stop: (() => void)[] = [];
-  private isPainted = false;
-  private isReady = false;
-  private pathAskedMs = 0;
-  private lookedMs = 0;
-  private readonly painters = new Set<() => void>();
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, (answer: unknown) => void>();
+  #nextId = 1;
+  #isAsking = false;
+  /** Rises whenever rows were moved on purpose: a view from before has then nothing to be held at. */
+  #placed = 0;
+  #viewPlaced = 0;
+  #broughtKey: RowKey = "";
+  #broughtIndex = -1;
+  #isStale = true;
+  #clockMs = 0;
+  #frame = 0;
+  #findTimer = 0;
+  #finding: AbortController | null = null;
+  /** A play that failed opens with what made it fail, once that is here and unless something else was chosen. */
+  #isCauseWanted = false;
+  #wantedSpan = "";
+  #stop: (() => void)[] = [];
+  #isPainted = false;
+  #isReady = false;
+  #saidTimer = 0;
+  #stillTimer = 0;
+  #pathAskedMs = 0;
+  #lookedMs = 0;
+  readonly #painters = new Set<() => void>();
 
   constructor(readonly live: LiveStore) {
-    this.worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "timeline" });
-    this.worker.onmessage = ({ data }: MessageEvent<Said>): void => this.hear(data);
-    this.worker.onerror = (): void => {
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "timeline" });
+    this.#worker.onmessage = ({ data }: MessageEvent<Said>): void => this.#hear(data);
+    this.#worker.onerror = (): void => {
       this.trouble.value = "The part of the page that holds the spans has failed. Reload the page.";
     };
-    this.stop.push(
+    this.#stop.push(
       live.subscribe({
-        onSpans: (spans) => this.take(spans),
+        onSpans: (documents) => this.#hand(documents),
         onReset: () => this.open(),
       }),
       live.status.subscribe(() => {
         this.redraw();
         // It has failed before somebody's eyes.
-        if (this.totals.value.isLoaded && !this.selected.value) void this.chooseFirst();
+        if (this.totals.value.isLoaded) this.#wantCause();
       }),
     );
   }
@@ -112,22 +133,31 @@ export class Model {
   }
 
   close(): void {
-    for (const stop of this.stop) stop();
-    this.worker.terminate();
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.findTimer);
-    this.finding?.abort();
+    for (const stop of this.#stop) stop();
+    this.#worker.terminate();
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#findTimer);
+    clearTimeout(this.#saidTimer);
+    clearTimeout(this.#stillTimer);
+    this.#finding?.abort();
+  }
+
+  /** Say something that is gone after a while. */
+  say(words: string): void {
+    clearTimeout(this.#saidTimer);
+    this.said.value = words;
+    this.#saidTimer = window.setTimeout(() => (this.said.value = ""), SAID_MS);
   }
 
   /** Be called before each frame in which something changed; the function that is returned ends it. */
   onFrame(paint: () => void): () => void {
-    this.painters.add(paint);
-    return () => this.painters.delete(paint);
+    this.#painters.add(paint);
+    return () => this.#painters.delete(paint);
   }
 
   /** The server's time, as well as it is known. */
   nowMs(): number {
-    return Date.now() + this.clockMs;
+    return Date.now() + this.#clockMs;
   }
 
   get isRunning(): boolean {
@@ -141,7 +171,7 @@ export class Model {
     const play = this.live.play.value ?? this.head.value;
     const fromMs = Number.isFinite(minMs) ? minMs : (play?.start_ms ?? NaN);
     let toMs = Number.isFinite(maxMs) ? maxMs : (play?.end_ms ?? fromMs);
-    if (this.isRunning) toMs = Math.max(toMs, this.nowMs());
+    if (this.isRunning) toMs = Math.max(toMs, this.frameMs.peek() || this.nowMs());
     if (!Number.isFinite(fromMs) || !Number.isFinite(toMs)) return { fromMs: 0, toMs: 1 };
     return { fromMs, toMs: Math.max(toMs, fromMs + LEAST_RANGE_MS) };
   }
@@ -154,9 +184,9 @@ export class Model {
   ask<K extends keyof Answers>(ask: Extract<Ask, { kind: K }>): Promise<Answers[K]>;
   ask(ask: Ask): Promise<unknown>;
   ask(ask: Ask): Promise<unknown> {
-    const id = this.nextId++;
-    this.worker.postMessage({ id, ask });
-    return new Promise((resolve) => this.waiting.set(id, resolve));
+    const id = this.#nextId++;
+    this.#worker.postMessage({ id, ask });
+    return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
   // --- moving ---------------------------------------------------------------------------------------
@@ -167,8 +197,28 @@ export class Model {
     this.redraw();
   }
 
+  /** The room for rows has changed; what is chosen stays in sight if it was, as when its details open below it. */
+  resize(width: number, height: number): void {
+    const index = this.#indexOfSelected();
+    const wasSeen = index >= this.scroll.value && index <= this.scroll.value + this.seenRows() - 1;
+    this.width = width;
+    this.height.value = height;
+    this.scrollTo(this.scroll.value);
+    const over = index + 2 - (this.scroll.value + this.seenRows());
+    if (wasSeen && over > 0) this.scrollTo(Math.min(index, this.scroll.value + over));
+  }
+
+  /** As far as it is known; -1. */
+  #indexOfSelected(): number {
+    const key = this.selected.value;
+    const view = this.view.value;
+    const at = key && view ? view.rows.findIndex((row) => row.key === key) : -1;
+    if (view && at >= 0) return view.first + at;
+    return key && key === this.#broughtKey ? this.#broughtIndex : -1;
+  }
+
   seenRows(): number {
-    return this.height / ROW_PX;
+    return this.height.value / ROW_PX;
   }
 
   /** Show the time from one moment to another; not outside of the play, and not narrower than a microsecond. */
@@ -211,7 +261,7 @@ export class Model {
   // --- choosing -------------------------------------------------------------------------------------
 
   select(key: RowKey): void {
-    this.isFirstChoice = false;
+    this.#isCauseWanted = false;
     if (this.selected.value === key) return;
     batch(() => {
       this.selected.value = key;
@@ -223,23 +273,25 @@ export class Model {
   /** Go to a row and have it in sight. */
   async go(ask: GoAsk, isCentred = true): Promise<Place> {
     const place = await this.ask<"go">(ask);
-    this.refreshTotals(await this.ask<"totals">({ kind: "totals" }));
+    this.refresh(await this.ask<"totals">({ kind: "totals" }));
     if (place.key) {
       this.select(place.key);
-      this.bringInSight(place, isCentred);
+      this.#bringInSight(place, isCentred);
     }
     return place;
   }
 
-  async nextFailure(step: 1 | -1): Promise<void> {
-    const from = this.isFirstChoice ? "" : this.selected.value;
-    const place = await this.go({ kind: "go", to: "failure", from, step });
-    this.said.value = place.key ? "" : "Nothing has failed.";
+  /** From one failure to the next; what is said of it is seen too, since where there is but one nothing else changes. */
+  async goToFailure(to: FailureAsk["to"]): Promise<void> {
+    const before = this.selected.value;
+    this.mode.value = "tree";
+    const { said } = await this.go({ kind: "go", to, from: before, error: this.#errorOfPlay() });
+    this.say(said ?? "Nothing has failed.");
   }
 
   async nextMatch(step: 1 | -1): Promise<void> {
     const place = await this.go({ kind: "go", to: "match", from: this.selected.value, step });
-    this.said.value = place.key ? "" : "No span fits.";
+    if (!place.key) this.say("No span fits.");
   }
 
   /** Up and down by rows. */
@@ -247,106 +299,113 @@ export class Model {
     await this.go({ kind: "go", to: "row", from: this.selected.value, step: by }, false);
   }
 
-  async fold(ask: FoldAsk): Promise<void> {
-    this.refreshTotals(await this.ask<"fold">(ask));
+  /** Fold or unfold a row, or with none all of them. What is chosen stays where it is on the screen. */
+  async fold(how: FoldAsk["how"], key: RowKey = ""): Promise<void> {
+    const { value: top } = this.scroll;
+    const asked = this.selected.value;
+    const { totals, chosen, indexBefore } = await this.ask<"fold">({ kind: "fold", how, key, chosen: asked });
+    this.refresh(totals);
+    if (!chosen.key || this.selected.value !== asked) return;
+    this.select(chosen.key);
+    // What a hand folds stays under that hand.
+    if (key) return;
+    const wasSeen = indexBefore >= top && indexBefore < top + this.seenRows() - 1;
+    if (wasSeen) this.scrollTo(top + chosen.index - indexBefore);
+    this.#bringInSight(chosen, false);
   }
 
   /** Look for a text, a moment after it was typed. */
   find(text: string): void {
     this.text.value = text;
-    clearTimeout(this.findTimer);
-    this.findTimer = window.setTimeout(() => void this.findNow(), FIND_PAUSE_MS);
+    clearTimeout(this.#findTimer);
+    this.#findTimer = window.setTimeout(() => void this.findNow(), FIND_PAUSE_MS);
   }
 
   /** In the columns at once; then in the tags and logs, which the server has, as far as it has looked. */
   async findNow(): Promise<void> {
-    clearTimeout(this.findTimer);
-    this.finding?.abort();
-    const finding = (this.finding = new AbortController());
-    const text = this.text.value;
+    clearTimeout(this.#findTimer);
+    this.#finding?.abort();
+    const finding = (this.#finding = new AbortController());
     this.isFinding.value = false;
-    this.refreshTotals(await this.ask<"find">({ kind: "find", text, others: [] }));
-    const words = wordsOf(text);
-    if (!words || finding.signal.aborted) return;
-    const others: number[] = [];
-    this.isFinding.value = true;
-    for (let start: number | null = 0; start !== null && !finding.signal.aborted;) {
-      const params: object = { play_sid: this.live.sid, text: words, start };
-      const found: FoundSpans | null = await call<FoundSpans>("span_find", params, finding.signal).catch(
-        () => null,
-      );
-      if (!found || finding.signal.aborted) break;
-      start = found.next;
-      if (!found.ordinals.length) continue;
-      for (const ordinal of found.ordinals) others.push(ordinal);
-      this.refreshTotals(await this.ask<"find">({ kind: "find", text, others }));
-    }
-    if (this.finding === finding) this.isFinding.value = false;
+    await import("./finding.ts").then(
+      ({ findIn }) => (finding.signal.aborted ? undefined : findIn(this, finding.signal)),
+      () => this.say("Nothing can be found: the server does not answer."),
+    );
+    if (this.#finding === finding) this.isFinding.value = false;
   }
 
   async togglePath(): Promise<void> {
     this.isPathOn.value = !this.isPathOn.value;
     const isOn = this.isPathOn.value;
-    this.refreshTotals(await this.ask<"path">({ kind: "path", isOn, nowMs: this.nowMs() }));
+    this.refresh(await this.ask<"path">({ kind: "path", isOn, nowMs: this.nowMs() }));
   }
 
   /** Go to that span once it has come. */
   want(spanId: string): void {
-    this.wantedSpan = spanId;
+    this.#wantedSpan = spanId;
   }
 
   // --- drawing --------------------------------------------------------------------------------------
 
   /** Draw with the next frame. */
   redraw(): void {
-    this.isStale = true;
-    this.wake();
+    this.#isStale = true;
+    this.#wake();
   }
 
   /** Say that what was to be seen first has been drawn. */
   painted(rows: number): void {
-    if (!this.isPainted && rows) {
-      this.isPainted = true;
+    if (!this.#isPainted && rows) {
+      this.#isPainted = true;
       performance.mark("hero:painted");
     }
     const { isLoaded, count } = this.totals.value;
-    if (this.isReady || !(this.isPainted || (isLoaded && count === 0))) return;
-    this.isReady = true;
+    if (this.#isReady || !(this.#isPainted || (isLoaded && count === 0))) return;
+    this.#isReady = true;
     performance.mark("hero:ready");
   }
 
-  private wake(): void {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.update();
+  #wake(): void {
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#update();
     });
   }
 
-  private update(): void {
+  #update(): void {
+    this.frameMs.value = this.nowMs();
     // What is folded grows too while it runs.
-    if (this.isRunning && performance.now() - this.lookedMs > LOOK_AGAIN_MS) this.isStale = true;
-    if (this.isStale && !this.isAsking) void this.look();
-    for (const paint of this.painters) paint();
-    if (this.isPathOn.value && this.isRunning && performance.now() - this.pathAskedMs > 500) this.renewPath();
-    if (this.isRunning && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.wake();
+    if (this.isRunning && performance.now() - this.#lookedMs > LOOK_AGAIN_MS) this.#isStale = true;
+    if (this.#isStale && !this.#isAsking) void this.#look();
+    for (const paint of this.#painters) paint();
+    if (this.isPathOn.value && this.isRunning && performance.now() - this.#pathAskedMs > 500)
+      this.#renewPath();
+    if (!this.isRunning) return;
+    // Without motion what runs is told anew once a second: its time is a fact, that it slides is not.
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.#wake();
+    else {
+      clearTimeout(this.#stillTimer);
+      this.#stillTimer = window.setTimeout(() => this.#wake(), STILL_MS);
+    }
   }
 
-  private renewPath(): void {
-    this.pathAskedMs = performance.now();
+  #renewPath(): void {
+    this.#pathAskedMs = performance.now();
     void this.ask<"path">({ kind: "path", isOn: true, nowMs: this.nowMs() }).then((totals) =>
-      this.refreshTotals(totals),
+      this.refresh(totals),
     );
   }
 
   /** Ask for what is to be seen; again, where that changed meanwhile. */
-  private async look(): Promise<void> {
-    this.isAsking = true;
-    this.isStale = false;
-    this.lookedMs = performance.now();
+  async #look(): Promise<void> {
+    this.#isAsking = true;
+    this.#isStale = false;
+    this.#lookedMs = performance.now();
     const top = Math.floor(this.scroll.value);
     const first = Math.max(0, top - SPARE_ROWS);
     const { fromMs, toMs } = this.range();
+    const placed = this.#placed;
     const view = await this.ask<"view">({
       kind: "view",
       first,
@@ -357,32 +416,36 @@ export class Model {
       pixels: Math.min(4096, Math.ceil(this.width * 2)),
       nowMs: this.nowMs(),
       selected: this.selected.value,
-      anchor: this.anchorAt(first),
+      anchor: placed === this.#viewPlaced ? this.#anchorAt(first) : "",
     });
-    this.isAsking = false;
+    this.#isAsking = false;
+    this.#viewPlaced = placed;
     batch(() => {
-      if (view.shift && this.scroll.value >= 1)
+      if (view.shift && placed === this.#placed && this.scroll.value >= 1)
         this.scroll.value = Math.max(0, this.scroll.value + view.shift);
       this.view.value = view;
     });
-    this.wake();
-    if (this.isStale) this.wake();
+    this.#wake();
+    if (this.#isStale) this.#wake();
   }
 
   /** The key of the row that was at an index, where it is known; at the top nothing is held. */
-  private anchorAt(index: number): RowKey {
+  #anchorAt(index: number): RowKey {
     const view = this.view.value;
     if (!view || this.scroll.value < 1) return "";
     return view.rows[index - view.first]?.key ?? "";
   }
 
-  private refreshTotals(totals: Totals): void {
+  /** Know how the play stands; an older word changes nothing. */
+  refresh(totals: Totals): void {
     if (totals.version < this.totals.value.version) return;
     this.totals.value = totals;
     this.redraw();
   }
 
-  private bringInSight(place: Place, isCentred: boolean): void {
+  #bringInSight(place: Place, isCentred: boolean): void {
+    this.#placed++;
+    [this.#broughtKey, this.#broughtIndex] = [place.key, place.index];
     const seen = Math.floor(this.seenRows());
     const { value: top } = this.scroll;
     const isSeen = place.index >= top && place.index < top + seen - 1;
@@ -396,41 +459,49 @@ export class Model {
     if (end < zoomed.fromMs || place.startMs > zoomed.toMs) this.fit(place.startMs, end);
   }
 
-  private take(spans: readonly SpanNews[]): void {
-    const latest = spans[spans.length - 1];
-    // A clock of the server that is ahead of ours shows in what it tells.
-    if (latest && latest.start_ms > this.nowMs()) this.clockMs = latest.start_ms - Date.now();
-    void this.post({ kind: "news", spans: spans.map(lightened) });
-    for (const span of spans) if (`s${span.ordinal}` === this.selected.value) this.news.value = span;
+  /** Give what the stream told to the worker; here only what speaks of the span that is shown is read, at once. */
+  #hand(documents: readonly string[]): void {
+    this.#post({ kind: "news", documents });
+    const key = this.selected.value;
+    if (!key.startsWith("s")) return;
+    const named = `"ordinal":${key.slice(1)}`;
+    for (const document of documents) {
+      if (!document.includes(`${named},`) && !document.includes(`${named}}`)) continue;
+      for (const span of JSON.parse(document).spans as SpanNews[])
+        if (`s${span.ordinal}` === key) this.news.value = span;
+    }
   }
 
-  private post(ask: Ask): void {
-    this.worker.postMessage({ id: 0, ask });
+  #post(ask: Ask): void {
+    this.#worker.postMessage({ id: 0, ask });
   }
 
-  private hear(said: Said): void {
-    if ("tell" in said) return this.told(said.tell);
-    const resolve = this.waiting.get(said.id);
-    this.waiting.delete(said.id);
+  #hear(said: Said): void {
+    if ("tell" in said) return this.#told(said.tell);
+    const resolve = this.#waiting.get(said.id);
+    this.#waiting.delete(said.id);
     resolve?.(said.answer);
   }
 
-  private told(tell: Tell): void {
+  #told(tell: Tell): void {
     if (tell.kind === "head") {
       const play = tell.play as unknown as PlayNews;
-      if (Math.abs(tell.serverMs - Date.now()) > CLOCKS_DIFFER_MS) this.clockMs = tell.serverMs - Date.now();
+      if (Math.abs(tell.serverMs - Date.now()) > CLOCKS_DIFFER_MS) this.#clockMs = tell.serverMs - Date.now();
       this.head.value = play;
       this.live.tell(play);
     } else if (tell.kind === "totals") {
-      this.refreshTotals(tell.totals);
-      if (this.wantedSpan) void this.goToWanted();
+      // A clock of the server that is ahead of ours shows in what it tells.
+      if (tell.latestMs > this.nowMs()) this.#clockMs = tell.latestMs - Date.now();
+      this.refresh(tell.totals);
+      if (this.#wantedSpan) void this.#goToWanted();
+      else if (this.#isCauseWanted) void this.#goToCause();
     } else if (tell.kind === "done") {
-      if (!this.totals.value.isLoaded) this.refreshTotals({ ...this.totals.value, isLoaded: true });
+      if (!this.totals.value.isLoaded) this.refresh({ ...this.totals.value, isLoaded: true });
       const play = this.head.value;
       // What was written up to its end is in the columns: a stream would have nothing to tell.
       if (play && hasEnded(play.status) && play.revision <= tell.revision) this.live.finish(tell.revision);
       else this.live.follow(tell.revision);
-      if (!this.wantedSpan && !this.selected.value) void this.chooseFirst();
+      this.#wantCause();
     } else if (tell.status === 401) {
       sessionIsOver();
     } else {
@@ -438,29 +509,28 @@ export class Model {
     }
   }
 
-  private async goToWanted(): Promise<void> {
-    const spanId = this.wantedSpan;
+  async #goToWanted(): Promise<void> {
+    const spanId = this.#wantedSpan;
     const place = await this.ask<"go">({ kind: "go", to: "id", spanId });
-    if (!place.key || this.wantedSpan !== spanId) return;
-    this.wantedSpan = "";
+    if (!place.key || this.#wantedSpan !== spanId) return;
+    this.#wantedSpan = "";
     await this.go({ kind: "go", to: "span", row: place.row });
   }
 
   /** Of a play that failed, why it did is shown first. */
-  private async chooseFirst(): Promise<void> {
+  #wantCause(): void {
     const status = this.live.status.value;
-    if (status === "ok" || !hasEnded(status) || !this.totals.value.failed) return;
-    await this.nextFailure(1);
-    this.isFirstChoice = true;
+    this.#isCauseWanted = !this.selected.value && !this.#wantedSpan && hasEnded(status) && status !== "ok";
+    if (this.#isCauseWanted) void this.#goToCause();
   }
-}
 
-interface FoundSpans {
-  readonly ordinals: readonly number[];
-  readonly next: number | null;
-}
+  async #goToCause(): Promise<void> {
+    const ask: FailureAsk = { kind: "go", to: "cause", from: "", error: this.#errorOfPlay() };
+    const place = await this.ask<"go">(ask);
+    if (place.key && this.#isCauseWanted) await this.go({ kind: "go", to: "span", row: place.row });
+  }
 
-/** What the worker keeps of a span: its texts would only be copied. */
-function lightened(span: SpanNews): SpanNews {
-  return { ...span, tags: {}, logs: span.logs ? "1" : "" };
+  #errorOfPlay(): string {
+    return this.live.play.value?.error ?? this.head.value?.error ?? "";
+  }
 }

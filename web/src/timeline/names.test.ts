@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { boxesIn, flameOf } from "./flame.ts";
-import { nextFailure, nextMatch } from "./find.ts";
+import { nextMatch } from "./find.ts";
 import { findSpans } from "./matches.ts";
 import { readQuery } from "./query.ts";
 import { nameTable, selfTimes } from "./names.ts";
@@ -106,17 +106,4 @@ test("the next match goes around the end", () => {
 
   expect([1, 2, 9, 10].map((at) => nextMatch(matches, at, 1))).toEqual([2, 5, 2, 2]);
   expect([1, 2, 9, 10].map((at) => nextMatch(matches, at, -1))).toEqual([9, 9, 5, 9]);
-});
-
-test("the next failure is a span below which nothing failed", () => {
-  const spans = spansOf(tree(200, 8));
-  const order = new Order(spans);
-  const causes = [...order.rows.keys()].filter(
-    (at) => order.isCause(at) && spans.status[order.rows[at]!]! > 1,
-  );
-  const visited: number[] = [];
-  for (let at = nextFailure(order, -1, 1); visited[0] !== at; at = nextFailure(order, at, 1))
-    visited.push(at);
-
-  expect(visited).toEqual(causes);
 });

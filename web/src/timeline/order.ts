@@ -46,9 +46,9 @@ export class Order {
   readonly groups: readonly Group[];
   /** By position of its first member. */
   readonly groupAt: ReadonlyMap<number, Group>;
-  private readonly groupByKey: ReadonlyMap<string, Group>;
-  private readonly failedBefore: Int32Array;
-  private readonly runningBefore: Int32Array;
+  readonly #groupByKey: ReadonlyMap<string, Group>;
+  readonly #failedBefore: Int32Array;
+  readonly #runningBefore: Int32Array;
 
   constructor(private readonly spans: Spans) {
     const { length } = spans;
@@ -59,16 +59,16 @@ export class Order {
     this.levels = new Int32Array(spans.count);
     const children = childrenOf(spans);
     const isGrouped = groupSiblings(spans, children);
-    this.place(children, isGrouped, length, 1);
+    this.#place(children, isGrouped, length, 1);
     this.orphansFrom = this.count;
-    this.place(children, isGrouped, length + 1, 2);
-    this.placeCircles(children, isGrouped);
-    this.failedBefore = new Int32Array(this.count + 1);
-    this.runningBefore = new Int32Array(this.count + 1);
-    this.total();
-    this.groups = this.collect(isGrouped);
+    this.#place(children, isGrouped, length + 1, 2);
+    this.#placeCircles(children, isGrouped);
+    this.#failedBefore = new Int32Array(this.count + 1);
+    this.#runningBefore = new Int32Array(this.count + 1);
+    this.#total();
+    this.groups = this.#collect(isGrouped);
     this.groupAt = new Map(this.groups.map((group) => [group.from, group]));
-    this.groupByKey = new Map(this.groups.map((group) => [group.key, group]));
+    this.#groupByKey = new Map(this.groups.map((group) => [group.key, group]));
   }
 
   /** Where a row is; NONE where it has not come. */
@@ -83,33 +83,27 @@ export class Order {
 
   /** How many of a stretch did not end ok. */
   failedIn(from: number, to: number): number {
-    return this.failedBefore[to]! - this.failedBefore[from]!;
+    return this.#failedBefore[to]! - this.#failedBefore[from]!;
   }
 
   runningIn(from: number, to: number): number {
-    return this.runningBefore[to]! - this.runningBefore[from]!;
-  }
-
-  /** Whether it failed by itself: nothing below it did. That is where a person has to look. */
-  isCause(position: number): boolean {
-    const status = this.spans.status[this.rows[position]!]!;
-    return status > WORST_OK && this.failedIn(position, this.endOf(position)) === 1;
+    return this.#runningBefore[to]! - this.#runningBefore[from]!;
   }
 
   /** The group that a position is a member of. */
   groupOf(position: number): Group | null {
     const name = this.spans.name[this.rows[position]!]!;
-    return this.groupByKey.get(this.keyOf(position, name)) ?? null;
+    return this.#groupByKey.get(this.#keyOf(position, name)) ?? null;
   }
 
-  private keyOf(position: number, name: number): string {
+  #keyOf(position: number, name: number): string {
     const above = this.parents[position]!;
     if (above >= 0) return `${this.rows[above]!}/${name}`;
     return position >= this.orphansFrom ? `orphans/${name}` : `/${name}`;
   }
 
   /** All below one list of children, depth first. */
-  private place(children: Children, isGrouped: Uint8Array, list: number, level: number): void {
+  #place(children: Children, isGrouped: Uint8Array, list: number, level: number): void {
     let stack = new Int32Array(1024);
     let height = 0;
     const push = (from: number): void => {
@@ -123,10 +117,10 @@ export class Order {
       for (let at = end - 1; at >= begin; at--) stack[height++] = children.list[at]!;
     };
     push(list);
-    this.walk(children, isGrouped, level, (): number => (height ? stack[--height]! : NONE), push);
+    this.#walk(children, isGrouped, level, (): number => (height ? stack[--height]! : NONE), push);
   }
 
-  private walk(
+  #walk(
     children: Children,
     isGrouped: Uint8Array,
     level: number,
@@ -149,12 +143,12 @@ export class Order {
   }
 
   /** Spans that are, by what they say, below themselves: each is an orphan with what hangs on it. */
-  private placeCircles(children: Children, isGrouped: Uint8Array): void {
+  #placeCircles(children: Children, isGrouped: Uint8Array): void {
     if (this.count === this.spans.count) return;
     for (let row = 0; row < this.spans.length; row++) {
       if (!this.spans.has(row) || this.positions[row] !== NONE) continue;
       const stack = [row];
-      this.walk(
+      this.#walk(
         children,
         isGrouped,
         2,
@@ -168,32 +162,32 @@ export class Order {
     }
   }
 
-  private total(): void {
+  #total(): void {
     const { count, sizes, parents, rows } = this;
     const { status } = this.spans;
     sizes.fill(1);
     for (let at = count - 1; at >= 0; at--) if (parents[at]! >= 0) sizes[parents[at]!]! += sizes[at]!;
     for (let at = 0; at < count; at++) {
       const one = status[rows[at]!]!;
-      this.failedBefore[at + 1] = this.failedBefore[at]! + (one > WORST_OK ? 1 : 0);
-      this.runningBefore[at + 1] = this.runningBefore[at]! + (one === RUNNING ? 1 : 0);
+      this.#failedBefore[at + 1] = this.#failedBefore[at]! + (one > WORST_OK ? 1 : 0);
+      this.#runningBefore[at + 1] = this.#runningBefore[at]! + (one === RUNNING ? 1 : 0);
     }
   }
 
-  private collect(isGrouped: Uint8Array): Group[] {
+  #collect(isGrouped: Uint8Array): Group[] {
     const groups: Group[] = [];
     for (let at = 0; at < this.count; at++) {
       const row = this.rows[at]!;
       if (!isGrouped[row]) continue;
-      const before = at > 0 ? this.previousSibling(at) : NONE;
+      const before = at > 0 ? this.#previousSibling(at) : NONE;
       if (before !== NONE && isGrouped[before] && this.spans.name[before] === this.spans.name[row]) continue;
-      groups.push(this.group(at));
+      groups.push(this.#group(at));
     }
     return groups;
   }
 
   /** The row of the sibling just before a position; NONE where it is the first. */
-  private previousSibling(position: number): number {
+  #previousSibling(position: number): number {
     let at = position - 1;
     const parent = this.parents[position]!;
     if (at === parent || (parent === NONE && position === this.orphansFrom)) return NONE;
@@ -202,7 +196,7 @@ export class Order {
     return this.rows[at]!;
   }
 
-  private group(from: number): Group {
+  #group(from: number): Group {
     const { spans, rows } = this;
     const name = spans.name[rows[from]!]!;
     const parentPos = this.parents[from]!;
@@ -227,7 +221,7 @@ export class Order {
       if (spans.status[row]! > WORST_OK && ++failed <= SHOWN_OF_EACH) failedRows.push(row);
     }
     const shown = [...new Set([...failedRows, ...runningRows, ...(slowest === NONE ? [] : [slowest])])];
-    const key = this.keyOf(from, name);
+    const key = this.#keyOf(from, name);
     const level = this.levels[from]! - 1;
     return { key, name, from, to: at, count, level, parentPos, failed, running, totalMs, slowest, shown };
   }

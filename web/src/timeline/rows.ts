@@ -13,48 +13,48 @@ export class Folding {
   /** Levels that are open by themselves. */
   depth = Infinity;
   areOrphansOpen = true;
-  private spans = new Map<number, boolean>();
-  private groups = new Map<string, GroupState>();
+  #spans = new Map<number, boolean>();
+  #groups = new Map<string, GroupState>();
   /** Rows that are shown though their group is not open: a person went to them. */
-  private pins = new Map<string, Set<number>>();
+  #pins = new Map<string, Set<number>>();
 
   isOpen(row: number, level: number): boolean {
-    return this.spans.get(row) ?? level <= this.depth;
+    return this.#spans.get(row) ?? level <= this.depth;
   }
 
   setOpen(row: number, isOpen: boolean): void {
-    this.spans.set(row, isOpen);
+    this.#spans.set(row, isOpen);
   }
 
   stateOf(group: Group): GroupState {
-    return this.groups.get(group.key) ?? "brief";
+    return this.#groups.get(group.key) ?? "brief";
   }
 
   setState(group: Group, state: GroupState): void {
-    this.groups.set(group.key, state);
-    if (state === "closed") this.pins.delete(group.key);
+    this.#groups.set(group.key, state);
+    if (state === "closed") this.#pins.delete(group.key);
   }
 
   pin(group: Group, row: number): void {
-    const pins = this.pins.get(group.key);
+    const pins = this.#pins.get(group.key);
     if (pins) pins.add(row);
-    else this.pins.set(group.key, new Set([row]));
-    if (this.stateOf(group) === "closed") this.groups.set(group.key, "brief");
+    else this.#pins.set(group.key, new Set([row]));
+    if (this.stateOf(group) === "closed") this.#groups.set(group.key, "brief");
   }
 
   /** The rows of a group that are shown where it is brief. */
   shownOf(group: Group): readonly number[] {
-    const pins = this.pins.get(group.key);
+    const pins = this.#pins.get(group.key);
     return pins ? [...new Set([...group.shown, ...pins])] : group.shown;
   }
 
   /** Open all, or only so many levels. */
   reset(depth: number, state: GroupState, groups: readonly Group[]): void {
     this.depth = depth;
-    this.spans.clear();
-    this.groups.clear();
-    this.pins.clear();
-    if (state !== "brief") for (const group of groups) this.groups.set(group.key, state);
+    this.#spans.clear();
+    this.#groups.clear();
+    this.#pins.clear();
+    if (state !== "brief") for (const group of groups) this.#groups.set(group.key, state);
   }
 }
 

@@ -11,7 +11,8 @@ export function Scrollbar({ model }: { readonly model: Model }) {
   const { rows } = model.totals.value;
   const seen = model.seenRows();
   const most = Math.max(0, rows - seen + 1);
-  if (rows <= seen) return <div class="tl-scrollbar" aria-hidden="true" />;
+  // Where all rows are seen they reach to the edge.
+  if (rows <= seen) return null;
   const size = Math.max(LEAST_THUMB, seen / rows);
   const at = most ? Math.min(1, model.scroll.value / most) * (1 - size) : 0;
   const move = (event: PointerEvent): void => {

@@ -21,7 +21,7 @@ export const FAILED = 4;
 export const WORST_OK = OK;
 
 export const KINDS = ["step", "flow_root", "rpc", "subflow", "other"] as const;
-const MAX_ERROR_CHARS = 300;
+export const MAX_ERROR_CHARS = 300;
 
 /** A span as the event stream tells it (docs/rpc.md, "Events"), as far as it is kept here. */
 export type SpanNews = Readonly<
@@ -64,16 +64,16 @@ export class Spans {
   /** Rises with every change. */
   version = 0;
 
-  private nameIds = new Map<string, number>();
-  private wire: number[] = [];
-  private orphans = new Map<string, number[]>();
-  private encoder = new TextEncoder();
-  private decoder = new TextDecoder();
-  private sameErrors = new Map<string, string>();
+  #nameIds = new Map<string, number>();
+  #wire: number[] = [];
+  #orphans = new Map<string, number[]>();
+  #encoder = new TextEncoder();
+  #decoder = new TextDecoder();
+  #sameErrors = new Map<string, string>();
 
   /** Take names that the stream of columns appends to its dictionary. */
   addNames(names: readonly string[]): void {
-    for (const name of names) this.wire.push(this.nameId(name));
+    for (const name of names) this.#wire.push(this.#nameId(name));
   }
 
   /** Take a block of columns. */
@@ -89,24 +89,24 @@ export class Spans {
     const parents = block.texts["parent_id"]!;
     const errors = block.texts["error"]!;
     const children = block.texts["child_play_sid"]!;
-    if (block.rows) this.makeRoom(ordinals[block.rows - 1]! + 1);
+    if (block.rows) this.#makeRoom(ordinals[block.rows - 1]! + 1);
     for (let at = 0; at < block.rows; at++) {
       const row = ordinals[at]!;
-      this.makeRoom(row + 1);
+      this.#makeRoom(row + 1);
       const isNew = this.status[row] === UNKNOWN;
-      this.put(row, start[at]!, end[at]!, statusOf(this.names[this.wire[status[at]!]!]!));
-      this.name[row] = this.wire[name[at]!]!;
-      this.kind[row] = kindOf(this.names[this.wire[kind[at]!]!]!);
+      this.#put(row, start[at]!, end[at]!, statusOf(this.names[this.#wire[status[at]!]!]!));
+      this.name[row] = this.#wire[name[at]!]!;
+      this.kind[row] = kindOf(this.names[this.#wire[kind[at]!]!]!);
       const hasChild = children.offsets[at]! !== children.offsets[at + 1]!;
       this.marks[row] = (logs[at]! ? 1 : 0) | (hasChild ? 2 : 0);
       if (errors.offsets[at]! !== errors.offsets[at + 1]!) {
-        this.setError(
+        this.#setError(
           row,
-          this.decoder.decode(errors.bytes.subarray(errors.offsets[at], errors.offsets[at + 1])),
+          this.#decoder.decode(errors.bytes.subarray(errors.offsets[at], errors.offsets[at + 1])),
         );
       }
-      if (isNew) this.link(row, ids.bytes, ids.offsets[at]!, ids.offsets[at + 1]!);
-      this.setParent(row, parents.bytes, parents.offsets[at]!, parents.offsets[at + 1]!);
+      if (isNew) this.#link(row, ids.bytes, ids.offsets[at]!, ids.offsets[at + 1]!);
+      this.#setParent(row, parents.bytes, parents.offsets[at]!, parents.offsets[at + 1]!);
     }
     this.version++;
   }
@@ -116,17 +116,17 @@ export class Spans {
     for (const span of news) {
       const row = span.ordinal;
       if (!Number.isInteger(row) || row < 0) continue;
-      this.makeRoom(row + 1);
+      this.#makeRoom(row + 1);
       const isNew = this.status[row] === UNKNOWN;
-      this.put(row, span.start_ms, span.end_ms ?? NaN, statusOf(span.status));
-      this.name[row] = this.nameId(span.name);
+      this.#put(row, span.start_ms, span.end_ms ?? NaN, statusOf(span.status));
+      this.name[row] = this.#nameId(span.name);
       this.kind[row] = kindOf(span.kind);
       this.marks[row] = (span.logs ? 1 : 0) | (span.child_play_sid ? 2 : 0);
-      if (span.error) this.setError(row, span.error);
-      const id = this.encoder.encode(span.span_id);
-      if (isNew) this.link(row, id, 0, id.length);
-      const parent = this.encoder.encode(span.parent_id);
-      this.setParent(row, parent, 0, parent.length);
+      if (span.error) this.#setError(row, span.error);
+      const id = this.#encoder.encode(span.span_id);
+      if (isNew) this.#link(row, id, 0, id.length);
+      const parent = this.#encoder.encode(span.parent_id);
+      this.#setParent(row, parent, 0, parent.length);
     }
     this.version++;
   }
@@ -145,11 +145,11 @@ export class Spans {
 
   /** The row of a span id; -1 where there is none. */
   rowOf(spanId: string): number {
-    const bytes = this.encoder.encode(spanId);
+    const bytes = this.#encoder.encode(spanId);
     return this.ids.find(bytes, 0, bytes.length);
   }
 
-  private put(row: number, start: number, end: number, status: number): void {
+  #put(row: number, start: number, end: number, status: number): void {
     const before = this.status[row]!;
     if (before === UNKNOWN) this.count++;
     else if (before === RUNNING) this.running--;
@@ -164,18 +164,18 @@ export class Spans {
     if (end > this.maxMs) this.maxMs = end;
   }
 
-  private link(row: number, bytes: Uint8Array, from: number, to: number): void {
+  #link(row: number, bytes: Uint8Array, from: number, to: number): void {
     // A store has each id once; where one came twice all the same, the first stands for its children.
     if (this.ids.find(bytes, from, to) === NONE) this.ids.add(row, bytes, from, to);
-    if (!this.orphans.size) return;
-    const id = this.decoder.decode(bytes.subarray(from, to));
-    const waiting = this.orphans.get(id);
+    if (!this.#orphans.size) return;
+    const id = this.#decoder.decode(bytes.subarray(from, to));
+    const waiting = this.#orphans.get(id);
     if (!waiting) return;
-    this.orphans.delete(id);
+    this.#orphans.delete(id);
     for (const child of waiting) if (this.parent[child] === ORPHAN && child !== row) this.parent[child] = row;
   }
 
-  private setParent(row: number, bytes: Uint8Array, from: number, to: number): void {
+  #setParent(row: number, bytes: Uint8Array, from: number, to: number): void {
     if (from === to) {
       this.parent[row] = NONE;
       return;
@@ -188,34 +188,34 @@ export class Spans {
     if (this.parent[row] === ORPHAN) return;
     this.parent[row] = ORPHAN;
     if (parent === row) return;
-    const id = this.decoder.decode(bytes.subarray(from, to));
-    const waiting = this.orphans.get(id);
+    const id = this.#decoder.decode(bytes.subarray(from, to));
+    const waiting = this.#orphans.get(id);
     if (waiting) waiting.push(row);
-    else this.orphans.set(id, [row]);
+    else this.#orphans.set(id, [row]);
   }
 
-  private setError(row: number, error: string): void {
+  #setError(row: number, error: string): void {
     const cut = error.length > MAX_ERROR_CHARS ? error.slice(0, MAX_ERROR_CHARS) : error;
     // The same few errors a hundred thousand times are kept once.
-    let known = this.sameErrors.get(cut);
+    let known = this.#sameErrors.get(cut);
     if (known === undefined) {
       known = cut;
-      if (this.sameErrors.size < 10_000) this.sameErrors.set(cut, cut);
+      if (this.#sameErrors.size < 10_000) this.#sameErrors.set(cut, cut);
     }
     this.errors.set(row, known);
   }
 
-  private nameId(name: string): number {
-    let id = this.nameIds.get(name);
+  #nameId(name: string): number {
+    let id = this.#nameIds.get(name);
     if (id === undefined) {
       id = this.names.length;
       this.names.push(name);
-      this.nameIds.set(name, id);
+      this.#nameIds.set(name, id);
     }
     return id;
   }
 
-  private makeRoom(length: number): void {
+  #makeRoom(length: number): void {
     if (length <= this.length) return;
     if (length > this.status.length) {
       const size = Math.max(1024, length, Math.floor(this.status.length * 1.6));

@@ -1,8 +1,9 @@
 /** What the spans of each name took, as a table. Loaded when it is first shown. */
 
 import { useSignal } from "@preact/signals";
+import { durationWords } from "../ui/time.ts";
 import { useAsked } from "./asked.ts";
-import { counted, duration, number } from "./format.ts";
+import { counted, number } from "./format.ts";
 import type { Model } from "./model.ts";
 import type { NameRow } from "./names.ts";
 
@@ -84,14 +85,14 @@ export function NamesView({ model }: { readonly model: Model }) {
                 {row.running > 0 && <span class="quiet"> ({number(row.running)} running)</span>}
               </td>
               <td class={row.failed ? "failed" : ""}>{row.failed ? number(row.failed) : "–"}</td>
-              <td>{duration(row.totalMs)}</td>
+              <td>{durationWords(row.totalMs)}</td>
               <td class="self">
                 <span class="share" style={{ width: `${(100 * row.selfMs) / most}%` }} aria-hidden="true" />
-                {duration(row.selfMs)}
+                {durationWords(row.selfMs)}
               </td>
-              <td>{duration(row.p50Ms) || "–"}</td>
-              <td>{duration(row.p95Ms) || "–"}</td>
-              <td>{duration(row.maxMs) || "–"}</td>
+              <td>{durationWords(row.p50Ms) || "–"}</td>
+              <td>{durationWords(row.p95Ms) || "–"}</td>
+              <td>{durationWords(row.maxMs) || "–"}</td>
             </tr>
           ))}
         </tbody>

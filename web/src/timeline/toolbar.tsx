@@ -2,8 +2,9 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { counted, duration, number } from "./format.ts";
 import { lazy } from "../ui/lazy.tsx";
+import { durationWords } from "../ui/time.ts";
+import { counted, number } from "./format.ts";
 import type { Mode, Model } from "./model.ts";
 
 const Ways = lazy(() => import("./ways.tsx").then((module) => module.Ways));
@@ -34,7 +35,7 @@ export function Toolbar({ model }: { readonly model: Model }) {
         class={totals.failed ? "tl-failures" : ""}
         disabled={!totals.failed}
         title="Go to the next span that failed (e)"
-        onClick={() => void model.nextFailure(1)}
+        onClick={() => void model.goToFailure("next failure")}
       >
         {totals.failed ? `✕ ${number(totals.failed)} failed` : "None failed"}
       </button>
@@ -110,7 +111,7 @@ function Zoom({ model }: { readonly model: Model }) {
         disabled={!zoomed}
         onClick={() => ((model.zoomed.value = null), model.redraw())}
       >
-        {zoomed ? duration(zoomed.toMs - zoomed.fromMs) : "all"}
+        {zoomed ? durationWords(zoomed.toMs - zoomed.fromMs) : "all"}
       </button>
       <button title="Zoom in (w)" aria-label="Zoom in" onClick={() => model.zoom(1 / 1.6)}>
         +

@@ -1,15 +1,17 @@
 /** The tree: the rows in sight as elements, for eyes, hands and screen readers; all others are numbers in the worker. */
 
+import { useComputed } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { statusWord } from "../ui/status.tsx";
+import { durationWords } from "../ui/time.ts";
 import { AXIS_PX } from "./draw.ts";
-import { counted, duration, number } from "./format.ts";
+import { counted, number } from "./format.ts";
 import { ORPHANS_KEY, type RowView } from "./messages.ts";
 import { type Model, ROW_PX } from "./model.ts";
 import { KINDS, STATUSES } from "./spans.ts";
 import { turnWheel } from "./waterfall.tsx";
 
-const INDENT_PX = 14;
+export const TREE_ID = "tl-tree";
 /** Deeper rows stand no further in; they say how deep they are. */
 const DEEPEST_INDENT = 18;
 
@@ -42,6 +44,7 @@ export function Tree({ model }: { readonly model: Model }) {
       </div>
       <div
         class="tl-rows"
+        id={TREE_ID}
         ref={element}
         role="treegrid"
         aria-label="Spans"
@@ -52,13 +55,13 @@ export function Tree({ model }: { readonly model: Model }) {
         onKeyDown={(event) => void (treeKey(model, event) && event.preventDefault())}
       >
         <div class="tl-rows-body" ref={body} role="rowgroup">
-          {view?.rows.map((row) => (
+          {view?.rows.map((row, index) => (
             <Row
               key={row.key}
               row={row}
               model={model}
               isSelected={row.key === selected}
-              nowMs={model.nowMs()}
+              isOdd={(view.first + index) % 2 === 1}
             />
           ))}
         </div>
@@ -75,17 +78,17 @@ interface RowProps {
   readonly row: RowView;
   readonly model: Model;
   readonly isSelected: boolean;
-  readonly nowMs: number;
+  readonly isOdd: boolean;
 }
 
-function Row({ row, model, isSelected, nowMs }: RowProps) {
+function Row({ row, model, isSelected, isOdd }: RowProps) {
   const status = STATUSES[row.status]!;
   const isDeep = row.level > DEEPEST_INDENT;
   return (
     <div
       role="row"
       id={domId(row.key)}
-      class={`tl-row ${row.row < 0 ? "stands-for" : ""} ${row.isMatch ? "match" : ""} ${row.failedBelow ? "has-failed" : ""}`}
+      class={`tl-row ${isOdd ? "odd" : ""} ${row.row < 0 ? "stands-for" : ""} ${row.isMatch ? "match" : ""} ${row.failedBelow ? "has-failed" : ""}`}
       aria-level={row.level}
       aria-expanded={row.isOpen ?? undefined}
       aria-rowindex={row.place || undefined}
@@ -96,18 +99,14 @@ function Row({ row, model, isSelected, nowMs }: RowProps) {
       onMouseEnter={() => ((model.hovered.value = row.key), model.redraw())}
       onMouseLeave={() => ((model.hovered.value = ""), model.redraw())}
     >
-      <div
-        role="gridcell"
-        class="tl-name"
-        style={{ paddingLeft: `${4 + (Math.min(row.level, DEEPEST_INDENT) - 1) * INDENT_PX}px` }}
-      >
+      <div role="gridcell" class="tl-name" style={{ "--tl-depth": Math.min(row.level, DEEPEST_INDENT) - 1 }}>
         <span
           class={`tl-twist ${row.isOpen === null ? "leaf" : row.isOpen ? "open" : ""}`}
           aria-hidden="true"
           onClick={(event) => {
             if (row.isOpen === null) return;
             event.stopPropagation();
-            void model.fold({ kind: "fold", how: "toggle", key: row.key });
+            void model.fold("toggle", row.key);
           }}
         />
         <StatusSign status={row.status} />
@@ -119,21 +118,25 @@ function Row({ row, model, isSelected, nowMs }: RowProps) {
         <Badges row={row} model={model} />
       </div>
       <div role="gridcell" class="tl-took">
-        <Took row={row} nowMs={nowMs} />
+        <Took row={row} model={model} />
       </div>
     </div>
   );
 }
 
-function Took({ row, nowMs }: { readonly row: RowView; readonly nowMs: number }) {
-  if (row.group) return <span title="all of them together">{duration(row.group.totalMs)}</span>;
+function Took({ row, model }: { readonly row: RowView; readonly model: Model }) {
+  if (row.group) return <span title="all of them together">{durationWords(row.group.totalMs)}</span>;
   if (row.row < 0) return null;
-  const isRunning = Number.isNaN(row.endMs);
-  return (
-    <span class={isRunning ? "runs" : ""}>
-      {duration(Math.max(0, (isRunning ? nowMs : row.endMs) - row.startMs))}
-    </span>
+  if (Number.isNaN(row.endMs)) return <Lasting model={model} sinceMs={row.startMs} />;
+  return <span>{durationWords(Math.max(0, row.endMs - row.startMs))}</span>;
+}
+
+/** How long something has run that still does, by the clock of the frame that draws its bar. */
+export function Lasting({ model, sinceMs }: { readonly model: Model; readonly sinceMs: number }) {
+  const words = useComputed(() =>
+    durationWords(Math.max(0, (model.frameMs.value || model.nowMs()) - sinceMs)),
   );
+  return <span class="runs">{words}</span>;
 }
 
 function Badges({ row, model }: { readonly row: RowView; readonly model: Model }) {
@@ -151,22 +154,35 @@ function Badges({ row, model }: { readonly row: RowView; readonly model: Model }
             class="tl-badge failed"
             tabIndex={-1}
             onClick={go(group.firstFailed)}
-            title="Go to the first that failed"
+            title={`${number(group.failed)} failed: go to the first`}
           >
-            {number(group.failed)} failed
+            <span aria-hidden="true">✕ </span>
+            {number(group.failed)}
+            <span class="tl-word"> failed</span>
           </button>
         )}
-        {group.running > 0 && <span class="tl-badge runs">{number(group.running)} running</span>}
+        {group.running > 0 && (
+          <span class="tl-badge runs" title={`${number(group.running)} running`}>
+            <span aria-hidden="true">● </span>
+            {number(group.running)}
+            <span class="tl-word"> running</span>
+          </span>
+        )}
         {group.slowest >= 0 && (
           <button
             class="tl-badge slowest"
             tabIndex={-1}
             onClick={go(group.slowest)}
-            title="Go to the slowest"
+            title={`The slowest took ${durationWords(group.slowestMs)}: go there`}
           >
-            slowest {duration(group.slowestMs)}
+            <span class="tl-word">slowest </span>
+            <span class="tl-short" aria-hidden="true">
+              max{" "}
+            </span>
+            {durationWords(group.slowestMs)}
           </button>
         )}
+        {row.isOnPath && <PathMark />}
       </>
     );
   }
@@ -185,8 +201,16 @@ function Badges({ row, model }: { readonly row: RowView; readonly model: Model }
         </span>
       )}
       {row.kind !== 0 && row.row >= 0 && KINDS[row.kind] === "rpc" && <span class="tl-badge">rpc</span>}
-      {row.path.length > 0 && <span class="tl-path-mark" title="On the critical path" />}
+      {row.isOnPath && <PathMark />}
     </>
+  );
+}
+
+function PathMark() {
+  return (
+    <span class="tl-path-mark" title="On the critical path">
+      <span class="hidden">on the critical path</span>
+    </span>
   );
 }
 
@@ -234,18 +258,18 @@ export function treeKey(model: Model, event: KeyboardEvent): boolean {
       return true;
     case "ArrowRight":
       if (!row || row.isOpen === null) return true;
-      if (row.isOpen === false || row.group?.isBrief) void model.fold({ kind: "fold", how: "open", key });
+      if (row.isOpen === false || row.group?.isBrief) void model.fold("open", key);
       else void model.step(1);
       return true;
     case "ArrowLeft":
-      if (row?.isOpen) void model.fold({ kind: "fold", how: "close", key });
+      if (row?.isOpen) void model.fold("close", key);
       else void model.go({ kind: "go", to: "parent", from: key }, false);
       return true;
     case "Enter":
       document.getElementById("tl-details")?.focus();
       return true;
     case " ":
-      if (row && row.isOpen !== null) void model.fold({ kind: "fold", how: "toggle", key });
+      if (row && row.isOpen !== null) void model.fold("toggle", key);
       return true;
     default:
       return false;
@@ -276,7 +300,11 @@ function dragToScroll(model: Model, element: HTMLElement, signal: AbortSignal): 
       const nowMs = performance.now();
       speed = by / Math.max(1, nowMs - lastMs);
       [last, lastMs] = [event.clientY, nowMs];
-      model.scrollTo(model.scroll.value + by / ROW_PX);
+      const before = model.scroll.value;
+      model.scrollTo(before + by / ROW_PX);
+      // At its end the page itself goes on, as it does with any list.
+      const rest = by - (model.scroll.value - before) * ROW_PX;
+      if (rest) element.closest("main")?.scrollBy(0, rest);
     },
     { signal },
   );

@@ -25,52 +25,54 @@ export function Waterfall({ model }: { readonly model: Model }) {
 }
 
 class Painter {
-  private palette: Palette;
-  private logs: LogTimes | null = null;
-  private areLogsWanted = false;
-  private readonly stop: (() => void)[] = [];
+  #palette: Palette;
+  /** As it was measured last: to ask for it in each frame would lay out the page once more in each. */
+  #width = 1;
+  #height = 1;
+  #logs: LogTimes | null = null;
+  #areLogsWanted = false;
+  readonly #stop: (() => void)[] = [];
 
   constructor(
     private readonly model: Model,
     private readonly canvas: HTMLCanvasElement,
   ) {
-    this.palette = readPalette(canvas);
+    this.#palette = readPalette(canvas);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const turn = (): void => {
-      this.palette = readPalette(canvas);
+      this.#palette = readPalette(canvas);
       model.redraw();
     };
     dark.addEventListener("change", turn);
     const theme = new MutationObserver(turn);
     theme.observe(document.documentElement, { attributes: true });
-    const sizes = new ResizeObserver(() => this.resize());
+    const sizes = new ResizeObserver(() => this.#resize());
     sizes.observe(canvas);
-    this.stop.push(
-      model.onFrame(() => this.paint()),
+    this.#stop.push(
+      model.onFrame(() => this.#paint()),
       () => dark.removeEventListener("change", turn),
       () => theme.disconnect(),
       () => sizes.disconnect(),
-      () => this.logs?.close(),
+      () => this.#logs?.close(),
     );
-    this.resize();
+    this.#resize();
   }
 
   close(): void {
-    for (const stop of this.stop) stop();
+    for (const stop of this.#stop) stop();
   }
 
-  private resize(): void {
+  #resize(): void {
     const { clientWidth, clientHeight } = this.canvas;
+    [this.#width, this.#height] = [clientWidth, clientHeight];
     const ratio = Math.min(3, devicePixelRatio || 1);
     this.canvas.width = Math.max(1, Math.round(clientWidth * ratio));
     this.canvas.height = Math.max(1, Math.round(clientHeight * ratio));
-    this.model.width = clientWidth;
-    this.model.height = Math.max(ROW_PX, clientHeight - AXIS_PX);
-    this.model.scrollTo(this.model.scroll.value);
-    this.paint();
+    this.model.resize(clientWidth, Math.max(ROW_PX, clientHeight - AXIS_PX));
+    this.#paint();
   }
 
-  private paint(): void {
+  #paint(): void {
     const { model } = this;
     const view = model.view.value;
     const context = this.canvas.getContext("2d", { alpha: false });
@@ -79,40 +81,40 @@ class Painter {
     drawScene(
       context,
       {
-        width: this.canvas.clientWidth,
-        height: this.canvas.clientHeight,
-        ratio: this.canvas.width / Math.max(1, this.canvas.clientWidth),
+        width: this.#width,
+        height: this.#height,
+        ratio: this.canvas.width / Math.max(1, this.#width),
         rows,
         first: view?.first ?? 0,
         scroll: model.scroll.value,
         range: model.range(),
         extentFromMs: model.extent().fromMs,
-        nowMs: model.nowMs(),
+        nowMs: model.frameMs.peek() || model.nowMs(),
         selected: model.selected.value,
         hovered: model.hovered.value,
         isPathOn: model.isPathOn.value,
         isFinding: model.text.value !== "" && model.totals.value.matches > 0,
         isStill: matchMedia("(prefers-reduced-motion: reduce)").matches,
-        logs: this.logsOf(rows),
+        logs: this.#logsOf(rows),
       },
-      this.palette,
+      this.#palette,
     );
     if (view) model.painted(rows.length);
   }
 
   /** When logs came; what asks for that is loaded with the first row that has some. */
-  private logsOf(rows: readonly RowView[]): ReadonlyMap<number, readonly number[]> {
-    if (!this.areLogsWanted && rows.some((row) => row.hasLogs)) {
-      this.areLogsWanted = true;
+  #logsOf(rows: readonly RowView[]): ReadonlyMap<number, readonly number[]> {
+    if (!this.#areLogsWanted && rows.some((row) => row.hasLogs)) {
+      this.#areLogsWanted = true;
       import("./log-times.ts").then(
         ({ LogTimes }) => {
-          this.logs = new LogTimes(this.model);
+          this.#logs = new LogTimes(this.model);
           this.model.redraw();
         },
         () => undefined, // there are no marks then
       );
     }
-    return this.logs?.of(rows) ?? NO_LOGS;
+    return this.#logs?.of(rows) ?? NO_LOGS;
   }
 }
 
@@ -208,7 +210,7 @@ function pinch(
 
 /** Up and down scrolls, sideways pans, with Ctrl or Command (as a pinch on a touchpad comes) it zooms. */
 export function turnWheel(model: Model, area: HTMLElement, event: WheelEvent): void {
-  const factor = event.deltaMode === 1 ? ROW_PX : event.deltaMode === 2 ? model.height : 1;
+  const factor = event.deltaMode === 1 ? ROW_PX : event.deltaMode === 2 ? model.height.value : 1;
   const across = (event.shiftKey && !event.deltaX ? event.deltaY : event.deltaX) * factor;
   const down = (event.shiftKey && !event.deltaX ? 0 : event.deltaY) * factor;
   if (event.ctrlKey || event.metaKey) {

@@ -1,18 +1,22 @@
 /** The worker: it owns the columns of a play, reads them from the service, and answers the page. */
 
+import type { SpanNews } from "../rpc/documents.ts";
 import { ColumnDecoder } from "./columns.ts";
-import { Engine } from "./engine.ts";
-import type { Ask, Said, Sent, Tell } from "./messages.ts";
+import { Engine, type Parts } from "./engine.ts";
+import { type Ask, isFailureAsk, type Said, type Sent, type Tell } from "./messages.ts";
 
 const LEAST_PAUSE_MS = 30;
 /** The order is made anew so seldom that it takes a quarter of the time at most. */
 const PAUSE_FACTOR = 3;
 
-let engine = new Engine();
+/** Loaded when they are first needed, and kept from one play to the next. */
+const parts: Parts = {};
+let engine = new Engine(parts);
 let flow = "";
 let timer: ReturnType<typeof setTimeout> | null = null;
 let lastTookMs = 0;
 let reading: AbortController | null = null;
+let latestMs = 0;
 
 function say(said: Said, transfer: Transferable[] = []): void {
   self.postMessage(said, { transfer });
@@ -32,8 +36,13 @@ function refresh(): void {
   if (timer !== null) clearTimeout(timer);
   timer = null;
   const beganMs = performance.now();
-  if (engine.refresh(Date.now())) tell({ kind: "totals", totals: engine.totals() });
+  if (engine.refresh(Date.now())) tell({ kind: "totals", totals: engine.totals(), latestMs });
   lastTookMs = performance.now() - beganMs;
+}
+
+function takeNews(spans: readonly SpanNews[]): void {
+  engine.spans.addNews(spans);
+  latestMs = spans[spans.length - 1]?.start_ms ?? latestMs;
 }
 
 function decoder(serverMs: number): ColumnDecoder {
@@ -63,7 +72,7 @@ function decoder(serverMs: number): ColumnDecoder {
 async function open(path: string): Promise<void> {
   reading?.abort();
   const abort = (reading = new AbortController());
-  engine = new Engine();
+  engine = new Engine(parts);
   try {
     const response = await fetch(path, { signal: abort.signal });
     if (!response.ok || !response.body) {
@@ -94,7 +103,7 @@ async function refusal(response: Response): Promise<string> {
 }
 
 function readBytes(bytes: ArrayBuffer): void {
-  engine = new Engine();
+  engine = new Engine(parts);
   const columns = decoder(NaN);
   columns.push(new Uint8Array(bytes));
   columns.finish();
@@ -110,26 +119,28 @@ function answerTo(ask: Ask): unknown {
       readBytes(ask.bytes);
       return undefined;
     case "news":
-      engine.spans.addNews(ask.spans);
+      for (const document of ask.documents) takeNews(JSON.parse(document).spans);
       schedule();
       return undefined;
     case "view":
       return engine.view(ask);
     case "fold":
-      engine.fold(ask);
-      return engine.totals();
+      return engine.fold(ask);
     case "totals":
       return engine.totals();
     case "go":
-      return engine.go(ask);
+      if (parts.failures || !isFailureAsk(ask)) return engine.go(ask);
+      return import("./failures.ts").then((failures) => ((parts.failures = failures), engine.go(ask)));
     case "find":
-      return import("./matches.ts").then(({ findSpans }) => {
-        engine.find(ask.text, ask.others, findSpans);
+      return import("./matches.ts").then((matches) => {
+        parts.matches = matches;
+        engine.find(ask.text, ask.others);
         return engine.totals();
       });
     case "path":
-      return import("./critical.ts").then(({ criticalPath }) => {
-        engine.setPath(ask.isOn, ask.nowMs, criticalPath);
+      return import("./critical.ts").then((critical) => {
+        parts.critical = critical;
+        engine.setPath(ask.isOn, ask.nowMs);
         return engine.totals();
       });
     case "names":
@@ -142,7 +153,8 @@ function answerTo(ask: Ask): unknown {
     case "density":
       return engine.density(ask.fromMs, ask.toMs, ask.parts);
     case "span":
-      return engine.facts(ask.key);
+      if (parts.facts) return engine.facts(ask.key);
+      return import("./facts.ts").then((facts) => ((parts.facts = facts), engine.facts(ask.key)));
     case "trace":
       return import("./chrome.ts").then(
         ({ chromeTrace }) =>

@@ -17,22 +17,28 @@ export function startClock(): void {
   document.addEventListener("visibilitychange", () => (nowMs.value = Date.now()));
 }
 
-/** A duration with three digits that count: `0.42 ms`, `18.3 ms`, `1.25 s`, `3 min 05 s`, `2 h 04 min`. */
+/**
+ * A duration with three digits that count: `420 µs`, `18.3 ms`, `1.25 s`, `3 min 05 s`, `2 h 04 min`, `3 d 07 h`.
+ * "" where it is not known.
+ */
 export function durationWords(ms: number): string {
+  if (!Number.isFinite(ms)) return "";
   if (ms < 0) return `−${durationWords(-ms)}`;
+  if (ms > 0 && ms < 0.9995) return `${digits(ms * 1000)} µs`;
   if (ms < 999.5) return `${digits(ms)} ms`;
   if (ms < 59_950) return `${digits(ms / 1000)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
   const minutes = Math.round(ms / 60_000);
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-  return `${Math.round(minutes / 60 / 24)} days`;
+  const hours = Math.round(ms / 3_600_000);
+  return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
 }
 
 function digits(value: number): string {
   if (value === 0) return "0";
-  if (value < 10) return value.toFixed(2).replace(/\.?0+$/, "") || "0";
-  if (value < 100) return value.toFixed(1).replace(/\.0$/, "");
+  if (value < 9.995) return value.toFixed(2).replace(/\.?0+$/, "") || "0";
+  if (value < 99.95) return value.toFixed(1).replace(/\.0$/, "");
   return value.toFixed(0);
 }
 
@@ -50,8 +56,18 @@ export function agoWords(ms: number, now: number): string {
   return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** The exact moment, local, to the millisecond, with its zone. */
+/** The clock at a moment, local, to the millisecond; with the day where that is not today. */
+export function clockWords(ms: number): string {
+  if (!Number.isFinite(ms)) return "";
+  const date = new Date(ms);
+  const clock = date.toLocaleTimeString(undefined, { hour12: false });
+  const day = date.toDateString() === new Date().toDateString() ? "" : `${date.toLocaleDateString()} `;
+  return `${day}${clock}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** The exact moment, local, to the millisecond, with its zone. "" where it is not known. */
 export function exactWords(ms: number): string {
+  if (!Number.isFinite(ms)) return "";
   const date = new Date(ms);
   const zone = -date.getTimezoneOffset();
   const sign = zone < 0 ? "−" : "+";
