@@ -97,7 +97,7 @@ def check_ends(server: Server, asking: Asking, lasting: str) -> None:
     """Every play that was acknowledged is there and ends, truthfully, with all that is on record of it."""
     for sid in asking.sids:
         play = server.call("play_wait", play_sid=sid, timeout_ms=20_000)
-        assert play["status"] == "ok" or was_ended(play), play
+        assert play["status"] == "ok" or was_ended(play), (play["status"], play["error"], play)
     assert was_ended(server.call("play_wait", play_sid=lasting, timeout_ms=20_000))
     assert {f"{play['status']}" for play in all_plays(server)} <= TERMINAL
     check_pushed(server, asking.pushed, lasting)
