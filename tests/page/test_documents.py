@@ -28,7 +28,7 @@ KNOWN = [
     ("play/view.tsx", "Links", "PlayRelations", {}),
     ("library/flow.tsx", "Version", "PublishedVersion", {}),
     ("plays/list.ts", "Page", "PlayPage", {}),
-    ("timeline/model.ts", "FoundSpans", "FoundSpans", {}),
+    ("timeline/finding.ts", "FoundSpans", "FoundSpans", {}),
 ]
 """File, interface, schema, and what is known beside the schema."""
 
