@@ -117,7 +117,7 @@ AMOUNTS = {
     "one_span_of_many_logs": (50_000, 0, 1_000_000),
     "many_keys": (10_000, 0, 200_000),
     "nested_tags": (50, 0, 2_000),
-    "small_values": (200, 0, 2_000),
+    "small_values": (100, 0, 2_000),
     "heavy_tags": (2_000, 0, 50_000),
     "mebibyte_texts": (40, 0, 400),
     "mebibyte_writers": (60, 0, 1_000),
