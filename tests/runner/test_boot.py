@@ -561,3 +561,25 @@ def test_the_stub_itself_runs_on_the_oldest_python() -> None:
 
     assert status == 0
     assert sys.version_info >= (3, 11)
+
+
+def test_the_thread_that_ends_what_lingers_has_begun_when_the_flow_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that begins only while the interpreter ends aborts it, and a play that went well has failed."""
+    import _thread
+
+    start, begun = _thread.start_new_thread, []
+
+    def start_late(function: Callable[[], None], arguments: tuple[()]) -> int:
+        def late() -> None:
+            time.sleep(0.05)
+            begun.append(True)
+            function(*arguments)
+
+        return start(late, ())
+
+    monkeypatch.setattr(_thread, "start_new_thread", start_late)
+    boot.end_lingering(3600.0, 0)
+
+    assert begun == [True]

@@ -353,7 +353,11 @@ def end_lingering(grace_s: float, status: int) -> None:
     import _thread
     import time
 
+    has_begun = _thread.allocate_lock()
+    has_begun.acquire()
+
     def wait() -> None:
+        has_begun.release()
         time.sleep(grace_s)
         for stream in (sys.stdout, sys.stderr):
             try:
@@ -367,6 +371,8 @@ def end_lingering(grace_s: float, status: int) -> None:
     except RuntimeError:
         # No thread is to be had; the supervisor ends the process a moment later instead.
         return
+    # A thread that only begins while the interpreter ends would abort the process, which ended well.
+    has_begun.acquire()
 
 
 def extend_path(sdk_dir: str, flow_dir: str) -> None:
