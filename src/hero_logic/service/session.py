@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ class Session:
         self._ears: Ears | None = None
         self._news: News | None = None
         self._has_entered = False
+        # Held while something is made: who wants to know of it and who tells of it may be different threads.
+        self._making = RLock()
 
     def __enter__(self) -> Session:
         try:
@@ -81,11 +84,12 @@ class Session:
     @property
     def feed(self) -> Feed:
         """Who wants to know what changes, made when somebody first does."""
-        if self._feed is None:
-            from hero_logic.service.feed import Feed
+        with self._making:
+            if self._feed is None:
+                from hero_logic.service.feed import Feed
 
-            self._feed = Feed(self.store)
-        return self._feed
+                self._feed = Feed(self.store)
+            return self._feed
 
     @property
     def runtimes(self) -> Runtimes:
@@ -95,20 +99,22 @@ class Session:
     @property
     def ears(self) -> Ears:
         """What hears that other processes have written something, made when it is first needed."""
-        if self._ears is None:
-            from hero_logic.service.bells import Bells, Ears
+        with self._making:
+            if self._ears is None:
+                from hero_logic.service.bells import Bells, Ears
 
-            self._ears = Ears(Bells(self._runtimes.directory, self._runtimes.own_sid))
-        return self._ears
+                self._ears = Ears(Bells(self._runtimes.directory, self._runtimes.own_sid))
+            return self._ears
 
     @property
     def news(self) -> News:
         """Who waits for something to become of a play, made when somebody first does."""
-        if self._news is None:
-            from hero_logic.service.news import News
+        with self._making:
+            if self._news is None:
+                from hero_logic.service.news import News
 
-            self._news = News(self.store, self.feed, self.ears)
-        return self._news
+                self._news = News(self.store, self.feed, self.ears)
+            return self._news
 
     def ring_at_commits(self) -> None:
         """Wake other processes whenever this one has written something."""
