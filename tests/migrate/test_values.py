@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hero_logic.migrate import translate
-from hero_logic.migrate.code import AND, COMPARISON, NOT, OR, Code, constant, in_brackets
+from hero_logic.migrate.code import AND, COMPARISON, NOT, OR, Code, chained, constant, in_brackets
 from hero_logic.migrate.read import read
-from hero_logic.migrate.values import View, can_be_parameter, joined_by, opposite, shape_of
+from hero_logic.migrate.values import View, can_be_parameter, opposite, shape_of
 from migrate.legacy import condition, edge, script, transform, workflow
 from migrate.legacy import given as an_input
 from support.scale import SCALED
@@ -203,7 +203,7 @@ TREES = st.recursive(
         st.tuples(st.sampled_from(["and", "or"]), st.lists(inner, min_size=1, max_size=3)).map(
             lambda parts: (
                 f" {parts[0]} ".join(f"({text})" for text, _ in parts[1]),
-                joined_by(parts[0], [code for _, code in parts[1]]),
+                chained(parts[0], [code for _, code in parts[1]]),
             )
         )
         | inner.map(lambda part: (f"not ({part[0]})", opposite(part[1])))
@@ -241,10 +241,10 @@ def test_what_is_decided_is_not_asked() -> None:
     """A constant decides, or it does not count."""
     x = Code("x")
 
-    assert joined_by("and", [x, constant(1)]).text == "x"
-    assert joined_by("and", [x, constant(0)]).text == "False"
-    assert joined_by("or", [x, constant("")]).text == "x"
-    assert joined_by("or", [x, constant("a")]).text == "True"
+    assert chained("and", [x, constant(1)]).text == "x"
+    assert chained("and", [x, constant(0)]).text == "False"
+    assert chained("or", [x, constant("")]).text == "x"
+    assert chained("or", [x, constant("a")]).text == "True"
     assert opposite(constant([])).text == "True"
 
 

@@ -118,6 +118,24 @@ def _worded(value: str) -> list[str]:
     return pieces
 
 
+def chained(word: Literal["and", "or"], parts: Iterable[Code], *, brackets_alike: bool = True) -> Code:
+    """Some tests as one; ``brackets_alike``: those that the same word joins stand in brackets, too."""
+    left = without_constants(word, parts)
+    if len(left) == 1:
+        return left[0]
+    level = AND if word == "and" else OR
+    # Python itself needs fewer brackets; a reader is glad of these.
+    pieces = [
+        Code(in_brackets(part), parts=part.parts, brackets=part.brackets)
+        if part.level in (AND, OR) and (brackets_alike or part.level != level)
+        else part
+        for part in left
+    ]
+    kind: Kind = "bool" if all(part.kind == "bool" for part in left) else "any"
+    text = f" {word} ".join(piece.text for piece in pieces)
+    return Code(text, level, kind, uses_of(left), tuple(("", piece) for piece in pieces), (word, ""))
+
+
 _WORD = re.compile(r"[^ \n]*[ \n]|[^ \n]+")
 _LINE_CHARACTERS = 60
 """After so many a long text goes on in the next line, behind a space."""

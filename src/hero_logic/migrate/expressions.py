@@ -17,19 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from hero_logic.migrate.code import (
-    AND,
     ATOM,
     COMPARISON,
     NOT,
-    OR,
     Code,
-    Kind,
     call,
+    chained,
     constant,
     in_brackets,
     is_true,
-    uses_of,
-    without_constants,
 )
 
 if TYPE_CHECKING:
@@ -390,26 +386,9 @@ def write_test(tree: Tree, scope: Scope) -> Code:
             text = code.text if code.level == ATOM else in_brackets(code)
             return Code(f"not {text}", NOT, "bool", code.uses)
         case Chain(word, operands):
-            return _chained(word, [write_test(operand, scope) for operand in operands])
+            return chained(word, [write_test(operand, scope) for operand in operands], brackets_alike=False)
         case Comparison(operator, one, other):
             return _compared(operator, write(one, scope), write(other, scope))
-
-
-def _chained(word: Literal["and", "or"], parts: list[Code]) -> Code:
-    parts = without_constants(word, parts)
-    if len(parts) == 1:
-        return parts[0]
-    level = AND if word == "and" else OR
-    # Python itself needs fewer brackets; a reader is glad of these.
-    pieces = [
-        Code(in_brackets(part), parts=part.parts, brackets=part.brackets)
-        if part.level in (AND, OR) and part.level != level
-        else part
-        for part in parts
-    ]
-    kind: Kind = "bool" if all(part.kind == "bool" for part in parts) else "any"
-    text = f" {word} ".join(piece.text for piece in pieces)
-    return Code(text, level, kind, uses_of(parts), tuple(("", piece) for piece in pieces), (word, ""))
 
 
 def _compared(operator: str, one: Code, other: Code) -> Code:

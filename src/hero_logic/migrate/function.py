@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hero_logic.core.needs import name_problem
 from hero_logic.migrate.code import (
     WIDTH,
     Code,
@@ -21,7 +22,6 @@ from hero_logic.migrate.plan import Plan, make_plan
 from hero_logic.migrate.prelude import RESERVED
 from hero_logic.migrate.steps import Steps, loops_in
 from hero_logic.migrate.values import Values, can_be_parameter
-from hero_logic.migrate.works import can_be_granted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -164,7 +164,7 @@ class FlowFunction:
             if (said := _said_of(found))
         ]
         lines = [f'    """{text[0]}', *(f"    {line}" if line else "" for line in text[1:])]
-        granted = [f"--rpc {name}=SOCKET" for name in self.workflow.services if can_be_granted(name)]
+        granted = [f"--rpc {name}=SOCKET" for name in self.workflow.services if not name_problem(name)]
         if granted:
             lines += ["", f"    It calls services: {' '.join(granted)}"]
         if about:

@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hero_logic.migrate.body import FLOW, Body
-from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, constant, in_lines, quoted
+from hero_logic.migrate.code import COMPARISON, Code, as_comment, call, chained, constant, in_lines, quoted
 from hero_logic.migrate.graph import members
 from hero_logic.migrate.plan import Loop, Task, first_node, loop_guard
-from hero_logic.migrate.values import joined_by, opposite
+from hero_logic.migrate.values import opposite
 from hero_logic.migrate.works import Works
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Steps:
             body.line(f"{again} = False")
         for edge in edges:
             counter = self.counters[edge.pointer]
-            test = joined_by("and", [*self.fires(edge), Code(f"{counter} < {edge.max_retries}", COMPARISON)])
+            test = chained("and", [*self.fires(edge), Code(f"{counter} < {edge.max_retries}", COMPARISON)])
             body.statement(test, "if ", ":")
             body.indent += 4
             body.line(f"{counter} += 1")
@@ -270,7 +270,7 @@ class Steps:
         if counter:
             tests.append(Code(f"{counter} < {edge.max_retries}", COMPARISON))
         if tests:
-            body.statement(opposite(joined_by("and", tests)), "if ", ":")
+            body.statement(opposite(chained("and", tests)), "if ", ":")
             body.line("    break")
         if counter:
             body.line(f"{counter} += 1")
@@ -424,7 +424,7 @@ class Steps:
         body = self.body
         tests = self.fires(edge)
         if tests:
-            body.statement(joined_by("and", tests), "if ", ":")
+            body.statement(chained("and", tests), "if ", ":")
         says = "a retry edge of the workflow was not migrated: see the report"
         body.indent += 4 if tests else 0
         body.statement(call("RuntimeError", constant(says)), "raise ")

@@ -20,6 +20,7 @@ from hero_logic.migrate.code import (
     Code,
     Kind,
     call,
+    chained,
     constant,
     early,
     in_brackets,
@@ -27,7 +28,6 @@ from hero_logic.migrate.code import (
     keyed,
     uses_of,
     variable,
-    without_constants,
 )
 from hero_logic.migrate.expressions import segment_of
 from hero_logic.migrate.guards import Literal
@@ -347,7 +347,7 @@ class Values:
             test = expressions.write_test(edge.condition, self.edge_scope(edge))
             if not isinstance(edge.condition, expressions.Constant):
                 parts.append(test)
-        return joined_by("and", parts) if parts else None
+        return chained("and", parts) if parts else None
 
     def _runs(self, node: int, own: Guard, guard: Guard) -> Code:
         """Whether a node runs, where a guard holds: by the failure that it asks for, if that is all."""
@@ -368,7 +368,7 @@ class Values:
             if self.guards.of_edge(edge) is not None:
                 test = self.taken(edge, guard)
                 tests.append(constant(True) if test is None else test)
-        return joined_by("or", list(dict.fromkeys(tests)))
+        return chained("or", list(dict.fromkeys(tests)))
 
     def holds(self, literal: Literal) -> Code:
         """The test of a literal that is not the node's own."""
@@ -476,26 +476,6 @@ class _Scope:
 def can_be_parameter(name: str) -> bool:
     """Whether an input can be a parameter of the flow."""
     return is_parameter(name) and name not in RESERVED and not re.fullmatch(r"_+", name)
-
-
-def joined_by(word: str, parts: list[Code]) -> Code:
-    """Some tests as one."""
-    parts = without_constants(word, parts)
-    if len(parts) == 1:
-        return parts[0]
-    # Python itself needs fewer brackets; a reader is glad of these.
-    pieces = [
-        Code(in_brackets(part), parts=part.parts, brackets=part.brackets) if part.level in (AND, OR) else part
-        for part in parts
-    ]
-    return Code(
-        f" {word} ".join(piece.text for piece in pieces),
-        AND if word == "and" else OR,
-        "bool",
-        uses_of(parts),
-        tuple(("", piece) for piece in pieces),
-        (word, ""),
-    )
 
 
 def opposite(test: Code) -> Code:

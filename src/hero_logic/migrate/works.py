@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import keyword
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hero_logic.core.needs import name_problem
 from hero_logic.migrate import expressions, scripts, templates
 from hero_logic.migrate.code import Code, call, constant, keyed, quoted
 from hero_logic.migrate.workflow import (
@@ -91,7 +91,7 @@ class Works:
                 says = f"the method {method[:80]!r} of a service has a name that is hidden"
                 self.remarks[number] = ("hidden_method", f"{says}; give it another name, and call it here")
                 self._fail(number, says)
-            case CallService(service, _, _) if not can_be_granted(service):
+            case CallService(service, _, _) if name_problem(service):
                 says = f"the service {service[:80]!r} cannot be granted: a name has letters, digits and _"
                 self.remarks[number] = ("service_name", f"{says}; give it another name, and call it here")
                 self._fail(number, says)
@@ -215,11 +215,6 @@ class Works:
 def _text_lines(name: str, text: str) -> list[str]:
     """A script as a text of the module, which reads as it was written."""
     return [f'{name} = """\\', *scripts.as_text(text)]
-
-
-def can_be_granted(service: str) -> bool:
-    """Whether a play can be granted a service of this name (docs/grants.md, "Services")."""
-    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", service))
 
 
 def _seconds(milliseconds: float) -> int | float:
